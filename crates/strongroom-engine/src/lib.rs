@@ -1,1 +1,8 @@
-//! strongroom-engine
+//! What Strongroom can do to one MongoDB deployment and one bucket.
+
+pub mod bucket;
+pub mod error;
+pub mod layout;
+pub mod location;
+pub mod manifest;
+pub mod progress;

@@ -1,0 +1,90 @@
+//! The place that holds backups, behind one trait: a bucket or a local folder with the same layout.
+//!
+//! The only folder that names the AWS SDK. It knows nothing of MongoDB.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::error::Result;
+use crate::location::Location;
+
+/// The server-side encryption to ask for, sent with every PUT exactly as given.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Sse {
+    /// No encryption header: the bucket's default decides.
+    #[default]
+    None,
+    /// `AES256`: keys that S3 manages.
+    Aes256,
+    /// `aws:kms`, with the key's id or ARN, or the account's default key for S3.
+    Kms(Option<String>),
+}
+
+/// How to talk to the store.
+#[derive(Debug, Clone, Default)]
+pub struct StoreOptions {
+    /// Sent with every PUT.
+    pub sse: Sse,
+    /// The account that must own the bucket (`x-amz-expected-bucket-owner`), where it is known.
+    pub expected_owner: Option<String>,
+}
+
+/// What the store answered to a PUT.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stored {
+    /// The version that this PUT made; none in a bucket without versions and in a folder.
+    pub version_id: Option<String>,
+    /// The encryption that the answer reports, such as `AES256` or `aws:kms`; none where it reports nothing.
+    pub encryption: Option<String>,
+    /// The KMS key that the answer reports.
+    pub kms_key_id: Option<String>,
+}
+
+/// A whole object.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// Its bytes.
+    pub body: Bytes,
+    /// The version they belong to.
+    pub version_id: Option<String>,
+}
+
+/// One level of a folder-like listing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Names right below the asked folder that hold more, without the final slash, sorted.
+    pub folders: Vec<String>,
+    /// Names of objects right below the asked folder, sorted.
+    pub objects: Vec<String>,
+}
+
+/// Keys are relative to the location's prefix, parts joined by `/`. Objects are written once and whole.
+#[async_trait]
+pub trait ObjectStore: Send + Sync + fmt::Debug {
+    /// What this store is called in messages.
+    fn location(&self) -> &Location;
+
+    /// Writes a new object atomically: it is there whole, or not at all. `sha256` is that of `body`.
+    /// The same PUT again, with the same bytes, succeeds.
+    ///
+    /// # Errors
+    /// [`Code::ObjectExists`](crate::error::Code::ObjectExists) when other bytes are there already;
+    /// [`Code::Encryption`](crate::error::Code::Encryption) when the answer reports another encryption than asked.
+    async fn put(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored>;
+
+    /// Reads a whole object, by version where one is given, of at most `bytes_max` bytes.
+    ///
+    /// # Errors
+    /// [`Code::ObjectMissing`](crate::error::Code::ObjectMissing) when it is not there;
+    /// [`Code::Damaged`](crate::error::Code::Damaged) when it is longer than `bytes_max`.
+    async fn get(&self, key: &str, version_id: Option<&str>, bytes_max: u64) -> Result<Fetched>;
+
+    /// What stands right below `folder` (empty, or without a final slash).
+    async fn list(&self, folder: &str) -> Result<Listing>;
+
+    /// Deletes an object; by version where one is given, which frees its bytes in a versioned bucket.
+    /// An object that is not there is not an error.
+    async fn delete(&self, key: &str, version_id: Option<&str>) -> Result<()>;
+}

@@ -1,0 +1,169 @@
+//! The names of things in the bucket. All keys are relative to the location's prefix.
+//!
+//! ```text
+//! <plan>/<id>/manifest.json                     the commit point, written last
+//! <plan>/<id>/segments/<run>-<part>.<ext>       names sort in the order of the archive
+//! <plan>/<id>/deleting.json                     the manifest of a backup whose deletion has begun
+//! RESTORE.md                                    how to restore with stock tools alone
+//! ```
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
+
+use crate::error::{Code, Error, Result};
+
+/// The name of the commit point within a backup's folder.
+pub const MANIFEST: &str = "manifest.json";
+/// The name that a manifest has while its backup is being deleted.
+pub const DELETING: &str = "deleting.json";
+/// The note on restoring without Strongroom, beside the plans.
+pub const RESTORE_NOTE: &str = "RESTORE.md";
+/// Where segments stand within a backup's folder.
+pub const SEGMENTS: &str = "segments";
+
+const TIME: &str = "%Y%m%dT%H%M%SZ";
+const SUFFIX_ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+const SUFFIX_LENGTH: usize = 4;
+
+/// A backup's name: the second it began at (UTC) and four random characters, such as
+/// `20261123T020000Z-7f3k`. Names sort by time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BackupId(String);
+
+impl BackupId {
+    /// The name of a backup that begins at `now`; `random` keeps two of the same second apart.
+    #[must_use]
+    pub fn new(now: DateTime<Utc>, random: u32) -> Self {
+        let digit =
+            |i: usize| char::from(SUFFIX_ALPHABET[(random >> (5 * i)) as usize % SUFFIX_ALPHABET.len()]);
+        let suffix: String = (0..SUFFIX_LENGTH).map(digit).collect();
+        Self(format!("{}-{suffix}", now.trunc_subsecs(0).format(TIME)))
+    }
+
+    /// The name itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for BackupId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let valid = text.split_once('-').is_some_and(|(time, suffix)| {
+            NaiveDateTime::parse_from_str(time, TIME).is_ok()
+                && suffix.len() == SUFFIX_LENGTH
+                && suffix.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        });
+        if valid {
+            return Ok(Self(text.into()));
+        }
+        Err(Error::new(Code::NotABackup, format!("`{text}` is not the name of a backup"))
+            .help("Names look like 20261123T020000Z-7f3k; `strongroom list` shows them, and `latest` is the newest."))
+    }
+}
+
+impl fmt::Display for BackupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The name of a series of backups: a folder in the bucket, 1 to 64 letters, digits, `.`, `_` or `-`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PlanName(String);
+
+impl PlanName {
+    /// The name itself.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for PlanName {
+    fn default() -> Self {
+        Self("default".into())
+    }
+}
+
+impl FromStr for PlanName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        if (1..=64).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('.') {
+            return Ok(Self(text.into()));
+        }
+        Err(Error::new(Code::Usage, format!("`{text}` cannot name a plan"))
+            .help("Use 1 to 64 letters, digits, `.`, `_` or `-`, not beginning with a dot."))
+    }
+}
+
+impl fmt::Display for PlanName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The folder of a backup.
+#[must_use]
+pub fn backup_folder(plan: &PlanName, id: &BackupId) -> String {
+    format!("{plan}/{id}")
+}
+
+/// The key of a file in a backup's folder.
+#[must_use]
+pub fn backup_key(plan: &PlanName, id: &BackupId, name: &str) -> String {
+    format!("{plan}/{id}/{name}")
+}
+
+/// The key of a segment. Sorted by name, the segments of a backup stand in the order of the archive, so
+/// that `zstd -dc segments/*` is the archive: `run` counts the pieces of work that readers share out,
+/// `part` the segments within one.
+#[must_use]
+pub fn segment_key(plan: &PlanName, id: &BackupId, run: usize, part: usize, extension: &str) -> String {
+    format!("{plan}/{id}/{SEGMENTS}/{run:05}-{part:05}.{extension}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_sort_by_time_and_read_back() {
+        let at = |s| DateTime::from_timestamp(s, 987_654_321).unwrap();
+        let early = BackupId::new(at(1_700_000_000), 0);
+        let late = BackupId::new(at(1_700_000_001), u32::MAX);
+        assert_eq!(early.as_str(), "20231114T221320Z-aaaa");
+        assert!(early < late);
+        for id in [early, late] {
+            assert_eq!(id.as_str().parse::<BackupId>().unwrap(), id);
+        }
+    }
+
+    #[test]
+    fn refuses_names_that_could_leave_the_folder() {
+        for text in
+            ["", "latest", "../x", "20231114T221320Z-aa/a", "20231114T221320Z-aaaaa", "20239914T221320Z-aaaa"]
+        {
+            assert_eq!(text.parse::<BackupId>().unwrap_err().code(), Code::NotABackup);
+        }
+        for text in ["", ".", "..", ".hidden", "a/b", "a b", &"x".repeat(65)] {
+            assert_eq!(text.parse::<PlanName>().unwrap_err().code(), Code::Usage);
+        }
+    }
+
+    #[test]
+    fn segment_names_sort_in_the_order_of_the_archive() {
+        let (plan, id) = (PlanName::default(), BackupId::new(DateTime::UNIX_EPOCH, 1));
+        let keys: Vec<_> = [(0, 0), (0, 1), (1, 0), (9, 99), (10, 0), (10, 10)]
+            .map(|(run, part)| segment_key(&plan, &id, run, part, "zst"))
+            .into();
+        assert!(keys.is_sorted());
+        assert_eq!(keys[1], format!("default/{id}/segments/00000-00001.zst"));
+    }
+}

@@ -1,0 +1,408 @@
+//! The manifest: everything there is to know about one backup, and its commit point.
+//!
+//! `docs/FORMAT.md` describes it for other programs; `docs/manifest.schema.json` is its JSON Schema.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::error::{Code, Error, Result};
+use crate::layout::SEGMENTS;
+
+/// The name that marks a JSON document as a manifest.
+pub const FORMAT: &str = "strongroom-backup";
+/// The version this program writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+/// The longest manifest that is read: room for 100,000 collections, a bound for hostile input.
+pub const BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// One backup.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Always [`FORMAT`].
+    pub format: String,
+    /// The version of this format.
+    pub version: u32,
+    /// The backup's name.
+    pub id: String,
+    /// The plan it belongs to.
+    pub plan: String,
+    /// Whether anything that was to be in it is missing.
+    pub status: Status,
+    /// What is missing and why; empty when the backup is complete.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<String>,
+    /// The program that made it.
+    pub tool: Tool,
+    /// When reading began.
+    pub started_at: DateTime<Utc>,
+    /// When the last segment was stored.
+    pub finished_at: DateTime<Utc>,
+    /// Where the data came from.
+    pub source: Source,
+    /// What moment it holds.
+    pub consistency: Consistency,
+    /// Which namespaces were wanted.
+    pub selection: Selection,
+    /// Sums over the whole backup.
+    pub totals: Totals,
+    /// How each segment is compressed.
+    pub compression: Compression,
+    /// How each object is encrypted.
+    pub encryption: Encryption,
+    /// Every collection and view, in the order of the archive.
+    pub namespaces: Vec<Namespace>,
+    /// Every segment, in the order of the archive.
+    pub segments: Vec<Segment>,
+}
+
+/// Whether a backup holds all that it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// All of it.
+    Complete,
+    /// Something is missing; `exceptions` lists it.
+    Incomplete,
+}
+
+/// The program that made a backup.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Tool {
+    /// `strongroom`.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// The deployment that was read, and why this member of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Source {
+    /// The shape of the deployment.
+    pub topology: Topology,
+    /// The replica set's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set_name: Option<String>,
+    /// MongoDB's version.
+    pub server_version: String,
+    /// The feature compatibility version, where the user may see it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feature_compatibility_version: Option<String>,
+    /// The member that was read, as `host:port`.
+    pub member: String,
+    /// What that member was.
+    pub member_role: String,
+    /// How far it lagged behind the primary, in seconds, where that could be seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag_seconds: Option<f64>,
+    /// Why this member was read.
+    pub member_reason: String,
+}
+
+/// The shape of a deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Topology {
+    /// One server without an oplog.
+    Standalone,
+    /// A replica set of one or more members.
+    ReplicaSet,
+    /// A sharded cluster behind mongos.
+    Sharded,
+}
+
+/// A point in a replica set's oplog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ClusterTime {
+    /// Seconds since 1970.
+    pub seconds: u32,
+    /// The position within that second.
+    pub increment: u32,
+}
+
+/// What moment a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Consistency {
+    /// Every namespace as it was at one cluster time, but for those in `read_plainly`.
+    Snapshot {
+        /// The moment.
+        cluster_time: ClusterTime,
+        /// Namespaces that MongoDB cannot read at a past moment (capped collections): read as they were
+        /// when their turn came.
+        read_plainly: Vec<String>,
+    },
+    /// Each collection as it was when it was read.
+    None {
+        /// Why not a snapshot.
+        reason: String,
+    },
+}
+
+/// Which namespaces were wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
+    /// Only those matching one of these, unless empty.
+    pub include: Vec<String>,
+    /// None of those matching one of these.
+    pub exclude: Vec<String>,
+}
+
+/// Sums over a backup.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Collections and views.
+    pub namespaces: u64,
+    /// Documents.
+    pub documents: u64,
+    /// Bytes of the archive: documents and what frames them.
+    pub raw_bytes: u64,
+    /// Bytes of all segments as stored.
+    pub stored_bytes: u64,
+    /// Segments.
+    pub segments: u64,
+}
+
+/// How segments are compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "method", rename_all = "kebab-case")]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// One zstd frame a segment.
+    Zstd {
+        /// 1 (fast) to 19 (small).
+        level: i32,
+    },
+    /// One gzip member a segment.
+    Gzip {
+        /// 1 (fast) to 9 (small).
+        level: u32,
+    },
+}
+
+/// What was asked and what was reported.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encryption {
+    /// The `x-amz-server-side-encryption` header that was sent with every PUT; none if none was sent.
+    pub requested: Option<String>,
+    /// The KMS key that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kms_key_id: Option<String>,
+    /// What the server's answer to every PUT reported; none if it reported nothing.
+    pub reported: Option<String>,
+}
+
+/// One collection or view.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Namespace {
+    /// Its database.
+    pub db: String,
+    /// Its name within the database.
+    pub collection: String,
+    /// Whether it is a collection, a view or a time-series collection.
+    #[serde(rename = "type")]
+    pub kind: NamespaceKind,
+    /// Options and indexes as the archive's prelude holds them: canonical Extended JSON v2.
+    pub metadata: Box<RawValue>,
+    /// Documents stored for it (a time-series collection's are buckets).
+    pub documents: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// CRC-64/XZ over the documents' bytes in the archive's order, 16 hex digits.
+    pub crc64: String,
+}
+
+/// The kinds of namespaces that a mongodump archive knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NamespaceKind {
+    /// A collection.
+    Collection,
+    /// A view: no documents of its own.
+    View,
+    /// A time-series collection; its documents are those of `system.buckets.<name>`.
+    Timeseries,
+}
+
+/// One stored piece of the archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Segment {
+    /// Its key, relative to the location's prefix.
+    pub key: String,
+    /// The version that its PUT made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<String>,
+    /// Bytes as stored.
+    pub stored_bytes: u64,
+    /// Bytes of the archive that it holds.
+    pub raw_bytes: u64,
+    /// SHA-256 of the stored bytes, 64 hex digits.
+    pub sha256: String,
+    /// What it holds of which namespace, in order; the prelude's segment holds none.
+    pub contents: Vec<Content>,
+}
+
+/// What a segment holds of one namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Content {
+    /// The namespace's place in the manifest's list, from 0.
+    pub namespace: usize,
+    /// Documents in this segment.
+    pub documents: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Namespace {
+    /// `db.collection`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.db, self.collection)
+    }
+
+    /// The collection that holds its documents in the archive and on the server.
+    #[must_use]
+    pub fn data_collection(&self) -> String {
+        match self.kind {
+            NamespaceKind::Timeseries => format!("system.buckets.{}", self.collection),
+            NamespaceKind::Collection | NamespaceKind::View => self.collection.clone(),
+        }
+    }
+}
+
+impl Compression {
+    /// How the names of segments end.
+    #[must_use]
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::None => "bson",
+            Self::Zstd { .. } => "zst",
+            Self::Gzip { .. } => "gz",
+        }
+    }
+}
+
+/// Just enough to tell whether the rest can be understood.
+#[derive(Deserialize)]
+struct Envelope {
+    format: String,
+    version: u32,
+}
+
+impl Manifest {
+    /// Reads and checks a manifest.
+    ///
+    /// # Errors
+    /// [`Code::NewerFormat`] for a version above [`VERSION`]; [`Code::Damaged`] for anything that is not a
+    /// manifest or contradicts itself.
+    pub fn from_json(text: &[u8]) -> Result<Self> {
+        let envelope: Envelope = serde_json::from_slice(text).map_err(unreadable)?;
+        if envelope.format != FORMAT {
+            return Err(damaged(format!("its format is `{}`, not `{FORMAT}`", envelope.format)));
+        }
+        if envelope.version > VERSION {
+            let found = envelope.version;
+            return Err(Error::new(
+                Code::NewerFormat,
+                format!("the manifest has version {found}, this program reads up to {VERSION}"),
+            )
+            .help("Use a newer Strongroom, or restore with stock tools as RESTORE.md in the bucket says."));
+        }
+        let manifest: Self = serde_json::from_slice(text).map_err(unreadable)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// The text that is stored.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] if it cannot be written as JSON.
+    pub fn to_json(&self) -> Result<Vec<u8>> {
+        serde_json::to_vec_pretty(self)
+            .map_err(|e| Error::new(Code::Internal, "the manifest cannot be written as JSON").source(e))
+    }
+
+    /// The segments that hold anything of the namespaces that `wanted` accepts (by their place in the list).
+    pub fn segments_of<'a>(
+        &'a self,
+        wanted: impl Fn(usize) -> bool + 'a,
+    ) -> impl Iterator<Item = &'a Segment> {
+        self.segments.iter().filter(move |segment| segment.contents.iter().any(|c| wanted(c.namespace)))
+    }
+
+    fn check(&self) -> Result<()> {
+        self.check_segments()?;
+        self.check_namespaces()?;
+        let totals = Totals {
+            namespaces: self.namespaces.len() as u64,
+            documents: self.namespaces.iter().map(|n| n.documents).fold(0, u64::saturating_add),
+            raw_bytes: self.segments.iter().map(|s| s.raw_bytes).fold(0, u64::saturating_add),
+            stored_bytes: self.segments.iter().map(|s| s.stored_bytes).fold(0, u64::saturating_add),
+            segments: self.segments.len() as u64,
+        };
+        if totals != self.totals {
+            return Err(damaged("its totals are not the sums of its parts".into()));
+        }
+        Ok(())
+    }
+
+    fn check_segments(&self) -> Result<()> {
+        let mut keys = HashSet::new();
+        for segment in &self.segments {
+            let key = &segment.key;
+            if !is_segment_key(key) || !keys.insert(key) {
+                return Err(damaged(format!("`{key}` cannot be the key of a segment, or stands twice")));
+            }
+            if segment.sha256.len() != 64 || hex::decode(&segment.sha256).is_err() {
+                return Err(damaged(format!("the SHA-256 of `{key}` is not 64 hex digits")));
+            }
+            if segment.contents.iter().any(|c| c.namespace >= self.namespaces.len()) {
+                return Err(damaged(format!("`{key}` holds a namespace that is not listed")));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_namespaces(&self) -> Result<()> {
+        let mut sums = vec![(0u64, 0u64); self.namespaces.len()];
+        for content in self.segments.iter().flat_map(|s| &s.contents) {
+            let (documents, bytes) = &mut sums[content.namespace];
+            *documents = documents.saturating_add(content.documents);
+            *bytes = bytes.saturating_add(content.bytes);
+        }
+        let mut names = HashSet::new();
+        for (namespace, sum) in self.namespaces.iter().zip(sums) {
+            let name = namespace.name();
+            if !names.insert(name.clone()) {
+                return Err(damaged(format!("`{name}` stands twice")));
+            }
+            if (namespace.documents, namespace.bytes) != sum {
+                return Err(damaged(format!("the segments do not add up to the documents of `{name}`")));
+            }
+            if namespace.crc64.len() != 16 || u64::from_str_radix(&namespace.crc64, 16).is_err() {
+                return Err(damaged(format!("the CRC-64 of `{name}` is not 16 hex digits")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// `<plan>/<id>/segments/<name>`, and nothing that could lead elsewhere.
+fn is_segment_key(key: &str) -> bool {
+    let parts: Vec<_> = key.split('/').collect();
+    let plain = |part: &&str| !matches!(*part, "" | "." | "..") && !part.contains(['\\', '\0']);
+    parts.len() == 4 && parts[2] == SEGMENTS && parts.iter().all(plain)
+}
+
+fn unreadable(error: serde_json::Error) -> Error {
+    damaged(format!("line {}, column {}: not what a manifest holds", error.line(), error.column()))
+        .source(error)
+}
+
+fn damaged(what: String) -> Error {
+    Error::new(Code::Damaged, format!("the manifest is damaged: {what}"))
+        .help("Restore another backup; an earlier version of the object may still be in a versioned bucket.")
+}
