@@ -1,0 +1,218 @@
+//! What a deployment holds: databases, collections, views, their options, indexes and sizes.
+
+use futures::{StreamExt, TryStreamExt, stream};
+use mongodb::bson::{Bson, Document, doc, spec::BinarySubtype};
+use serde_json::{Map, Value, json};
+
+use super::Deployment;
+use super::failure::{code_of, explain, server_code};
+use crate::error::{Code, Error, Result};
+use crate::manifest::NamespaceKind;
+
+/// Per-collection questions under way at once: enough to hide round trips, few enough not to crowd the server.
+const QUESTIONS_AT_ONCE: usize = 8;
+
+/// A collection or view, as it will stand in the archive.
+#[derive(Debug, Clone)]
+pub struct Described {
+    /// Its database.
+    pub db: String,
+    /// Its name.
+    pub collection: String,
+    /// What it is.
+    pub kind: NamespaceKind,
+    /// Whether documents stand in the order of their insertion, in a ring.
+    pub capped: bool,
+    /// Options and indexes in canonical Extended JSON v2, as mongodump writes them.
+    pub metadata: String,
+    /// Documents, as the server's statistics say.
+    pub documents: u64,
+    /// Their bytes, as the server's statistics say.
+    pub bytes: u64,
+}
+
+impl Described {
+    /// The collection on the server that holds the documents; none for a view.
+    #[must_use]
+    pub fn data_collection(&self) -> Option<String> {
+        match self.kind {
+            NamespaceKind::View => None,
+            NamespaceKind::Collection => Some(self.collection.clone()),
+            NamespaceKind::Timeseries => Some(format!("system.buckets.{}", self.collection)),
+        }
+    }
+}
+
+/// What `listCollections` says of one.
+struct Listed {
+    db: String,
+    name: String,
+    kind: NamespaceKind,
+    options: Document,
+    uuid: Option<String>,
+}
+
+impl Deployment {
+    /// Every namespace that `wanted` accepts, sorted by name.
+    ///
+    /// Left out, as with mongodump: the databases `local` and `config`, and collections that belong to the
+    /// server (`system.*` but for users, roles, their version, and stored functions). One that vanishes
+    /// meanwhile is left out too.
+    ///
+    /// # Errors
+    /// [`Code::MongoPrivilege`] when the user may not see all databases: a partial list is never taken for the whole.
+    pub async fn namespaces(&self, wanted: impl Fn(&str, &str) -> bool) -> Result<Vec<Described>> {
+        let mut listed = Vec::new();
+        for db in self.databases().await? {
+            listed.extend(self.list(&db).await?.into_iter().filter(|found| wanted(&found.db, &found.name)));
+        }
+        let mut described: Vec<Described> = stream::iter(listed)
+            .map(|found| self.describe(found))
+            .buffer_unordered(QUESTIONS_AT_ONCE)
+            .try_filter_map(async |found| Ok(found))
+            .try_collect()
+            .await?;
+        described.sort_by(|a, b| (&a.db, &a.collection).cmp(&(&b.db, &b.collection)));
+        Ok(described)
+    }
+
+    /// Without `authorizedDatabases: false` a user who lacks the privilege gets a shorter list, silently.
+    async fn databases(&self) -> Result<Vec<String>> {
+        let command = doc! { "listDatabases": 1, "nameOnly": true, "authorizedDatabases": false };
+        let answer = self.command("admin", command).await?;
+        let databases = answer.get_array("databases").map_err(|_| unexpected("listDatabases"))?;
+        let names = databases.iter().filter_map(|db| db.as_document()?.get_str("name").ok());
+        Ok(names.filter(|name| !matches!(*name, "local" | "config")).map(str::to_owned).collect())
+    }
+
+    async fn list(&self, db: &str) -> Result<Vec<Listed>> {
+        let cursor = self
+            .client
+            .database(db)
+            .run_cursor_command(doc! { "listCollections": 1 })
+            .selection_criteria(self.reading.clone())
+            .await
+            .map_err(|e| explain(&e))?;
+        let found: Vec<Document> = cursor.try_collect().await.map_err(|e| explain(&e))?;
+        found.into_iter().filter_map(|entry| listed(db, &entry).transpose()).collect()
+    }
+
+    async fn describe(&self, found: Listed) -> Result<Option<Described>> {
+        let Some(indexes) = self.indexes(&found).await? else { return Ok(None) };
+        let mut described = Described {
+            metadata: metadata(&found, indexes),
+            capped: found.options.get_bool("capped").unwrap_or(false),
+            db: found.db,
+            collection: found.name,
+            kind: found.kind,
+            documents: 0,
+            bytes: 0,
+        };
+        if let Some(collection) = described.data_collection() {
+            (described.documents, described.bytes) = self.size(&described.db, &collection).await;
+        }
+        Ok(Some(described))
+    }
+
+    /// The indexes of a collection; none if it vanished since it was listed.
+    async fn indexes(&self, found: &Listed) -> Result<Option<Vec<Document>>> {
+        if found.kind == NamespaceKind::View {
+            return Ok(Some(Vec::new()));
+        }
+        let cursor = self
+            .client
+            .database(&found.db)
+            .run_cursor_command(doc! { "listIndexes": &found.name })
+            .selection_criteria(self.reading.clone())
+            .await;
+        let gone = [server_code::NAMESPACE_NOT_FOUND, server_code::COMMAND_NOT_SUPPORTED_ON_VIEW];
+        match cursor {
+            Ok(cursor) => cursor.try_collect().await.map(Some).map_err(|e| explain(&e)),
+            Err(error) if code_of(&error).is_some_and(|code| gone.contains(&code)) => Ok(None),
+            Err(error) => Err(explain(&error)),
+        }
+    }
+
+    /// Documents and bytes by the server's statistics. They only plan the work, so a user who may not see
+    /// them (the role `backup` may) costs nothing but balance.
+    async fn size(&self, db: &str, collection: &str) -> (u64, u64) {
+        let pipeline = [doc! { "$collStats": { "storageStats": {} } }];
+        let command = doc! { "aggregate": collection, "pipeline": pipeline, "cursor": {} };
+        let Ok(answer) = self.command(db, command).await else { return (0, 0) };
+        let stats = || -> Option<&Document> {
+            let batch = answer.get_document("cursor").ok()?.get_array("firstBatch").ok()?;
+            batch.first()?.as_document()?.get_document("storageStats").ok()
+        };
+        let number = |key| stats().and_then(|stats| stats.get(key)).map_or(0, whole_number);
+        (number("count"), number("size"))
+    }
+}
+
+fn whole_number(value: &Bson) -> u64 {
+    match value {
+        Bson::Int32(n) => u64::try_from(*n).unwrap_or(0),
+        Bson::Int64(n) => u64::try_from(*n).unwrap_or(0),
+        Bson::Double(n) if *n >= 0.0 => *n as u64,
+        _ => 0,
+    }
+}
+
+/// What is to be backed up of an entry of `listCollections`; none if it belongs to the server.
+fn listed(db: &str, entry: &Document) -> Result<Option<Listed>> {
+    let name = entry.get_str("name").map_err(|_| unexpected("listCollections"))?;
+    if belongs_to_server(db, name) {
+        return Ok(None);
+    }
+    let kind = match entry.get_str("type") {
+        Ok("view") => NamespaceKind::View,
+        Ok("timeseries") => NamespaceKind::Timeseries,
+        _ => NamespaceKind::Collection,
+    };
+    Ok(Some(Listed {
+        db: db.into(),
+        name: name.into(),
+        kind,
+        options: entry.get_document("options").cloned().unwrap_or_default(),
+        uuid: entry.get_document("info").ok().and_then(uuid),
+    }))
+}
+
+/// `system.*` but for what people put there. (`system.buckets.*` is reached through its time-series.)
+fn belongs_to_server(db: &str, name: &str) -> bool {
+    let kept_in_admin = ["system.users", "system.roles", "system.version"];
+    name.starts_with("system.") && name != "system.js" && !(db == "admin" && kept_in_admin.contains(&name))
+}
+
+fn uuid(info: &Document) -> Option<String> {
+    match info.get("uuid")? {
+        Bson::Binary(binary) if binary.subtype == BinarySubtype::Uuid => Some(hex::encode(&binary.bytes)),
+        _ => None,
+    }
+}
+
+/// The text of the archive's metadata, with the members that mongodump writes, in its order.
+fn metadata(found: &Listed, indexes: Vec<Document>) -> String {
+    let mut members = Map::new();
+    if !found.options.is_empty() {
+        members.insert("options".into(), extended_json(found.options.clone()));
+    }
+    let indexes = indexes.into_iter().map(|mut index| {
+        index.remove("ns");
+        extended_json(index)
+    });
+    members.insert("indexes".into(), indexes.collect());
+    if let (Some(uuid), NamespaceKind::Collection) = (&found.uuid, found.kind) {
+        members.insert("uuid".into(), json!(uuid));
+    }
+    members.insert("collectionName".into(), json!(found.name));
+    members.insert("type".into(), json!(found.kind));
+    Value::Object(members).to_string()
+}
+
+fn extended_json(document: Document) -> Value {
+    Bson::Document(document).into_canonical_extjson()
+}
+
+fn unexpected(command: &str) -> Error {
+    Error::new(Code::Mongo, format!("the server's answer to `{command}` is not what MongoDB documents"))
+}

@@ -1,0 +1,345 @@
+//! Writing into a deployment: collections, raw documents, indexes, views, users and roles.
+
+use std::fmt;
+
+use mongodb::bson::oid::ObjectId;
+use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use mongodb::error::Error as DriverError;
+use mongodb::options::{ReadPreference, SelectionCriteria};
+use mongodb::{Client, Database};
+
+use super::failure::{code_of, explain, server_code};
+use super::{ConnectionString, connect_primary};
+use crate::error::{Code, Error, Result};
+
+const LENGTH_BYTES: usize = 4;
+const TYPE_STRING: u8 = 0x02;
+const TYPE_DOCUMENT: u8 = 0x03;
+const TYPE_ARRAY: u8 = 0x04;
+const TYPE_BOOLEAN: u8 = 0x08;
+
+/// Bytes past which an insert is sent: large enough to make round trips cheap, and far from the server's
+/// limit of a command, which one document of 16 MiB just fits (`BSONObjMaxInternalSize`, 16 MiB + 16 KiB).
+const INSERT_BYTES: usize = 4 * 1024 * 1024;
+/// MongoDB's limit of writes in one command (`maxWriteBatchSize`).
+const INSERT_DOCUMENTS_MAX: usize = 100_000;
+
+/// A deployment that is written to, through its primary.
+#[derive(Debug, Clone)]
+pub struct Target {
+    client: Client,
+}
+
+/// Documents on their way into one collection, laid out as the command that inserts them.
+pub struct InsertBuffer {
+    head: Vec<u8>,
+    command: Vec<u8>,
+    documents: usize,
+}
+
+/// What became of one insert.
+#[derive(Debug, Default)]
+pub struct Inserted {
+    /// Documents that are in the collection now.
+    pub documents: u64,
+    /// Documents that the server refused.
+    pub refused: Vec<RefusedDocument>,
+}
+
+/// A document that the server refused.
+#[derive(Debug, Clone)]
+pub struct RefusedDocument {
+    /// The server's error code, such as 11000 for a duplicate key.
+    pub code: i32,
+    /// Its message.
+    pub message: String,
+}
+
+/// Why a change to the target did not happen.
+#[derive(Debug)]
+pub enum Refused {
+    /// It exists already.
+    Exists,
+    /// Anything else.
+    Other(Error),
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Exists => Self::new(Code::TargetNotEmpty, "it exists already"),
+            Refused::Other(error) => error,
+        }
+    }
+}
+
+impl Target {
+    /// Connects to the deployment's primary.
+    ///
+    /// # Errors
+    /// As [`Deployment::connect`](super::Deployment::connect).
+    pub async fn connect(uri: &ConnectionString) -> Result<Self> {
+        Ok(Self { client: connect_primary(uri).await? })
+    }
+
+    /// The server's version and the replica set's name, if it is one.
+    ///
+    /// # Errors
+    /// As the server or the connection fails.
+    pub async fn identity(&self) -> Result<(String, Option<String>)> {
+        let build = self.command("admin", doc! { "buildInfo": 1 }).await?;
+        let hello = self.command("admin", doc! { "hello": 1 }).await?;
+        let version = build.get_str("version").unwrap_or("unknown").to_owned();
+        Ok((version, hello.get_str("setName").ok().map(str::to_owned)))
+    }
+
+    /// Names of all collections and views of a database (none if there is no such database).
+    ///
+    /// # Errors
+    /// As the server or the connection fails.
+    pub async fn collections(&self, db: &str) -> Result<Vec<String>> {
+        self.client.database(db).list_collection_names().await.map_err(|e| explain(&e))
+    }
+
+    /// Whether a collection or view holds anything at all.
+    ///
+    /// # Errors
+    /// As the server or the connection fails.
+    pub async fn has_documents(&self, db: &str, collection: &str) -> Result<bool> {
+        let find = doc! { "find": collection, "limit": 1, "singleBatch": true, "projection": { "_id": 1 } };
+        let answer = self.command(db, find).await?;
+        let batch = answer.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
+        Ok(batch.is_ok_and(|batch| !batch.is_empty()))
+    }
+
+    /// Drops a collection or view; one that is not there is not an error.
+    ///
+    /// # Errors
+    /// As the server or the connection fails.
+    pub async fn drop_collection(&self, db: &str, collection: &str) -> Result<()> {
+        match self.try_command(db, doc! { "drop": collection }).await {
+            Ok(_) => Ok(()),
+            Err(e) if code_of(&e) == Some(server_code::NAMESPACE_NOT_FOUND) => Ok(()),
+            Err(e) => Err(explain(&e)),
+        }
+    }
+
+    /// Creates a collection, view or time-series with exactly these options.
+    ///
+    /// # Errors
+    /// [`Refused::Exists`] when a namespace of that name is there.
+    pub async fn create(&self, db: &str, collection: &str, options: Document) -> Result<(), Refused> {
+        let mut command = doc! { "create": collection };
+        command.extend(options);
+        match self.try_command(db, command).await {
+            Ok(_) => Ok(()),
+            Err(e) if code_of(&e) == Some(server_code::NAMESPACE_EXISTS) => Err(Refused::Exists),
+            Err(e) => Err(Refused::Other(explain(&e).context(format!("cannot create `{db}.{collection}`")))),
+        }
+    }
+
+    /// Builds indexes, all in one pass over the collection.
+    ///
+    /// # Errors
+    /// As the server refuses one of them: then none of them is built.
+    pub async fn create_indexes(&self, db: &str, collection: &str, indexes: Vec<Document>) -> Result<()> {
+        let command = doc! { "createIndexes": collection, "indexes": indexes };
+        self.command(db, command)
+            .await
+            .map_err(|e| e.context(format!("cannot build the indexes of `{db}.{collection}`")))?;
+        Ok(())
+    }
+
+    /// Sends what the buffer holds, and empties it.
+    ///
+    /// # Errors
+    /// As the server or the connection fails; single refused documents are counted in the answer instead.
+    pub async fn insert(&self, db: &str, collection: &str, buffer: &mut InsertBuffer) -> Result<Inserted> {
+        if buffer.documents == 0 {
+            return Ok(Inserted::default());
+        }
+        let (command, sent) = buffer.take()?;
+        let answer = self
+            .database(db)
+            .run_raw_command(command)
+            .selection_criteria(primary())
+            .await
+            .map_err(|e| explain(&e).context(format!("cannot insert into `{db}.{collection}`")))?;
+        outcome(&answer, sent)
+    }
+
+    /// Waits until everything written so far is on a majority of the members: an index lookup that deletes
+    /// nothing, with that write concern.
+    ///
+    /// # Errors
+    /// As the server or the connection fails.
+    pub async fn wait_for_majority(&self, db: &str, collection: &str) -> Result<()> {
+        let nothing = doc! { "q": { "_id": ObjectId::new() }, "limit": 1 };
+        let command =
+            doc! { "delete": collection, "deletes": [nothing], "writeConcern": { "w": "majority" } };
+        let answer = self.command(db, command).await?;
+        match answer.get_document("writeConcernError") {
+            Ok(error) => {
+                Err(Error::new(Code::Mongo, format!("the data is not on a majority of members: {error}")))
+            }
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Merges users and roles, which were inserted into two collections of `admin`, into the real ones.
+    /// Users and roles that are only in the target stay.
+    ///
+    /// # Errors
+    /// As the server refuses; the role `restore` may do it.
+    pub async fn merge_users_and_roles(&self, users: Option<&str>, roles: Option<&str>) -> Result<()> {
+        let mut command = doc! { "_mergeAuthzCollections": 1, "db": "", "drop": false };
+        for (argument, collection) in [("tempUsersCollection", users), ("tempRolesCollection", roles)] {
+            if let Some(collection) = collection {
+                command.insert(argument, format!("admin.{collection}"));
+            }
+        }
+        command.insert("writeConcern", doc! { "w": "majority" });
+        self.command("admin", command).await.map_err(|e| e.context("cannot restore users and roles"))?;
+        Ok(())
+    }
+
+    fn database(&self, db: &str) -> Database {
+        self.client.database(db)
+    }
+
+    async fn command(&self, db: &str, command: Document) -> Result<Document> {
+        self.try_command(db, command).await.map_err(|e| explain(&e))
+    }
+
+    async fn try_command(&self, db: &str, command: Document) -> Result<Document, DriverError> {
+        self.database(db).run_command(command).selection_criteria(primary()).await
+    }
+}
+
+fn primary() -> SelectionCriteria {
+    SelectionCriteria::ReadPreference(ReadPreference::Primary)
+}
+
+/// `n` and `writeErrors` of an insert's answer.
+fn outcome(answer: &Document, sent: usize) -> Result<Inserted> {
+    let refused: Vec<RefusedDocument> = answer
+        .get_array("writeErrors")
+        .map(|errors| errors.iter().filter_map(Bson::as_document).map(refused).collect())
+        .unwrap_or_default();
+    let documents = answer.get_i32("n").ok().and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+    if documents + refused.len() as u64 != sent as u64 {
+        return Err(Error::new(
+            Code::Mongo,
+            format!("of {sent} documents sent the server took {documents} and refused {}", refused.len()),
+        ));
+    }
+    Ok(Inserted { documents, refused })
+}
+
+fn refused(error: &Document) -> RefusedDocument {
+    RefusedDocument {
+        code: error.get_i32("code").unwrap_or(0),
+        message: error.get_str("errmsg").unwrap_or("the server gave no reason").to_owned(),
+    }
+}
+
+impl InsertBuffer {
+    /// An empty buffer for `collection`. `ordered` keeps the documents' order (for capped collections), but
+    /// stops at the first that is refused.
+    #[must_use]
+    pub fn new(collection: &str, ordered: bool) -> Self {
+        let mut head = vec![0; LENGTH_BYTES];
+        element(&mut head, TYPE_STRING, b"insert");
+        let length = collection.len() as u32 + 1;
+        head.extend_from_slice(&length.to_le_bytes());
+        head.extend_from_slice(collection.as_bytes());
+        head.push(0);
+        for (name, value) in [("ordered", ordered), ("bypassDocumentValidation", true)] {
+            element(&mut head, TYPE_BOOLEAN, name.as_bytes());
+            head.push(value.into());
+        }
+        element(&mut head, TYPE_ARRAY, b"documents");
+        head.extend_from_slice(&[0; LENGTH_BYTES]);
+        Self { command: head.clone(), head, documents: 0 }
+    }
+
+    /// Whether `document` should go with the next insert rather than this one.
+    #[must_use]
+    pub fn is_full_for(&self, document: &[u8]) -> bool {
+        self.documents > 0
+            && (self.command.len() + document.len() > INSERT_BYTES || self.documents == INSERT_DOCUMENTS_MAX)
+    }
+
+    /// Adds a document, byte by byte as it is.
+    pub fn push(&mut self, document: &[u8]) {
+        element(&mut self.command, TYPE_DOCUMENT, self.documents.to_string().as_bytes());
+        self.command.extend_from_slice(document);
+        self.documents += 1;
+    }
+
+    /// The finished command and its number of documents; the buffer is empty afterwards.
+    fn take(&mut self) -> Result<(RawDocumentBuf, usize)> {
+        let mut command = std::mem::replace(&mut self.command, self.head.clone());
+        command.push(0);
+        let array_at = self.head.len() - LENGTH_BYTES;
+        set_length(&mut command, array_at)?;
+        command.push(0);
+        set_length(&mut command, 0)?;
+        let command = RawDocumentBuf::from_bytes(command)
+            .map_err(|e| Error::new(Code::Internal, "the insert command is not a document").source(e))?;
+        Ok((command, std::mem::take(&mut self.documents)))
+    }
+}
+
+/// The head of a BSON element: its type and its name as a C string.
+fn element(command: &mut Vec<u8>, kind: u8, name: &[u8]) {
+    command.push(kind);
+    command.extend_from_slice(name);
+    command.push(0);
+}
+
+/// Writes the length of everything from `at` to the end into the four bytes at `at`.
+fn set_length(command: &mut [u8], at: usize) -> Result<()> {
+    let length = i32::try_from(command.len() - at)
+        .map_err(|_| Error::new(Code::Internal, "an insert command grew past 2 GiB"))?;
+    command[at..at + LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
+    Ok(())
+}
+
+impl fmt::Debug for InsertBuffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "InsertBuffer({} documents)", self.documents)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::rawdoc;
+
+    use super::*;
+
+    #[test]
+    fn the_insert_command_holds_the_documents_as_they_are() {
+        let mut buffer = InsertBuffer::new("or.ders", true);
+        for round in 0..2 {
+            for i in 0..12 {
+                buffer.push(rawdoc! { "_id": i, "round": round }.as_bytes());
+            }
+            let (command, sent) = buffer.take().unwrap();
+            assert_eq!(sent, 12);
+            let command = Document::try_from(&*command).unwrap();
+            let documents: Vec<Document> = (0..12).map(|i| doc! { "_id": i, "round": round }).collect();
+            let expected = doc! { "insert": "or.ders", "ordered": true, "bypassDocumentValidation": true, "documents": documents };
+            assert_eq!(command, expected);
+        }
+    }
+
+    #[test]
+    fn a_buffer_takes_one_document_of_any_size_and_then_is_full() {
+        let mut buffer = InsertBuffer::new("c", false);
+        let large = vec![0; 16 * 1024 * 1024];
+        assert!(!buffer.is_full_for(&large));
+        buffer.push(&large);
+        assert!(buffer.is_full_for(&[0; 5]));
+    }
+}

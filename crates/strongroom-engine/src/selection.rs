@@ -1,0 +1,140 @@
+//! Which namespaces are meant: `--include` and `--exclude` patterns over `db.collection`.
+
+use crate::error::{Code, Error, Result};
+use crate::manifest::Selection;
+
+/// Patterns in which `*` stands for any run of characters, dots included; `\*` and `\\` stand for themselves.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    include: Vec<String>,
+    exclude: Vec<String>,
+}
+
+impl Filter {
+    /// A filter that takes what matches any of `include` (everything, if there is none) and none of `exclude`.
+    ///
+    /// # Errors
+    /// [`Code::Usage`] for a pattern without a dot, which could match no namespace.
+    pub fn new(include: Vec<String>, exclude: Vec<String>) -> Result<Self> {
+        match include.iter().chain(&exclude).find(|pattern| *pattern != "*" && !pattern.contains('.')) {
+            None => Ok(Self { include, exclude }),
+            Some(pattern) => Err(Error::new(
+                Code::Usage,
+                format!("the pattern `{pattern}` matches no namespace"),
+            )
+            .help(format!(
+                "Patterns are matched with database.collection: write `{pattern}.*` for a whole database."
+            ))),
+        }
+    }
+
+    /// Whether `db.collection` is meant.
+    #[must_use]
+    pub fn accepts(&self, db: &str, collection: &str) -> bool {
+        let name = format!("{db}.{collection}");
+        let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, &name));
+        (self.include.is_empty() || any(&self.include)) && !any(&self.exclude)
+    }
+
+    /// Whether everything is meant.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        self.include.is_empty() && self.exclude.is_empty()
+    }
+
+    /// The patterns, for the manifest.
+    #[must_use]
+    pub fn selection(&self) -> Selection {
+        Selection { include: self.include.clone(), exclude: self.exclude.clone() }
+    }
+}
+
+/// The linear two-pointer match: on a mismatch the last `*` takes one character more.
+fn matches(pattern: &str, name: &str) -> bool {
+    let pattern = tokens(pattern);
+    let name: Vec<char> = name.chars().collect();
+    let (mut p, mut n) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while n < name.len() {
+        match pattern.get(p) {
+            Some(Token::Any) => {
+                star = Some((p + 1, n));
+                p += 1;
+            }
+            Some(Token::Is(c)) if *c == name[n] => (p, n) = (p + 1, n + 1),
+            _ => match &mut star {
+                Some((after, taken)) => {
+                    *taken += 1;
+                    (p, n) = (*after, *taken);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|token| matches!(token, Token::Any))
+}
+
+enum Token {
+    Any,
+    Is(char),
+}
+
+fn tokens(pattern: &str) -> Vec<Token> {
+    let mut chars = pattern.chars();
+    let mut tokens = Vec::new();
+    while let Some(c) = chars.next() {
+        tokens.push(match c {
+            '*' => Token::Any,
+            '\\' => Token::Is(chars.next().unwrap_or('\\')),
+            c => Token::Is(c),
+        });
+    }
+    tokens
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn filter(include: &[&str], exclude: &[&str]) -> Filter {
+        let own = |patterns: &[&str]| patterns.iter().map(ToString::to_string).collect();
+        Filter::new(own(include), own(exclude)).unwrap()
+    }
+
+    #[test]
+    fn takes_what_is_included_and_not_excluded() {
+        let shop = filter(&["shop.*"], &["shop.tmp*"]);
+        assert!(shop.accepts("shop", "orders") && shop.accepts("shop", "a.b.c"));
+        assert!(!shop.accepts("shop", "tmp1") && !shop.accepts("shop2", "orders"));
+        assert!(filter(&[], &["*.logs"]).accepts("shop", "orders"));
+        assert!(!filter(&[], &["*.logs"]).accepts("shop", "logs"));
+        assert!(filter(&[r"db.odd\*name"], &[]).accepts("db", "odd*name"));
+        assert!(!filter(&[r"db.odd\*name"], &[]).accepts("db", "oddXname"));
+    }
+
+    #[test]
+    fn a_pattern_without_a_dot_is_refused() {
+        let error = Filter::new(vec!["shop".into()], vec![]).unwrap_err();
+        assert_eq!(error.code(), Code::Usage);
+        assert!(error.help_text().unwrap().contains("`shop.*`"));
+    }
+
+    /// Slow and obvious: what the fast match must agree with.
+    fn naive(pattern: &[char], name: &[char]) -> bool {
+        match pattern.split_first() {
+            None => name.is_empty(),
+            Some(('*', rest)) => (0..=name.len()).any(|taken| naive(rest, &name[taken..])),
+            Some((c, rest)) => name.split_first().is_some_and(|(n, name)| n == c && naive(rest, name)),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_the_naive_match(pattern in "[ab*.]{0,8}", name in "[ab.]{0,8}") {
+            let chars = |text: &str| text.chars().collect::<Vec<_>>();
+            prop_assert_eq!(matches(&pattern, &name), naive(&chars(&pattern), &chars(&name)));
+        }
+    }
+}
