@@ -1,0 +1,91 @@
+//! One segment while it is being made: documents go in, an object comes out.
+
+use std::io::{self, Write};
+
+use bytes::Bytes;
+use mongo_archive::{Encoder, Namespace as ArchiveNamespace};
+
+use crate::error::{Code, Error, Result};
+use crate::manifest::{Compression, Content};
+use crate::stream::{Compressor, Meter};
+
+type Stages = Meter<Compressor<Meter<Vec<u8>>>>;
+
+/// A segment being filled with whole blocks of the archive.
+pub(super) struct SegmentWriter {
+    encoder: Encoder<Stages>,
+    contents: Vec<Content>,
+}
+
+/// A finished segment, not stored yet.
+pub(super) struct Finished {
+    pub(super) body: Bytes,
+    pub(super) sha256: [u8; 32],
+    pub(super) raw_bytes: u64,
+    pub(super) contents: Vec<Content>,
+}
+
+impl SegmentWriter {
+    /// The way of a byte: archive block, count, compression, hash and count, memory.
+    pub(super) fn new(compression: Compression) -> Result<Self> {
+        let stored = Meter::hashing(Vec::new());
+        let compressed = Compressor::new(compression, stored).map_err(failed)?;
+        let raw = Meter::counting(compressed);
+        Ok(Self { encoder: Encoder::blocks(raw), contents: Vec::new() })
+    }
+
+    /// Begins a block for a namespace, whose place in the manifest's list is `place`.
+    pub(super) fn begin_block(&mut self, place: usize, namespace: &ArchiveNamespace) -> Result<()> {
+        self.contents.push(Content { namespace: place, documents: 0, bytes: 0 });
+        self.encoder.begin_block(namespace).map_err(archive_failed)
+    }
+
+    /// Adds a document to the open block.
+    pub(super) fn document(&mut self, document: &[u8]) -> Result<()> {
+        if let Some(content) = self.contents.last_mut() {
+            content.documents += 1;
+            content.bytes += document.len() as u64;
+        }
+        self.encoder.document(document).map_err(archive_failed)
+    }
+
+    /// Ends the open block.
+    pub(super) fn end_block(&mut self) -> Result<()> {
+        self.encoder.end_block().map_err(archive_failed)
+    }
+
+    /// Says that nothing more comes for this namespace.
+    pub(super) fn end_namespace(&mut self, namespace: &ArchiveNamespace, crc: u64) -> Result<()> {
+        self.encoder.eof(namespace, crc).map_err(archive_failed)
+    }
+
+    /// Ends the last stage first: what is still in the compressor goes out, then the hash is whole.
+    pub(super) fn finish(self) -> Result<Finished> {
+        let raw = self.encoder.finish().map_err(archive_failed)?;
+        finish(raw, self.contents)
+    }
+}
+
+/// The segment that opens the archive: magic number, header, and the metadata of every namespace.
+pub(super) fn prelude(compression: Compression, prelude: &mongo_archive::Prelude) -> Result<Finished> {
+    let stored = Meter::hashing(Vec::new());
+    let compressed = Compressor::new(compression, stored).map_err(failed)?;
+    let encoder = Encoder::archive(Meter::counting(compressed), prelude).map_err(archive_failed)?;
+    finish(encoder.finish().map_err(archive_failed)?, Vec::new())
+}
+
+fn finish(raw: Stages, contents: Vec<Content>) -> Result<Finished> {
+    let raw_bytes = raw.bytes();
+    let mut stored = raw.finish().0.finish().map_err(failed)?;
+    stored.flush().map_err(failed)?;
+    let (body, sha256) = stored.finish();
+    Ok(Finished { body: body.into(), sha256, raw_bytes, contents })
+}
+
+fn failed(error: io::Error) -> Error {
+    Error::new(Code::Internal, format!("a segment cannot be compressed: {error}"))
+}
+
+fn archive_failed(error: mongo_archive::EncodeError) -> Error {
+    Error::new(Code::Internal, format!("a segment cannot be written: {error}"))
+}
