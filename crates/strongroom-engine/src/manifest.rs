@@ -256,6 +256,32 @@ pub struct Content {
     pub bytes: u64,
 }
 
+impl NamespaceKind {
+    /// Its name in the archive.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Collection => "collection",
+            Self::View => "view",
+            Self::Timeseries => "timeseries",
+        }
+    }
+}
+
+impl Totals {
+    /// The sums over these parts.
+    #[must_use]
+    pub fn of(namespaces: &[Namespace], segments: &[Segment]) -> Self {
+        Self {
+            namespaces: namespaces.len() as u64,
+            documents: namespaces.iter().map(|n| n.documents).fold(0, u64::saturating_add),
+            raw_bytes: segments.iter().map(|s| s.raw_bytes).fold(0, u64::saturating_add),
+            stored_bytes: segments.iter().map(|s| s.stored_bytes).fold(0, u64::saturating_add),
+            segments: segments.len() as u64,
+        }
+    }
+}
+
 impl Namespace {
     /// `db.collection`.
     #[must_use]
@@ -336,14 +362,7 @@ impl Manifest {
     fn check(&self) -> Result<()> {
         self.check_segments()?;
         self.check_namespaces()?;
-        let totals = Totals {
-            namespaces: self.namespaces.len() as u64,
-            documents: self.namespaces.iter().map(|n| n.documents).fold(0, u64::saturating_add),
-            raw_bytes: self.segments.iter().map(|s| s.raw_bytes).fold(0, u64::saturating_add),
-            stored_bytes: self.segments.iter().map(|s| s.stored_bytes).fold(0, u64::saturating_add),
-            segments: self.segments.len() as u64,
-        };
-        if totals != self.totals {
+        if Totals::of(&self.namespaces, &self.segments) != self.totals {
             return Err(damaged("its totals are not the sums of its parts".into()));
         }
         Ok(())

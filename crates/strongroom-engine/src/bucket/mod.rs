@@ -22,6 +22,18 @@ pub enum Sse {
     Kms(Option<String>),
 }
 
+impl Sse {
+    /// The value of the header `x-amz-server-side-encryption`; none where it is not sent.
+    #[must_use]
+    pub fn header(&self) -> Option<&'static str> {
+        match self {
+            Self::None => None,
+            Self::Aes256 => Some("AES256"),
+            Self::Kms(_) => Some("aws:kms"),
+        }
+    }
+}
+
 /// How to talk to the store.
 #[derive(Debug, Clone, Default)]
 pub struct StoreOptions {

@@ -32,6 +32,12 @@ pub struct Described {
 }
 
 impl Described {
+    /// `db.collection`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}.{}", self.db, self.collection)
+    }
+
     /// The collection on the server that holds the documents; none for a view.
     #[must_use]
     pub fn data_collection(&self) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Bson, Document, RawDocumentBuf, doc};
+use mongodb::bson::{Bson, Document, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, Timestamp, doc};
 use mongodb::error::Error as DriverError;
 use mongodb::options::{ReadPreference, SelectionCriteria};
 use mongodb::{Client, Database};
@@ -24,10 +24,17 @@ const INSERT_BYTES: usize = 4 * 1024 * 1024;
 /// MongoDB's limit of writes in one command (`maxWriteBatchSize`).
 const INSERT_DOCUMENTS_MAX: usize = 100_000;
 
+/// A value that a server fills in when it stands at the top of an inserted document.
+const EMPTY_TIMESTAMP: Timestamp = Timestamp { time: 0, increment: 0 };
+/// The first major version whose inserts can be told to leave empty timestamps alone.
+const BYPASSES_EMPTY_TIMESTAMPS: u32 = 8;
+
 /// A deployment that is written to, through its primary.
 #[derive(Debug, Clone)]
 pub struct Target {
     client: Client,
+    version: String,
+    set_name: Option<String>,
 }
 
 /// Documents on their way into one collection, laid out as the command that inserts them.
@@ -35,6 +42,14 @@ pub struct InsertBuffer {
     head: Vec<u8>,
     command: Vec<u8>,
     documents: usize,
+    mends_timestamps: bool,
+    mends: Vec<Mend>,
+}
+
+/// A document whose empty timestamps have to be put back after the server has filled them in.
+struct Mend {
+    id: RawBson,
+    fields: Vec<String>,
 }
 
 /// What became of one insert.
@@ -79,18 +94,33 @@ impl Target {
     /// # Errors
     /// As [`Deployment::connect`](super::Deployment::connect).
     pub async fn connect(uri: &ConnectionString) -> Result<Self> {
-        Ok(Self { client: connect_primary(uri).await? })
+        let client = connect_primary(uri).await?;
+        let mut target = Self { client, version: String::new(), set_name: None };
+        let build = target.command("admin", doc! { "buildInfo": 1 }).await?;
+        let hello = target.command("admin", doc! { "hello": 1 }).await?;
+        target.version = build.get_str("version").unwrap_or("unknown").to_owned();
+        target.set_name = hello.get_str("setName").ok().map(str::to_owned);
+        Ok(target)
     }
 
-    /// The server's version and the replica set's name, if it is one.
-    ///
-    /// # Errors
-    /// As the server or the connection fails.
-    pub async fn identity(&self) -> Result<(String, Option<String>)> {
-        let build = self.command("admin", doc! { "buildInfo": 1 }).await?;
-        let hello = self.command("admin", doc! { "hello": 1 }).await?;
-        let version = build.get_str("version").unwrap_or("unknown").to_owned();
-        Ok((version, hello.get_str("setName").ok().map(str::to_owned)))
+    /// The server's version.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The replica set's name, if it is one.
+    #[must_use]
+    pub fn set_name(&self) -> Option<&str> {
+        self.set_name.as_deref()
+    }
+
+    /// An empty buffer for `collection`. `ordered` keeps the documents' order (for capped collections), but
+    /// stops at the first that is refused.
+    #[must_use]
+    pub fn buffer(&self, collection: &str, ordered: bool) -> InsertBuffer {
+        let major = self.version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
+        InsertBuffer::new(collection, ordered, major >= BYPASSES_EMPTY_TIMESTAMPS)
     }
 
     /// Names of all collections and views of a database (none if there is no such database).
@@ -159,13 +189,37 @@ impl Target {
             return Ok(Inserted::default());
         }
         let (command, sent) = buffer.take()?;
+        let mends = std::mem::take(&mut buffer.mends);
         let answer = self
             .database(db)
             .run_raw_command(command)
             .selection_criteria(primary())
             .await
             .map_err(|e| explain(&e).context(format!("cannot insert into `{db}.{collection}`")))?;
+        for mend in mends {
+            self.mend(db, collection, mend).await?;
+        }
         outcome(&answer, sent)
+    }
+
+    /// Puts empty timestamps back: an insert fills them in, an update by a pipeline does not.
+    async fn mend(&self, db: &str, collection: &str, mend: Mend) -> Result<()> {
+        let stages = mend.fields.iter().map(|field| {
+            let field = doc! { "$literal": field };
+            let set = doc! { "field": field, "input": "$$ROOT", "value": { "$literal": EMPTY_TIMESTAMP } };
+            doc! { "$replaceWith": { "$setField": set } }
+        });
+        let id = Bson::try_from(mend.id)
+            .map_err(|e| Error::new(Code::Mongo, "an `_id` is not valid BSON").source(e))?;
+        let update = doc! {
+            "q": { "_id": { "$eq": id } }, "u": stages.collect::<Vec<_>>(), "collation": { "locale": "simple" },
+        };
+        let command =
+            doc! { "update": collection, "updates": [update], "bypassDocumentValidation": true };
+        self.command(db, command)
+            .await
+            .map_err(|e| e.context(format!("cannot put an empty timestamp back into `{db}.{collection}`")))?;
+        Ok(())
     }
 
     /// Waits until everything written so far is on a majority of the members: an index lookup that deletes
@@ -244,23 +298,26 @@ fn refused(error: &Document) -> RefusedDocument {
 }
 
 impl InsertBuffer {
-    /// An empty buffer for `collection`. `ordered` keeps the documents' order (for capped collections), but
-    /// stops at the first that is refused.
-    #[must_use]
-    pub fn new(collection: &str, ordered: bool) -> Self {
+    fn new(collection: &str, ordered: bool, bypasses_timestamps: bool) -> Self {
         let mut head = vec![0; LENGTH_BYTES];
         element(&mut head, TYPE_STRING, b"insert");
         let length = collection.len() as u32 + 1;
         head.extend_from_slice(&length.to_le_bytes());
         head.extend_from_slice(collection.as_bytes());
         head.push(0);
-        for (name, value) in [("ordered", ordered), ("bypassDocumentValidation", true)] {
+        let mut flag = |name: &str, value: bool| {
             element(&mut head, TYPE_BOOLEAN, name.as_bytes());
             head.push(value.into());
+        };
+        flag("ordered", ordered);
+        flag("bypassDocumentValidation", true);
+        if bypasses_timestamps {
+            flag("bypassEmptyTsReplacement", true);
         }
         element(&mut head, TYPE_ARRAY, b"documents");
         head.extend_from_slice(&[0; LENGTH_BYTES]);
-        Self { command: head.clone(), head, documents: 0 }
+        let mends_timestamps = !bypasses_timestamps;
+        Self { command: head.clone(), head, documents: 0, mends_timestamps, mends: Vec::new() }
     }
 
     /// Whether `document` should go with the next insert rather than this one.
@@ -275,6 +332,9 @@ impl InsertBuffer {
         element(&mut self.command, TYPE_DOCUMENT, self.documents.to_string().as_bytes());
         self.command.extend_from_slice(document);
         self.documents += 1;
+        if self.mends_timestamps {
+            self.mends.extend(mend(document));
+        }
     }
 
     /// The finished command and its number of documents; the buffer is empty afterwards.
@@ -289,6 +349,26 @@ impl InsertBuffer {
             .map_err(|e| Error::new(Code::Internal, "the insert command is not a document").source(e))?;
         Ok((command, std::mem::take(&mut self.documents)))
     }
+}
+
+/// What an insert will change in this document. Bytes that are no document are left to the server's judgement.
+fn mend(document: &[u8]) -> Option<Mend> {
+    let document = RawDocument::from_bytes(document).ok()?;
+    let mut id = None;
+    let mut fields = Vec::new();
+    for element in document.iter_elements() {
+        let element = element.ok()?;
+        match element.key().as_str() {
+            "_id" => id = Some(element.value().ok()?.to_raw_bson()),
+            key => {
+                let is_timestamp = element.element_type() == mongodb::bson::spec::ElementType::Timestamp;
+                if is_timestamp && element.value().ok()? == RawBsonRef::Timestamp(EMPTY_TIMESTAMP) {
+                    fields.push(key.to_owned());
+                }
+            }
+        }
+    }
+    if fields.is_empty() { None } else { Some(Mend { id: id?, fields }) }
 }
 
 /// The head of a BSON element: its type and its name as a C string.
@@ -320,7 +400,7 @@ mod tests {
 
     #[test]
     fn the_insert_command_holds_the_documents_as_they_are() {
-        let mut buffer = InsertBuffer::new("or.ders", true);
+        let mut buffer = InsertBuffer::new("or.ders", true, false);
         for round in 0..2 {
             for i in 0..12 {
                 buffer.push(rawdoc! { "_id": i, "round": round }.as_bytes());
@@ -336,7 +416,7 @@ mod tests {
 
     #[test]
     fn a_buffer_takes_one_document_of_any_size_and_then_is_full() {
-        let mut buffer = InsertBuffer::new("c", false);
+        let mut buffer = InsertBuffer::new("c", false, false);
         let large = vec![0; 16 * 1024 * 1024];
         assert!(!buffer.is_full_for(&large));
         buffer.push(&large);

@@ -1,0 +1,382 @@
+//! A backup: share the work out, read, write segments, commit with the manifest.
+//!
+//! Until the manifest is stored there is no backup. Whatever goes wrong before that, the segments stored so
+//! far are deleted again, where the identity may delete.
+
+mod cut;
+mod plan;
+mod reader;
+mod segment;
+
+pub use plan::{Plan, Run, SEGMENT_BYTES};
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::bucket::{ObjectStore, Sse, Stored};
+use crate::deployment::{Deployment, Described, ReadAt};
+use crate::error::{Code, Error, Result};
+use crate::layout::{self, BackupId, PlanName};
+use crate::manifest::{
+    self, Compression, Consistency, Encryption, Manifest, Namespace, Segment, Status, Tool, Topology, Totals,
+};
+use crate::progress::{Event, Observer};
+use crate::selection::Filter;
+use crate::{Clock, RESTORE_NOTE};
+use reader::{NamespaceRead, RunRead};
+use segment::Finished;
+
+/// What to back up, and how.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The series the backup belongs to.
+    pub plan: PlanName,
+    /// Which namespaces.
+    pub filter: Filter,
+    /// Collections read at once, at least 1.
+    pub readers: usize,
+    /// How segments are compressed.
+    pub compression: Compression,
+    /// Whether all collections are to be read at one moment, where the deployment can.
+    pub snapshot: bool,
+    /// The encryption that the store was opened with, for the manifest.
+    pub sse: Sse,
+}
+
+/// Makes one backup and gives its manifest. Needs a multi-threaded runtime.
+///
+/// # Errors
+/// As the deployment or the store fails, and [`Code::Cancelled`]; then there is no backup.
+pub async fn run(
+    deployment: Deployment,
+    store: Arc<dyn ObjectStore>,
+    options: Options,
+    clock: Clock,
+    observer: Arc<dyn Observer>,
+    cancel: CancellationToken,
+) -> Result<Manifest> {
+    let started_at = clock();
+    let id = BackupId::new(started_at, rand::random());
+    observer.observe(&Event::Phase { name: "looking at what there is" });
+    let namespaces = deployment.namespaces(|db, collection| options.filter.accepts(db, collection)).await?;
+    if namespaces.is_empty() && !options.filter.is_everything() {
+        return Err(Error::new(Code::Usage, "no collection matches --include and --exclude")
+            .help("Patterns are matched with database.collection, `*` stands for anything."));
+    }
+    let plan = Plan::of(&namespaces);
+    observer.observe(&planned(&namespaces));
+    let work = Arc::new(Work {
+        at: moment(&deployment, options.snapshot),
+        queue: plan.largest_first(),
+        next: AtomicUsize::new(0),
+        attempted: Mutex::default(),
+        stop: cancel.child_token(),
+        deployment,
+        store,
+        options,
+        id,
+        namespaces,
+        plan,
+        observer,
+    });
+    match finish(&work, started_at, clock).await {
+        Ok(manifest) => Ok(manifest),
+        Err(error) => {
+            work.clean_up().await;
+            Err(error)
+        }
+    }
+}
+
+fn planned(namespaces: &[Described]) -> Event {
+    Event::Planned {
+        namespaces: namespaces.len() as u64,
+        documents: namespaces.iter().map(|n| n.documents).sum(),
+        bytes: namespaces.iter().map(|n| n.bytes).sum(),
+    }
+}
+
+fn moment(deployment: &Deployment, snapshot: bool) -> ReadAt {
+    match deployment.now() {
+        Some(now) if snapshot => ReadAt::Snapshot(now),
+        _ => ReadAt::Now,
+    }
+}
+
+/// Everything that the readers of one backup share.
+struct Work {
+    deployment: Deployment,
+    store: Arc<dyn ObjectStore>,
+    options: Options,
+    id: BackupId,
+    namespaces: Vec<Described>,
+    plan: Plan,
+    at: ReadAt,
+    /// Places of runs, in the order they are to be taken.
+    queue: Vec<usize>,
+    next: AtomicUsize,
+    /// What was sent to the store, whether or not an answer came.
+    attempted: Mutex<Vec<Attempt>>,
+    /// Ends every reader: cancelled by the person, or because one of them failed.
+    stop: CancellationToken,
+    observer: Arc<dyn Observer>,
+}
+
+/// A PUT that was begun.
+#[derive(Debug, Clone)]
+struct Attempt {
+    key: String,
+    stored: Option<Stored>,
+}
+
+async fn finish(work: &Arc<Work>, started_at: DateTime<Utc>, clock: Clock) -> Result<Manifest> {
+    work.observer.observe(&Event::Phase { name: "reading" });
+    let runs = read_all(work).await?;
+    work.observer.observe(&Event::Phase { name: "committing" });
+    let prelude = work.store_segment(0, 0, work.prelude()?).await?;
+    let manifest = assemble(work, prelude, runs, started_at, clock())?;
+    work.leave_restore_note().await?;
+    if work.stop.is_cancelled() {
+        return Err(cancelled());
+    }
+    let key = layout::backup_key(&work.options.plan, &work.id, layout::MANIFEST);
+    work.put(&key, manifest.to_json()?.into()).await?;
+    Ok(manifest)
+}
+
+/// Lets the readers take runs until none is left; the answer is in the order of the archive.
+async fn read_all(work: &Arc<Work>) -> Result<Vec<RunRead>> {
+    let mut readers = JoinSet::new();
+    for _ in 0..work.options.readers.clamp(1, work.queue.len().max(1)) {
+        readers.spawn(read_runs(work.clone()));
+    }
+    let mut runs = Vec::new();
+    let mut failure = None;
+    while let Some(ended) = readers.join_next().await {
+        match ended {
+            Ok(Ok(read)) => runs.extend(read),
+            Ok(Err(error)) => failure = Some(more_telling(failure, error)),
+            Err(panic) => failure = Some(Error::new(Code::Internal, "a reader ended abruptly").source(panic)),
+        }
+        if failure.is_some() {
+            work.stop.cancel();
+        }
+    }
+    runs.sort_by_key(|run: &RunRead| run.place);
+    failure.map_or(Ok(runs), Err)
+}
+
+/// The first failure stops the other readers, which then say `cancelled`: that is not the news.
+fn more_telling(known: Option<Error>, error: Error) -> Error {
+    match known {
+        Some(known) if known.code() != Code::Cancelled => known,
+        _ => error,
+    }
+}
+
+async fn read_runs(work: Arc<Work>) -> Result<Vec<RunRead>> {
+    let mut read = Vec::new();
+    while let Some(&place) = work.queue.get(work.next.fetch_add(1, Ordering::Relaxed)) {
+        read.push(reader::read(&work, place).await?);
+    }
+    Ok(read)
+}
+
+impl Work {
+    fn prelude(&self) -> Result<Finished> {
+        let source = self.deployment.source();
+        let header = mongo_archive::Header::new(
+            self.options.readers.try_into().unwrap_or(i32::MAX),
+            &source.server_version,
+            concat!("strongroom-", env!("CARGO_PKG_VERSION")),
+        );
+        let metadata = self.namespaces.iter().map(|n| mongo_archive::Metadata {
+            db: n.db.clone(),
+            collection: n.collection.clone(),
+            metadata: n.metadata.clone(),
+            kind: n.kind.as_str().into(),
+            size: i32::try_from(n.bytes).unwrap_or(i32::MAX),
+        });
+        segment::prelude(
+            self.options.compression,
+            &mongo_archive::Prelude { header, metadata: metadata.collect() },
+        )
+    }
+
+    /// Stores one segment; its run and part give its place in the archive.
+    async fn store_segment(&self, run: usize, part: usize, finished: Finished) -> Result<Segment> {
+        let extension = self.options.compression.extension();
+        let key = layout::segment_key(&self.options.plan, &self.id, run, part, extension);
+        let stored_bytes = finished.body.len() as u64;
+        let stored = self.put_hashed(&key, finished.body, &finished.sha256).await?;
+        self.observer.observe(&Event::Segment { key: key.clone(), stored_bytes });
+        Ok(Segment {
+            key,
+            version_id: stored.version_id,
+            stored_bytes,
+            raw_bytes: finished.raw_bytes,
+            sha256: hex::encode(finished.sha256),
+            contents: finished.contents,
+        })
+    }
+
+    async fn put(&self, key: &str, body: Bytes) -> Result<Stored> {
+        let sha256: [u8; 32] = Sha256::digest(&body).into();
+        self.put_hashed(key, body, &sha256).await
+    }
+
+    async fn put_hashed(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
+        self.attempted().push(Attempt { key: key.into(), stored: None });
+        let stored = self.store.put(key, body, sha256).await?;
+        if let Some(attempt) = self.attempted().iter_mut().rfind(|attempt| attempt.key == key) {
+            attempt.stored = Some(stored.clone());
+        }
+        Ok(stored)
+    }
+
+    fn attempted(&self) -> std::sync::MutexGuard<'_, Vec<Attempt>> {
+        self.attempted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How to restore without this program stands beside the backups. One that is there is left alone.
+    async fn leave_restore_note(&self) -> Result<()> {
+        let body = Bytes::from_static(RESTORE_NOTE.as_bytes());
+        let sha256: [u8; 32] = Sha256::digest(&body).into();
+        match self.store.put(layout::RESTORE_NOTE, body, &sha256).await {
+            Err(error) if error.code() != Code::ObjectExists => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Takes back what was stored. The manifest goes first, in case its PUT arrived although its answer did not.
+    async fn clean_up(&self) {
+        self.observer.observe(&Event::Phase { name: "cleaning up" });
+        let attempted = std::mem::take(&mut *self.attempted());
+        let mut left = Vec::new();
+        for attempt in attempted.into_iter().rev() {
+            if self.take_back(&attempt).await.is_err() {
+                left.push(attempt.key);
+            }
+        }
+        if let Some(first) = left.first() {
+            let message = format!(
+                "{} objects of the backup that did not come about could not be deleted, such as `{first}`; \
+                 they are no backup, and may be deleted",
+                left.len()
+            );
+            self.observer.observe(&Event::Warning { message });
+        }
+    }
+
+    async fn take_back(&self, attempt: &Attempt) -> Result<()> {
+        let version = match &attempt.stored {
+            Some(stored) => stored.version_id.clone(),
+            None => match self.store.get(&attempt.key, None, u64::MAX).await {
+                Ok(found) => found.version_id,
+                Err(error) if error.code() == Code::ObjectMissing => return Ok(()),
+                Err(error) => return Err(error),
+            },
+        };
+        self.store.delete(&attempt.key, version.as_deref()).await
+    }
+}
+
+fn cancelled() -> Error {
+    Error::new(Code::Cancelled, "the backup was cancelled: there is no backup of this run")
+}
+
+fn assemble(
+    work: &Work,
+    prelude: Segment,
+    runs: Vec<RunRead>,
+    started_at: DateTime<Utc>,
+    finished_at: DateTime<Utc>,
+) -> Result<Manifest> {
+    let mut read: Vec<Option<NamespaceRead>> = work.namespaces.iter().map(|_| None).collect();
+    let mut segments = vec![prelude];
+    for run in runs {
+        segments.extend(run.segments);
+        for namespace in run.namespaces {
+            let place = namespace.place;
+            read[place] = Some(namespace);
+        }
+    }
+    let missing = || Error::new(Code::Internal, "a namespace was planned and not read");
+    let read: Vec<NamespaceRead> = read.into_iter().collect::<Option<_>>().ok_or_else(missing)?;
+    let namespaces: Vec<Namespace> =
+        work.namespaces.iter().zip(&read).map(|(n, read)| namespace(n, read)).collect::<Result<_>>()?;
+    Ok(Manifest {
+        format: manifest::FORMAT.into(),
+        version: manifest::VERSION,
+        id: work.id.to_string(),
+        plan: work.options.plan.to_string(),
+        status: Status::Complete,
+        exceptions: Vec::new(),
+        tool: Tool { name: "strongroom".into(), version: env!("CARGO_PKG_VERSION").into() },
+        started_at,
+        finished_at,
+        source: work.deployment.source().clone(),
+        consistency: consistency(work, &read),
+        selection: work.options.filter.selection(),
+        totals: Totals::of(&namespaces, &segments),
+        compression: work.options.compression,
+        encryption: encryption(work),
+        namespaces,
+        segments,
+    })
+}
+
+fn namespace(described: &Described, read: &NamespaceRead) -> Result<Namespace> {
+    let metadata = serde_json::value::RawValue::from_string(described.metadata.clone())
+        .map_err(|e| Error::new(Code::Internal, "metadata is not JSON").source(e))?;
+    Ok(Namespace {
+        db: described.db.clone(),
+        collection: described.collection.clone(),
+        kind: described.kind,
+        metadata,
+        documents: read.documents,
+        bytes: read.bytes,
+        crc64: format!("{:016x}", read.crc64),
+    })
+}
+
+fn consistency(work: &Work, read: &[NamespaceRead]) -> Consistency {
+    let source = work.deployment.source();
+    match work.at {
+        ReadAt::Snapshot(cluster_time) => {
+            let plainly = read.iter().filter(|n| n.plainly);
+            let names = plainly.map(|n| &work.namespaces[n.place]);
+            let read_plainly = names.map(|n| format!("{}.{}", n.db, n.collection)).collect();
+            Consistency::Snapshot { cluster_time, read_plainly }
+        }
+        ReadAt::Now => Consistency::None {
+            reason: match source.topology {
+                Topology::Standalone => "a standalone server has no oplog and cannot be read at one moment",
+                Topology::Sharded => "a sharded cluster was read through mongos, collection by collection",
+                Topology::ReplicaSet => "it was asked for",
+            }
+            .into(),
+        },
+    }
+}
+
+/// What each PUT reported was compared with the request as it came; here they are only gathered.
+fn encryption(work: &Work) -> Encryption {
+    let attempted = work.attempted();
+    let reported: BTreeSet<Option<String>> =
+        attempted.iter().filter_map(|a| a.stored.as_ref()).map(|s| s.encryption.clone()).collect();
+    let kms_key_id = attempted.iter().find_map(|a| a.stored.as_ref()?.kms_key_id.clone());
+    Encryption {
+        requested: work.options.sse.header().map(str::to_owned),
+        kms_key_id,
+        // Only what every answer said counts.
+        reported: if reported.len() == 1 { reported.into_iter().next().flatten() } else { None },
+    }
+}

@@ -1,0 +1,66 @@
+//! One backup as one mongodump archive, for stock tools.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+use tokio::task::block_in_place;
+
+use crate::bucket::ObjectStore;
+use crate::error::{Code, Error, Result};
+use crate::manifest::{Compression, Manifest};
+use crate::progress::{Event, Observer};
+use crate::segments;
+use crate::stream::{Compressor, decompress};
+
+/// Segments fetched ahead of the one being written.
+const FETCHED_AHEAD: usize = 2;
+/// The level of `gzip` where a backup that is stored otherwise is written with it.
+const GZIP_LEVEL: u32 = 6;
+
+/// Writes the archive, gzipped if asked; every segment is compared with the manifest before a byte of it is
+/// written. Needs a multi-threaded runtime.
+///
+/// # Errors
+/// As the store fails or a segment is damaged; then what was written is not a whole archive. When `out`
+/// cannot take more: [`Code::Internal`] with the [`io::Error`] as source.
+pub async fn cat(
+    store: Arc<dyn ObjectStore>,
+    manifest: &Manifest,
+    gzip: bool,
+    out: &mut (dyn Write + Send),
+    observer: &dyn Observer,
+) -> Result<()> {
+    let mut fetched = stream::iter(&manifest.segments)
+        .map(async |segment| (segment, segments::fetch(&*store, segment).await))
+        .buffered(FETCHED_AHEAD);
+    while let Some((segment, body)) = fetched.next().await {
+        let body = body?;
+        block_in_place(|| write(manifest.compression, gzip, &body, out)).map_err(|e| {
+            Error::new(Code::Internal, format!("the archive cannot be written on: {e}")).source(e)
+        })?;
+        observer.observe(&Event::Segment { key: segment.key.clone(), stored_bytes: segment.stored_bytes });
+    }
+    out.flush().map_err(|e| Error::new(Code::Internal, "the archive cannot be written on").source(e))
+}
+
+/// Gzip members may stand one after the other, so stored gzip segments go out as they are.
+fn write(compression: Compression, gzip: bool, body: &[u8], out: &mut (dyn Write + Send)) -> io::Result<()> {
+    let as_stored = match compression {
+        Compression::Gzip { .. } => gzip,
+        Compression::None => !gzip,
+        Compression::Zstd { .. } => false,
+    };
+    if as_stored {
+        return out.write_all(body);
+    }
+    let mut archive = decompress(compression, body).map_err(io::Error::other)?;
+    if gzip {
+        let mut member = Compressor::new(Compression::Gzip { level: GZIP_LEVEL }, out)?;
+        io::copy(&mut archive, &mut member)?;
+        member.finish()?;
+    } else {
+        io::copy(&mut archive, out)?;
+    }
+    Ok(())
+}

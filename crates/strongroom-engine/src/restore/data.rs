@@ -1,0 +1,205 @@
+//! Documents: from segments into the target, several segments at once, each document as it was.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use mongo_archive::Crc64;
+use tokio::task::JoinSet;
+
+use super::{Restored, Work, cancelled};
+use crate::deployment::{InsertBuffer, Inserted};
+use crate::error::{Code, Error, Result};
+use crate::manifest::Segment;
+use crate::progress::Event;
+use crate::segments::{self, Found, Names, Step, Walk};
+
+/// A piece of work: segments that are taken in order, and whose documents are meant.
+struct Lane {
+    /// Places of segments in the manifest.
+    segments: Vec<usize>,
+    /// Places of namespaces to insert.
+    namespaces: HashSet<usize>,
+    ordered: bool,
+}
+
+/// What became of a lane's documents.
+#[derive(Default)]
+struct Done {
+    documents: u64,
+    /// For each namespace: how many were refused, and the first reason.
+    refused: BTreeMap<usize, (u64, String)>,
+    /// By place of the segment.
+    crcs: Vec<(usize, Vec<(usize, Crc64)>)>,
+}
+
+/// Inserts all documents of the plan.
+pub(super) async fn insert(work: &Arc<Work>) -> Result<Restored> {
+    let names = Arc::new(Names::of(&work.manifest));
+    let mut waiting = lanes(work).into_iter();
+    let mut running = JoinSet::new();
+    let mut all = Done::default();
+    loop {
+        while running.len() < work.options.writers.max(1)
+            && let Some(lane) = waiting.next()
+        {
+            running.spawn(run(work.clone(), names.clone(), lane));
+        }
+        let Some(ended) = running.join_next().await else { break };
+        let done = ended.map_err(|e| Error::new(Code::Internal, "a writer ended abruptly").source(e))??;
+        all.add(done);
+    }
+    compare(work, &mut all)?;
+    Ok(report(work, all))
+}
+
+/// Segments may come in any order, but not those of a capped collection, whose order is its content.
+fn lanes(work: &Work) -> Vec<Lane> {
+    let targeted = work.plan.namespaces.iter().map(|n| n.place).filter(|&p| work.data_target(p).is_some());
+    let (capped, free): (HashSet<usize>, HashSet<usize>) =
+        targeted.partition(|&place| work.metadata[place].capped());
+    let holding = |wanted: &HashSet<usize>| {
+        let holds = |s: &Segment| s.contents.iter().any(|c| c.documents > 0 && wanted.contains(&c.namespace));
+        let places = work.manifest.segments.iter().enumerate().filter(move |(_, s)| holds(s));
+        places.map(|(place, _)| place).collect::<Vec<_>>()
+    };
+    let mut lanes: Vec<Lane> = holding(&free)
+        .into_iter()
+        .map(|segment| Lane { segments: vec![segment], namespaces: free.clone(), ordered: false })
+        .collect();
+    lanes.extend(capped.into_iter().map(|place| {
+        let namespaces = HashSet::from([place]);
+        Lane { segments: holding(&namespaces), namespaces, ordered: true }
+    }));
+    lanes
+}
+
+async fn run(work: Arc<Work>, names: Arc<Names>, lane: Lane) -> Result<Done> {
+    let mut done = Done::default();
+    for &place in &lane.segments {
+        let segment = &work.manifest.segments[place];
+        let body = tokio::select! {
+            body = segments::fetch(&*work.store, segment) => body?,
+            () = work.cancel.cancelled() => return Err(cancelled()),
+        };
+        let found = insert_segment(&work, &names, &lane, segment, &body, &mut done).await?;
+        let crcs = found.contents.into_iter().filter(|(c, _)| lane.namespaces.contains(&c.namespace));
+        done.crcs.push((place, crcs.map(|(content, crc)| (content.namespace, crc)).collect()));
+        work.observer.observe(&Event::Segment { key: segment.key.clone(), stored_bytes: segment.stored_bytes });
+    }
+    Ok(done)
+}
+
+async fn insert_segment(
+    work: &Work,
+    names: &Names,
+    lane: &Lane,
+    segment: &Segment,
+    body: &[u8],
+    done: &mut Done,
+) -> Result<Found> {
+    let mut walk = Walk::new(work.manifest.compression, names, body)?;
+    let mut open: Option<Open> = None;
+    while let Some(step) = walk.next().map_err(|e| segments::damaged(segment, e))? {
+        match step {
+            Step::Begin(place) if lane.namespaces.contains(&place) => {
+                open = Open::of(work, place, lane.ordered);
+            }
+            Step::Begin(_) => open = None,
+            Step::Document(document) => {
+                if let Some(open) = &mut open {
+                    open.take(work, document, done).await?;
+                }
+            }
+            Step::End => {
+                if let Some(mut open) = open.take() {
+                    open.send(work, done).await?;
+                }
+            }
+        }
+    }
+    walk.finish(segment).map_err(|e| segments::damaged(segment, e))
+}
+
+/// A block whose documents are on their way.
+struct Open {
+    place: usize,
+    db: String,
+    collection: String,
+    buffer: InsertBuffer,
+    bytes: u64,
+}
+
+impl Open {
+    fn of(work: &Work, place: usize, ordered: bool) -> Option<Self> {
+        let (db, collection) = work.data_target(place)?;
+        let buffer = work.target.buffer(&collection, ordered);
+        Some(Self { place, db: db.to_owned(), collection, buffer, bytes: 0 })
+    }
+
+    async fn take(&mut self, work: &Work, document: &[u8], done: &mut Done) -> Result<()> {
+        if self.buffer.is_full_for(document) {
+            self.send(work, done).await?;
+        }
+        self.buffer.push(document);
+        self.bytes += document.len() as u64;
+        Ok(())
+    }
+
+    async fn send(&mut self, work: &Work, done: &mut Done) -> Result<()> {
+        if work.cancel.is_cancelled() {
+            return Err(cancelled());
+        }
+        let Inserted { documents, refused } =
+            work.target.insert(&self.db, &self.collection, &mut self.buffer).await?;
+        done.documents += documents;
+        if let Some(first) = refused.first() {
+            let entry = done.refused.entry(self.place).or_insert_with(|| (0, first.message.clone()));
+            entry.0 += refused.len() as u64;
+        }
+        work.observer.observe(&Event::Advanced { documents, bytes: std::mem::take(&mut self.bytes) });
+        Ok(())
+    }
+}
+
+impl Done {
+    fn add(&mut self, other: Self) {
+        self.documents += other.documents;
+        self.crcs.extend(other.crcs);
+        for (place, (refused, message)) in other.refused {
+            self.refused.entry(place).or_insert((0, message)).0 += refused;
+        }
+    }
+}
+
+/// The documents of each collection, put together in the archive's order, must be those that were backed up.
+fn compare(work: &Work, all: &mut Done) -> Result<()> {
+    all.crcs.sort_by_key(|(segment, _)| *segment);
+    let mut sums: BTreeMap<usize, Crc64> = BTreeMap::new();
+    for (place, crc) in all.crcs.iter().flat_map(|(_, crcs)| crcs) {
+        sums.entry(*place).or_default().append(crc);
+    }
+    for (place, crc) in sums {
+        let namespace = &work.manifest.namespaces[place];
+        if format!("{:016x}", crc.value()) != namespace.crc64 {
+            return Err(Error::new(
+                Code::Damaged,
+                format!("the documents of `{}` are not those that the manifest describes", namespace.name()),
+            )
+            .help("Do not use what was restored; `strongroom verify` looks for the cause."));
+        }
+    }
+    Ok(())
+}
+
+fn report(work: &Work, all: Done) -> Restored {
+    let sentence = |(place, (refused, first)): (&usize, &(u64, String))| {
+        let name = work.manifest.namespaces[*place].name();
+        format!("{refused} documents of `{name}` were refused; the first: {first}")
+    };
+    Restored {
+        documents: all.documents,
+        refused: all.refused.values().map(|(refused, _)| refused).sum(),
+        exceptions: all.refused.iter().map(sentence).collect(),
+        ..Restored::default()
+    }
+}
