@@ -88,12 +88,12 @@ pub async fn delete(
         let store = store.clone();
         async move {
             store.delete(&segment.key, segment.version_id.as_deref()).await?;
-            observer.observe(&Event::Segment { key: segment.key.clone(), stored_bytes: segment.stored_bytes });
+            observer
+                .observe(&Event::Segment { key: segment.key.clone(), stored_bytes: segment.stored_bytes });
             Ok::<u64, Error>(1)
         }
     });
-    let segments: Vec<u64> =
-        stream::iter(deletions).buffer_unordered(REQUESTS_AT_ONCE).try_collect().await?;
+    let segments: Vec<u64> = stream::iter(deletions).buffer_unordered(REQUESTS_AT_ONCE).try_collect().await?;
     let key = place.key(layout::DELETING);
     match store.get(&key, None, manifest::BYTES_MAX).await {
         Ok(found) => store.delete(&key, found.version_id.as_deref()).await?,

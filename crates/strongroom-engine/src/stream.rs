@@ -106,7 +106,10 @@ impl<W: Write> Write for Compressor<W> {
 ///
 /// # Errors
 /// [`Code::Internal`] when a decompressor cannot be set up; damage shows while reading.
-pub(crate) fn decompress<'a>(compression: Compression, stored: &'a [u8]) -> Result<Box<dyn Read + Send + 'a>> {
+pub(crate) fn decompress<'a>(
+    compression: Compression,
+    stored: &'a [u8],
+) -> Result<Box<dyn Read + Send + 'a>> {
     Ok(match compression {
         Compression::None => Box::new(stored),
         Compression::Zstd { .. } => Box::new(
@@ -124,8 +127,7 @@ mod tests {
     #[test]
     fn what_is_compressed_comes_back_and_both_ends_are_measured() {
         let text: Vec<u8> = (0..300_000u32).flat_map(|i| (i / 7).to_le_bytes()).collect();
-        for compression in
-            [Compression::None, Compression::Zstd { level: 3 }, Compression::Gzip { level: 6 }]
+        for compression in [Compression::None, Compression::Zstd { level: 3 }, Compression::Gzip { level: 6 }]
         {
             let out = Meter::hashing(Vec::new());
             let mut stages = Meter::counting(Compressor::new(compression, out).unwrap());

@@ -181,7 +181,11 @@ fn same_prelude(manifest: &Manifest, prelude: &Prelude) -> Result<()> {
                 && found.metadata == wanted.metadata.get()
                 && found.kind == wanted.kind.as_str()
         });
-    if same { Ok(()) } else { Err(wrong("its collections, options or indexes are not those of the manifest")) }
+    if same {
+        Ok(())
+    } else {
+        Err(wrong("its collections, options or indexes are not those of the manifest"))
+    }
 }
 
 fn walk_blocks(manifest: &Manifest, names: &Names, segment: &Segment, stored: &[u8]) -> Result<Found> {

@@ -42,8 +42,9 @@ pub(super) async fn read(work: &Arc<Work>, place: usize) -> Result<RunRead> {
     match attempt(work, place, work.at, 0).await {
         Err((error, parts)) if error.code() == Code::SnapshotTooOld => {
             let first = work.namespaces[work.plan.runs[place].namespaces[0]].name();
-            let message =
-                format!("`{first}` could not be read at the snapshot's moment to its end; it is read as it is now");
+            let message = format!(
+                "`{first}` could not be read at the snapshot's moment to its end; it is read as it is now"
+            );
             work.observer.observe(&Event::Warning { message });
             work.take_back_run(place, parts).await?;
             attempt(work, place, ReadAt::Now, parts).await.map_err(|(error, _)| error)
@@ -229,8 +230,7 @@ impl RunWriter {
             }
             let (work, run, part) = (self.work.clone(), self.run, self.part);
             self.part += 1;
-            self.uploading =
-                Some(tokio::spawn(async move { work.store_segment(run, part, finished).await }));
+            self.uploading = Some(tokio::spawn(async move { work.store_segment(run, part, finished).await }));
         }
         Ok(())
     }
@@ -252,9 +252,7 @@ impl Work {
     async fn take_back_run(&self, place: usize, parts: usize) -> Result<()> {
         let extension = self.options.compression.extension();
         let keys: Vec<String> = (0..parts)
-            .map(|part| {
-                crate::layout::segment_key(&self.options.plan, &self.id, place + 1, part, extension)
-            })
+            .map(|part| crate::layout::segment_key(&self.options.plan, &self.id, place + 1, part, extension))
             .collect();
         let (taken, kept) = std::mem::take(&mut *self.attempted())
             .into_iter()

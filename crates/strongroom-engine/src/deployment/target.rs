@@ -214,8 +214,7 @@ impl Target {
         let update = doc! {
             "q": { "_id": { "$eq": id } }, "u": stages.collect::<Vec<_>>(), "collation": { "locale": "simple" },
         };
-        let command =
-            doc! { "update": collection, "updates": [update], "bypassDocumentValidation": true };
+        let command = doc! { "update": collection, "updates": [update], "bypassDocumentValidation": true };
         self.command(db, command)
             .await
             .map_err(|e| e.context(format!("cannot put an empty timestamp back into `{db}.{collection}`")))?;

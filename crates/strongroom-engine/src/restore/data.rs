@@ -84,7 +84,8 @@ async fn run(work: Arc<Work>, names: Arc<Names>, lane: Lane) -> Result<Done> {
         let found = insert_segment(&work, &names, &lane, segment, &body, &mut done).await?;
         let crcs = found.contents.into_iter().filter(|(c, _)| lane.namespaces.contains(&c.namespace));
         done.crcs.push((place, crcs.map(|(content, crc)| (content.namespace, crc)).collect()));
-        work.observer.observe(&Event::Segment { key: segment.key.clone(), stored_bytes: segment.stored_bytes });
+        work.observer
+            .observe(&Event::Segment { key: segment.key.clone(), stored_bytes: segment.stored_bytes });
     }
     Ok(done)
 }

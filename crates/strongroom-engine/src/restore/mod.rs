@@ -79,7 +79,8 @@ pub async fn run(
     let work = Work { store, target, manifest, options, plan, metadata, observer, cancel };
     let work = Arc::new(work);
     work.run().await.map_err(|e| {
-        let context = format!("the restore of `{}` did not finish, the target holds a part of it", work.manifest.id);
+        let context =
+            format!("the restore of `{}` did not finish, the target holds a part of it", work.manifest.id);
         e.context(context)
     })
 }
@@ -202,7 +203,8 @@ impl Work {
     }
 
     async fn create_views(&self) -> Result<()> {
-        let places: Vec<usize> = self.plan.namespaces.iter().filter(|p| p.action != Action::Add).map(|p| p.place).collect();
+        let places: Vec<usize> =
+            self.plan.namespaces.iter().filter(|p| p.action != Action::Add).map(|p| p.place).collect();
         for place in views::in_order(&self.manifest.namespaces, &self.metadata, &places) {
             self.create(place).await?;
         }

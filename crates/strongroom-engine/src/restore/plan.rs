@@ -185,7 +185,8 @@ impl Metadata {
         };
         let json: serde_json::Value =
             serde_json::from_str(namespace.metadata.get()).map_err(|e| unreadable(e.to_string()))?;
-        let Bson::Document(mut metadata) = Bson::try_from(json).map_err(|e| unreadable(e.to_string()))? else {
+        let Bson::Document(mut metadata) = Bson::try_from(json).map_err(|e| unreadable(e.to_string()))?
+        else {
             return Err(unreadable("it is not an object".into()));
         };
         let options = match metadata.remove("options") {
@@ -198,7 +199,10 @@ impl Metadata {
             None => Some(Vec::new()),
             Some(_) => None,
         };
-        Ok(Self { options, indexes: indexes.ok_or_else(|| unreadable("its indexes are not objects".into()))? })
+        Ok(Self {
+            options,
+            indexes: indexes.ok_or_else(|| unreadable("its indexes are not objects".into()))?,
+        })
     }
 
     /// What is not there by itself. An index without a collation compares simply, but made without one on a
