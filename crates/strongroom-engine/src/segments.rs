@@ -27,7 +27,7 @@ pub(crate) async fn fetch(store: &dyn ObjectStore, segment: &Segment) -> Result<
     }
     let sha256 = hex::encode(Sha256::digest(&body));
     if !sha256.eq_ignore_ascii_case(&segment.sha256) {
-        return Err(damaged(segment, "its SHA-256 is not the one in the manifest".into()));
+        return Err(damaged(segment, "its SHA-256 is not the one in the manifest"));
     }
     Ok(body)
 }
@@ -72,6 +72,8 @@ pub(crate) enum Step<'a> {
     Document(&'a [u8]),
     /// No more of them in this block.
     End,
+    /// No more blocks of a namespace.
+    Ended,
 }
 
 /// A walk through a segment's blocks that counts, and takes the CRC of each.
@@ -99,27 +101,26 @@ impl<'a> Walk<'a> {
 
     /// The next step; none at the segment's end.
     pub(crate) fn next(&mut self) -> Result<Option<Step<'_>>> {
-        while let Some(event) = self.decoder.next().map_err(wrong)? {
-            match event {
-                Event::BlockStart(namespace) => {
-                    let place = self.names.place(namespace)?;
-                    let content = Content { namespace: place, documents: 0, bytes: 0 };
-                    self.found.contents.push((content, Crc64::new()));
-                    return Ok(Some(Step::Begin(place)));
-                }
-                Event::Document(document) => {
-                    self.found.count(document)?;
-                    return Ok(Some(Step::Document(document)));
-                }
-                Event::BlockEnd => return Ok(Some(Step::End)),
-                Event::Eof { namespace, crc } => {
-                    let place = self.names.place(namespace)?;
-                    self.found.ends.push((place, crc));
-                }
-                Event::Prelude(_) => return Err(wrong("an archive begins in it")),
+        let Some(event) = self.decoder.next().map_err(wrong)? else { return Ok(None) };
+        Ok(Some(match event {
+            Event::BlockStart(namespace) => {
+                let place = self.names.place(namespace)?;
+                let content = Content { namespace: place, documents: 0, bytes: 0 };
+                self.found.contents.push((content, Crc64::new()));
+                Step::Begin(place)
             }
-        }
-        Ok(None)
+            Event::Document(document) => {
+                self.found.count(document)?;
+                Step::Document(document)
+            }
+            Event::BlockEnd => Step::End,
+            Event::Eof { namespace, crc } => {
+                let place = self.names.place(namespace)?;
+                self.found.ends.push((place, crc));
+                Step::Ended
+            }
+            Event::Prelude(_) => return Err(wrong("an archive begins in it")),
+        }))
     }
 
     /// What was met, if it is what the manifest says of this segment.

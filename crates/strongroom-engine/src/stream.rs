@@ -31,10 +31,6 @@ impl<W: Write> Meter<W> {
         self.bytes
     }
 
-    pub(crate) fn get_mut(&mut self) -> &mut W {
-        &mut self.inner
-    }
-
     /// What was written to, and the hash (of nothing, if none was wanted).
     pub(crate) fn finish(self) -> (W, [u8; 32]) {
         (self.inner, self.hash.unwrap_or_default().finalize().into())

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::task::block_in_place;
 
 use crate::bucket::ObjectStore;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Result};
 use crate::manifest::{Manifest, Segment};
 use crate::progress::{Event, Observer};
 use crate::segments::{self, Found, Names, Step, Walk, wrong};
@@ -199,7 +199,7 @@ fn walk_blocks(manifest: &Manifest, names: &Names, segment: &Segment, stored: &[
                 check_document(document)
                     .map_err(|e| wrong(format_args!("document {document_of_block} of a block: {e}")))?;
             }
-            Step::End => {}
+            Step::End | Step::Ended => {}
         }
     }
     walk.finish(segment)

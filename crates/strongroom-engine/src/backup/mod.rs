@@ -193,7 +193,8 @@ impl Work {
     fn prelude(&self) -> Result<Finished> {
         let source = self.deployment.source();
         let header = mongo_archive::Header::new(
-            self.options.readers.try_into().unwrap_or(i32::MAX),
+            // Blocks of a namespace stand together, whatever the number of readers was.
+            1,
             &source.server_version,
             concat!("strongroom-", env!("CARGO_PKG_VERSION")),
         );
@@ -202,7 +203,8 @@ impl Work {
             collection: n.collection.clone(),
             metadata: n.metadata.clone(),
             kind: n.kind.as_str().into(),
-            size: i32::try_from(n.bytes).unwrap_or(i32::MAX),
+            // As mongodump writes it.
+            size: 0,
         });
         segment::prelude(
             self.options.compression,

@@ -78,8 +78,7 @@ impl Run {
 }
 
 /// Documents a reply should hold so that it has about `bytes` bytes; none where nothing is known.
-#[must_use]
-pub fn batch_documents(namespace: &Described, bytes: u64) -> Option<u32> {
+pub(super) fn batch_documents(namespace: &Described, bytes: u64) -> Option<u32> {
     let average = namespace.bytes.checked_div(namespace.documents)?.max(1);
     u32::try_from((bytes / average).clamp(1, 1_000_000)).ok()
 }

@@ -2,12 +2,18 @@
 //!
 //! The only folder that names the AWS SDK. It knows nothing of MongoDB.
 
+pub mod actions;
+mod failure;
+mod local;
+mod s3;
+
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
 use crate::location::Location;
 
 /// The server-side encryption to ask for, sent with every PUT exactly as given.
@@ -35,7 +41,7 @@ impl Sse {
 }
 
 /// How to talk to the store.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoreOptions {
     /// Sent with every PUT.
     pub sse: Sse,
@@ -99,4 +105,21 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// Deletes an object; by version where one is given, which frees its bytes in a versioned bucket.
     /// An object that is not there is not an error.
     async fn delete(&self, key: &str, version_id: Option<&str>) -> Result<()>;
+}
+
+/// Opens a location. No request is made yet.
+///
+/// # Errors
+/// [`Code::Usage`] when an option cannot apply to this kind of location.
+pub fn open(location: &Location, options: StoreOptions) -> Result<Arc<dyn ObjectStore>> {
+    match location {
+        Location::S3 { bucket, prefix } => {
+            Ok(Arc::new(s3::Bucket::new(bucket.clone(), prefix.clone(), options)))
+        }
+        Location::Folder(_) if options != StoreOptions::default() => {
+            Err(Error::new(Code::Usage, "a folder has no server-side encryption and no bucket owner")
+                .help("Leave --sse and --expected-bucket-owner out, or back up to an s3:// location."))
+        }
+        Location::Folder(path) => Ok(Arc::new(local::Folder::new(path.clone()))),
+    }
 }

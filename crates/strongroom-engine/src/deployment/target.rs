@@ -3,6 +3,7 @@
 use std::fmt;
 
 use mongodb::bson::oid::ObjectId;
+use mongodb::bson::spec::ElementType;
 use mongodb::bson::{Bson, Document, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, Timestamp, doc};
 use mongodb::error::Error as DriverError;
 use mongodb::options::{ReadPreference, SelectionCriteria};
@@ -358,9 +359,9 @@ fn mend(document: &[u8]) -> Option<Mend> {
     for element in document.iter_elements() {
         let element = element.ok()?;
         match element.key().as_str() {
-            "_id" => id = Some(element.value().ok()?.to_raw_bson()),
+            "_id" => id = Some(RawBson::from(element.value().ok()?)),
             key => {
-                let is_timestamp = element.element_type() == mongodb::bson::spec::ElementType::Timestamp;
+                let is_timestamp = element.element_type() == ElementType::Timestamp;
                 if is_timestamp && element.value().ok()? == RawBsonRef::Timestamp(EMPTY_TIMESTAMP) {
                     fields.push(key.to_owned());
                 }

@@ -111,6 +111,7 @@ async fn insert_segment(
                     open.take(work, document, done).await?;
                 }
             }
+            Step::Ended => {}
             Step::End => {
                 if let Some(mut open) = open.take() {
                     open.send(work, done).await?;

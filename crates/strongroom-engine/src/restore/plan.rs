@@ -210,7 +210,8 @@ impl Metadata {
     pub(super) fn indexes_to_build(&self) -> Vec<Document> {
         let by_itself = |index: &Document| {
             let is_id = index.get_document("key").is_ok_and(|key| key.len() == 1 && key.contains_key("_id"));
-            (is_id && index.get_str("name") == Ok("_id_")) || index.get_bool("clustered") == Ok(true)
+            (is_id && index.get_str("name").is_ok_and(|name| name == "_id_"))
+                || index.get_bool("clustered").unwrap_or(false)
         };
         let mut indexes: Vec<Document> =
             self.indexes.iter().filter(|index| !by_itself(index)).cloned().collect();
@@ -223,7 +224,7 @@ impl Metadata {
     }
 
     pub(super) fn capped(&self) -> bool {
-        self.options.get_bool("capped") == Ok(true)
+        self.options.get_bool("capped").unwrap_or(false)
     }
 }
 

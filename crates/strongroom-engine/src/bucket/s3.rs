@@ -1,0 +1,328 @@
+//! A bucket on S3 or on a server that speaks its protocol.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::put_object::PutObjectOutput;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::ServerSideEncryption;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::{Bytes, BytesMut};
+use futures::future::BoxFuture;
+use tokio::sync::RwLock;
+
+use super::actions::{self, Operation};
+use super::failure::{Failure, SdkFailure};
+use super::{Fetched, Listing, ObjectStore, Sse, StoreOptions, Stored};
+use crate::error::{Code, Error, Result};
+use crate::location::Location;
+
+/// Tries of one request: the first and its repetitions, with growing pauses and jitter.
+const ATTEMPTS: u32 = 5;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Where a bucket is looked for when nothing says where it is; S3's answer names the right region.
+const FIRST_REGION: &str = "us-east-1";
+
+/// A bucket, or a prefix in one.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    location: Location,
+    bucket: String,
+    prefix: String,
+    options: StoreOptions,
+    client: RwLock<Option<Client>>,
+}
+
+impl Bucket {
+    pub(super) fn new(bucket: String, prefix: String, options: StoreOptions) -> Self {
+        let location = Location::S3 { bucket: bucket.clone(), prefix: prefix.clone() };
+        Self { location, bucket, prefix, options, client: RwLock::new(None) }
+    }
+
+    /// The client; made at the first request, in the region that is configured.
+    async fn client(&self) -> Client {
+        if let Some(client) = &*self.client.read().await {
+            return client.clone();
+        }
+        self.client.write().await.get_or_insert(client(None).await).clone()
+    }
+
+    /// If the answer says that the bucket lies elsewhere: a client for there. Its answers carry the region
+    /// even when they refuse, so no permission is needed to learn it.
+    async fn moved(&self, failure: &Failure, client: &Client) -> Option<Client> {
+        let region = failure.bucket_region()?;
+        if client.config().region().is_some_and(|known| known.as_ref() == region) {
+            return None;
+        }
+        let there = self::client(Some(Region::new(region.to_owned()))).await;
+        *self.client.write().await = Some(there.clone());
+        Some(there)
+    }
+
+    /// Makes a request, and once more where the bucket really is.
+    async fn request<T, E, F>(&self, operation: Operation, key: &str, send: impl Fn(Client) -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T, SdkError<E>>>,
+        E: SdkFailure,
+    {
+        match self.try_request(send).await {
+            Ok(answer) => Ok(answer),
+            Err(failure) => Err(self.explain(&failure, operation, key)),
+        }
+    }
+
+    async fn try_request<T, E, F>(&self, send: impl Fn(Client) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, SdkError<E>>>,
+        E: SdkFailure,
+    {
+        let client = self.client().await;
+        let failure = match send(client.clone()).await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => Failure::of(&error),
+        };
+        match self.moved(&failure, &client).await {
+            Some(there) => send(there).await.map_err(|error| Failure::of(&error)),
+            None => Err(failure),
+        }
+    }
+
+    fn explain(&self, failure: &Failure, operation: Operation, key: &str) -> Error {
+        failure.explain(operation, &self.bucket, &self.prefix, key, self.options.sse.header())
+    }
+
+    fn key(&self, key: &str) -> String {
+        if self.prefix.is_empty() { key.to_owned() } else { format!("{}/{key}", self.prefix) }
+    }
+
+    async fn send_put(
+        &self,
+        key: &str,
+        body: &Bytes,
+        sha256: &[u8; 32],
+        conditional: bool,
+    ) -> Result<PutObjectOutput, Failure> {
+        let key = self.key(key);
+        self.try_request(|client| {
+            let (sse, kms_key) = sse(&self.options.sse);
+            client
+                .put_object()
+                .bucket(&self.bucket)
+                .key(&key)
+                .set_expected_bucket_owner(self.options.expected_owner.clone())
+                .set_if_none_match(conditional.then(|| "*".to_owned()))
+                .checksum_sha256(BASE64.encode(sha256))
+                .set_server_side_encryption(sse)
+                .set_ssekms_key_id(kms_key)
+                .body(ByteStream::from(body.clone()))
+                .send()
+        })
+        .await
+    }
+
+    async fn fetch(&self, key: &str, version_id: Option<&str>) -> Result<GetObjectOutput> {
+        let operation = if version_id.is_some() { actions::GET_VERSION } else { actions::GET };
+        let key = self.key(key);
+        self.request(operation, &key, |client| {
+            client
+                .get_object()
+                .bucket(&self.bucket)
+                .key(&key)
+                .set_version_id(version_id.map(str::to_owned))
+                .set_expected_bucket_owner(self.options.expected_owner.clone())
+                .send()
+        })
+        .await
+    }
+
+    /// What an earlier try of the same PUT may have stored, its answer lost: the same bytes, or somebody else's.
+    async fn stored_before(&self, key: &str, body: &Bytes) -> Result<Stored> {
+        let found = self.fetch(key, None).await?;
+        let stored = Stored {
+            version_id: version(found.version_id()),
+            encryption: found.server_side_encryption().map(|sse| sse.as_str().to_owned()),
+            kms_key_id: found.ssekms_key_id().map(str::to_owned),
+        };
+        let bytes = receive(found, body.len() as u64, key).await;
+        if bytes.is_ok_and(|bytes| bytes == *body) {
+            return Ok(stored);
+        }
+        Err(Error::new(
+            Code::ObjectExists,
+            format!("`{key}` is in {} already, with other bytes", self.location),
+        )
+        .help("Something else writes there; nothing of it was touched. Start the backup again."))
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Bucket {
+    fn location(&self) -> &Location {
+        &self.location
+    }
+
+    async fn put(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
+        let mut answer = self.send_put(key, &body, sha256, true).await;
+        if answer.as_ref().is_err_and(Failure::is_not_implemented) {
+            // Some servers refuse conditional writes; names are unique anyway.
+            answer = self.send_put(key, &body, sha256, false).await;
+        }
+        let stored = match answer {
+            Ok(answer) => Stored {
+                version_id: version(answer.version_id()),
+                encryption: answer.server_side_encryption().map(|sse| sse.as_str().to_owned()),
+                kms_key_id: answer.ssekms_key_id().map(str::to_owned),
+            },
+            Err(failure) if failure.is_precondition_failed() => self.stored_before(key, &body).await?,
+            Err(failure) => return Err(self.explain(&failure, actions::PUT, &self.key(key))),
+        };
+        check_encryption(&self.options.sse, &stored, key)?;
+        Ok(stored)
+    }
+
+    async fn get(&self, key: &str, version_id: Option<&str>, bytes_max: u64) -> Result<Fetched> {
+        let found = self.fetch(key, version_id).await?;
+        let version_id = version(found.version_id());
+        Ok(Fetched { body: receive(found, bytes_max, key).await?, version_id })
+    }
+
+    async fn list(&self, folder: &str) -> Result<Listing> {
+        let mut below = self.key(folder);
+        if !below.is_empty() && !below.ends_with('/') {
+            below.push('/');
+        }
+        let mut listing = Listing::default();
+        let mut token = None;
+        loop {
+            let page = self.request(actions::LIST, &below, |client| {
+                client
+                    .list_objects_v2()
+                    .bucket(&self.bucket)
+                    .prefix(&below)
+                    .delimiter("/")
+                    .set_continuation_token(token.clone())
+                    .set_expected_bucket_owner(self.options.expected_owner.clone())
+                    .send()
+            });
+            let page = page.await?;
+            let name = |key: Option<&str>| {
+                let name = key?.strip_prefix(below.as_str())?.trim_end_matches('/');
+                (!name.is_empty()).then(|| name.to_owned())
+            };
+            listing.folders.extend(page.common_prefixes().iter().filter_map(|p| name(p.prefix())));
+            listing.objects.extend(page.contents().iter().filter_map(|object| name(object.key())));
+            token = page.next_continuation_token().map(str::to_owned);
+            if token.is_none() {
+                return Ok(listing);
+            }
+        }
+    }
+
+    async fn delete(&self, key: &str, version_id: Option<&str>) -> Result<()> {
+        let operation = if version_id.is_some() { actions::DELETE_VERSION } else { actions::DELETE };
+        let key = self.key(key);
+        let deleted = self.request(operation, &key, |client| {
+            client
+                .delete_object()
+                .bucket(&self.bucket)
+                .key(&key)
+                .set_version_id(version_id.map(str::to_owned))
+                .set_expected_bucket_owner(self.options.expected_owner.clone())
+                .send()
+        });
+        match deleted.await {
+            Err(error) if error.code() == Code::ObjectMissing => Ok(()),
+            other => other.map(|_| ()),
+        }
+    }
+}
+
+/// Endpoint, credentials, profile and region as every AWS tool reads them. A server that is not Amazon's is
+/// addressed by path (`https://server/bucket/key`), which needs no DNS entry for each bucket.
+fn client(region: Option<Region>) -> BoxFuture<'static, Client> {
+    Box::pin(load(region))
+}
+
+async fn load(region: Option<Region>) -> Client {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build());
+    if let Some(region) = &region {
+        loader = loader.region(region.clone());
+    }
+    let shared = loader.load().await;
+    let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").ok().or(shared.endpoint_url().map(str::to_owned));
+    let by_path = endpoint.is_some_and(|url| !url.contains(".amazonaws.com"));
+    let mut config = aws_sdk_s3::config::Builder::from(&shared)
+        .force_path_style(by_path)
+        // Each PUT carries the SHA-256 of its body; what the SDK would add trips some servers.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
+    if shared.region().is_none() {
+        config = config.region(Region::from_static(FIRST_REGION));
+    }
+    Client::from_conf(config.build())
+}
+
+fn sse(asked: &Sse) -> (Option<ServerSideEncryption>, Option<String>) {
+    match asked {
+        Sse::None => (None, None),
+        Sse::Aes256 => (Some(ServerSideEncryption::Aes256), None),
+        Sse::Kms(key) => (Some(ServerSideEncryption::AwsKms), key.clone()),
+    }
+}
+
+/// A bucket without versions answers nothing, or `null` where versions were suspended.
+fn version(id: Option<&str>) -> Option<String> {
+    id.filter(|id| !id.is_empty() && *id != "null").map(str::to_owned)
+}
+
+/// Reads a body of at most `bytes_max` bytes.
+async fn receive(found: GetObjectOutput, bytes_max: u64, key: &str) -> Result<Bytes> {
+    let too_long = || Error::new(Code::Damaged, format!("`{key}` is longer than {bytes_max} bytes"));
+    let length = found.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
+    if length > bytes_max {
+        return Err(too_long());
+    }
+    let mut body = found.body;
+    let mut bytes = BytesMut::with_capacity(usize::try_from(length).unwrap_or(0));
+    while let Some(chunk) = body.next().await {
+        let chunk = chunk.map_err(|e| {
+            Error::new(Code::StoreHost, format!("the connection broke while `{key}` was read")).source(e)
+        })?;
+        if (bytes.len() + chunk.len()) as u64 > bytes_max {
+            return Err(too_long());
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes.freeze())
+}
+
+/// What was asked and what is reported must agree; a server that reports nothing is not believed, but said to.
+fn check_encryption(asked: &Sse, stored: &Stored, key: &str) -> Result<()> {
+    let (Some(wanted), Some(found)) = (asked.header(), stored.encryption.as_deref()) else { return Ok(()) };
+    let same_key = match (asked, stored.kms_key_id.as_deref()) {
+        (Sse::Kms(Some(wanted)), Some(found)) if !wanted.contains("alias/") => {
+            found == wanted || found.ends_with(&format!("/{wanted}"))
+        }
+        _ => true,
+    };
+    if found == wanted && same_key {
+        return Ok(());
+    }
+    let reported =
+        stored.kms_key_id.as_deref().map_or(found.to_owned(), |key| format!("{found} with key {key}"));
+    Err(Error::new(
+        Code::Encryption,
+        format!("`{wanted}` encryption was asked for, but the server reports `{reported}` for `{key}`"),
+    )
+    .help("Do not trust this bucket's encryption until you know why; the bucket's default may override the request."))
+}
