@@ -162,8 +162,7 @@ fn not_a_backup(store: &dyn ObjectStore, name: &str) -> Error {
         "latest" => format!("there is no backup in {}", store.location()),
         name => format!("there is no backup `{name}` in {}", store.location()),
     };
-    Error::new(Code::NotABackup, message)
-        .help("`strongroom list --from LOCATION` shows the backups that are there.")
+    Error::new(Code::NotABackup, message).help("`strongroom list LOCATION` shows the backups that are there.")
 }
 
 /// Where a backup of this name may stand: one place in each plan.

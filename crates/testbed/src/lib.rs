@@ -1,1 +1,11 @@
-//! testbed
+//! Real parts for tests, the demo and the bench: MongoDB servers, and data that shows every kind of thing
+//! that MongoDB knows. Not part of the product.
+
+pub mod ceph;
+pub mod dataset;
+pub mod fingerprint;
+pub mod mongod;
+pub mod tools;
+
+pub use fingerprint::fingerprint;
+pub use mongod::Mongod;

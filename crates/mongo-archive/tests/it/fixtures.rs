@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use mongo_archive::{Decoder, Encoder, Event, Limits, Summary, check_document};
 
-pub fn fixture(name: &str) -> Vec<u8> {
+pub(crate) fn fixture(name: &str) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name);
     let bytes = fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     if !name.ends_with(".gz") {

@@ -41,7 +41,7 @@ fn prelude(namespaces: usize) -> Prelude {
     Prelude { header: Header::new(4, "6.0.5", "test"), metadata: metadata.collect() }
 }
 
-pub fn small_archive() -> Vec<u8> {
+pub(crate) fn small_archive() -> Vec<u8> {
     encode(&vec![(0, vec![b"one".to_vec(), b"two".to_vec()]), (1, vec![]), (0, vec![b"three".to_vec()])])
         .concat()
 }

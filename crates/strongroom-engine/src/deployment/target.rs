@@ -155,6 +155,16 @@ impl Target {
         }
     }
 
+    /// Deletes all documents of a collection that cannot be dropped.
+    ///
+    /// # Errors
+    /// As the server or the connection fails.
+    pub async fn empty_collection(&self, db: &str, collection: &str) -> Result<()> {
+        let everything = doc! { "q": {}, "limit": 0 };
+        self.command(db, doc! { "delete": collection, "deletes": [everything] }).await?;
+        Ok(())
+    }
+
     /// Creates a collection, view or time-series with exactly these options.
     ///
     /// # Errors

@@ -51,6 +51,9 @@ pub struct Restored {
 const TEMPORARY_USERS: &str = "tempusers";
 const TEMPORARY_ROLES: &str = "temproles";
 
+/// Stored functions: a collection that a server does not let be dropped.
+const STORED_FUNCTIONS: &str = "system.js";
+
 /// What would be done, without doing it.
 ///
 /// # Errors
@@ -148,6 +151,9 @@ impl Work {
             return Err(cancelled());
         }
         let namespace = &self.manifest.namespaces[planned.place];
+        if planned.action == Action::Replace && namespace.collection == STORED_FUNCTIONS {
+            return self.target.empty_collection(&namespace.db, &namespace.collection).await;
+        }
         if planned.action == Action::Replace {
             self.target.drop_collection(&namespace.db, &namespace.collection).await?;
         }

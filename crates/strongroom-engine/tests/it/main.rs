@@ -1,0 +1,5 @@
+//! The engine against a real mongod and real stores.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, that is how it fails")]
+
+mod round_trip;
+mod setup;

@@ -1,0 +1,57 @@
+//! What the tests share: a store in a folder, a backup, a restore.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use strongroom_engine::backup;
+use strongroom_engine::bucket::{ObjectStore, Sse, StoreOptions, open};
+use strongroom_engine::deployment::{Deployment, Target};
+use strongroom_engine::error::Result;
+use strongroom_engine::layout::PlanName;
+use strongroom_engine::manifest::{Compression, Manifest};
+use strongroom_engine::progress::Silent;
+use strongroom_engine::restore::{self, Existing, Restored};
+use strongroom_engine::selection::Filter;
+use testbed::Mongod;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_790_000_000, 0).unwrap()
+}
+
+pub(crate) fn folder(path: &std::path::Path) -> Arc<dyn ObjectStore> {
+    open(&format!("file://{}", path.display()).parse().unwrap(), StoreOptions::default()).unwrap()
+}
+
+pub(crate) fn options(compression: Compression) -> backup::Options {
+    backup::Options {
+        plan: PlanName::default(),
+        filter: Filter::default(),
+        readers: 2,
+        compression,
+        snapshot: true,
+        sse: Sse::None,
+    }
+}
+
+pub(crate) async fn backup(
+    source: &Mongod,
+    store: &Arc<dyn ObjectStore>,
+    options: backup::Options,
+) -> Result<Manifest> {
+    let deployment = Deployment::connect(&source.uri().parse().unwrap()).await?;
+    backup::run(deployment, store.clone(), options, now, Arc::new(Silent), CancellationToken::new()).await
+}
+
+pub(crate) async fn restore(
+    store: &Arc<dyn ObjectStore>,
+    manifest: &Manifest,
+    target: &Mongod,
+    existing: Existing,
+    filter: Filter,
+) -> Result<Restored> {
+    let target = Target::connect(&target.uri().parse().unwrap()).await?;
+    let options = restore::Options { filter, existing, writers: 2 };
+    let manifest = Arc::new(manifest.clone());
+    restore::run(store.clone(), target, manifest, options, Arc::new(Silent), CancellationToken::new()).await
+}

@@ -1,0 +1,1 @@
+//! Ceph's object gateway.
