@@ -1,1 +1,31 @@
-fn main() {}
+//! `strongroom`: MongoDB backups in your own bucket.
+
+mod cli;
+mod command;
+mod output;
+mod progress;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::Arguments;
+use output::Output;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output::new(arguments.json, arguments.quiet);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output.failed(&command::no_runtime(error)),
+    };
+    let outcome =
+        runtime.block_on(signals::until_asked_twice(|cancel| command::run(arguments, &output, cancel)));
+    // A request that hangs must not hold up the end.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output.failed(&error),
+    }
+}

@@ -1,0 +1,298 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use strongroom_engine::bucket::{Sse, StoreOptions};
+use strongroom_engine::error::{Code, Error, Result};
+use strongroom_engine::layout::PlanName;
+use strongroom_engine::location::Location;
+use strongroom_engine::manifest::Compression;
+use strongroom_engine::selection::Filter;
+
+const EXIT_STATUSES: &str = "\
+Exit statuses:
+  0    done
+  1    a fault in Strongroom or this machine
+  2    wrong usage: an option, the URI or the location
+  3    MongoDB: no connection, refused, or an error
+  4    storage: no connection, denied, wrong key or region, no space
+  5    damaged, or made by a newer Strongroom
+  6    the target of the restore is not empty
+  7    there is no such backup
+  8    done, but something is missing; it was listed
+  130  cancelled
+
+AWS credentials, region and endpoint are read as every AWS tool reads them (environment, profiles, roles).";
+
+/// MongoDB backups in your own S3 bucket.
+#[derive(Debug, Parser)]
+#[command(version, after_long_help = EXIT_STATUSES, max_term_width = 100)]
+pub(crate) struct Arguments {
+    /// One JSON document on stdout, everything else on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// No progress on stderr, only errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Back a deployment up
+    #[command(
+        before_help = "Example: strongroom backup --uri mongodb://localhost --to s3://my-backups/shop --sse AES256"
+    )]
+    Backup(Box<Backup>),
+    /// List the backups of a location
+    #[command(before_help = "Example: strongroom list s3://my-backups/shop")]
+    List(List),
+    /// Show what a backup holds
+    #[command(before_help = "Example: strongroom show s3://my-backups/shop latest")]
+    Show(One),
+    /// Fetch all of a backup and prove that it is what was backed up
+    #[command(before_help = "Example: strongroom verify s3://my-backups/shop latest")]
+    Verify(Verify),
+    /// Restore a backup into a deployment
+    #[command(
+        before_help = "Example: strongroom restore s3://my-backups/shop latest --uri mongodb://localhost --dry-run"
+    )]
+    Restore(Box<Restore>),
+    /// Write a backup as one mongodump archive on stdout
+    #[command(before_help = "Example: strongroom cat s3://my-backups/shop latest | mongorestore --archive")]
+    Cat(Cat),
+    /// Delete a backup, freeing its bytes in a versioned bucket too
+    #[command(before_help = "Example: strongroom delete s3://my-backups/shop 20261123T020000Z-7f3k --yes")]
+    Delete(Delete),
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Uri {
+    /// MongoDB connection string; better in STRONGROOM_URI or a file, which other users cannot see
+    #[arg(long, env = "STRONGROOM_URI", hide_env_values = true)]
+    pub(crate) uri: Option<String>,
+    /// A file that holds the connection string
+    #[arg(long, value_name = "FILE")]
+    pub(crate) uri_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Selection {
+    /// Only namespaces that match, such as `shop.*` (`*` stands for anything); may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    include: Vec<String>,
+    /// No namespaces that match; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+}
+
+impl Selection {
+    pub(crate) fn filter(self) -> Result<Filter> {
+        Filter::new(self.include, self.exclude)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Owner {
+    /// The account that must own the bucket
+    #[arg(long, value_name = "ACCOUNT")]
+    expected_bucket_owner: Option<String>,
+}
+
+impl Owner {
+    pub(crate) fn options(self, sse: Sse) -> StoreOptions {
+        StoreOptions { sse, expected_owner: self.expected_bucket_owner }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    #[command(flatten)]
+    pub(crate) uri: Uri,
+    /// Where to: s3://bucket/prefix or file:///path
+    #[arg(long, value_name = "LOCATION", value_parser = parse::<Location>)]
+    pub(crate) to: Location,
+    /// The series this backup belongs to
+    #[arg(long, value_name = "NAME", default_value = "default", value_parser = parse::<PlanName>)]
+    pub(crate) plan: PlanName,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Collections read at once [default: the number of cores, at most 4]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) readers: Option<u16>,
+    /// zstd[:1-19], gzip[:1-9] or none
+    #[arg(long, default_value = "zstd", value_parser = compression)]
+    pub(crate) compress: Compression,
+    /// Encryption to ask S3 for, sent with every object exactly so: none, AES256, aws:kms or aws:kms:KEY
+    #[arg(long, default_value = "none", value_parser = sse)]
+    pub(crate) sse: Sse,
+    /// snapshot: all collections at one moment (replica sets); none: each as it is when it is read
+    #[arg(long, default_value = "snapshot", value_parser = ["snapshot", "none"])]
+    pub(crate) consistency: String,
+    #[command(flatten)]
+    pub(crate) owner: Owner,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// s3://bucket/prefix or file:///path
+    #[arg(value_parser = parse::<Location>)]
+    pub(crate) location: Location,
+    /// Only this series
+    #[arg(long, value_name = "NAME", value_parser = parse::<PlanName>)]
+    pub(crate) plan: Option<PlanName>,
+    #[command(flatten)]
+    pub(crate) owner: Owner,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) place: Place,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct One {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The backup's id, or `latest`
+    pub(crate) backup: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    pub(crate) one: One,
+    /// Segments fetched at once
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) readers: u16,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    #[command(flatten)]
+    pub(crate) one: One,
+    #[command(flatten)]
+    pub(crate) uri: Uri,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Replace collections that exist (only those that the backup holds)
+    #[arg(long, conflicts_with = "into_existing")]
+    pub(crate) drop: bool,
+    /// Add to collections that exist
+    #[arg(long)]
+    pub(crate) into_existing: bool,
+    /// Show what would be done
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Segments restored at once [default: the number of cores, at most 4]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub(crate) writers: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cat {
+    #[command(flatten)]
+    pub(crate) one: One,
+    /// Gzip it, for `mongorestore --archive --gzip`
+    #[arg(long)]
+    pub(crate) gzip: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// The backup's id
+    pub(crate) backup: String,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+/// The engine's words for a value that it refuses.
+fn parse<T: std::str::FromStr<Err = Error>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: Error| worded(&error))
+}
+
+fn worded(error: &Error) -> String {
+    match error.help_text() {
+        Some(help) => format!("{error}. {help}"),
+        None => error.to_string(),
+    }
+}
+
+fn compression(text: &str) -> Result<Compression, String> {
+    let (method, level) = match text.split_once(':') {
+        Some((method, level)) => (method, Some(level)),
+        None => (text, None),
+    };
+    let level = |default: u32, max: u32| match level.map_or(Ok(default), str::parse) {
+        Ok(level) if (1..=max).contains(&level) => Ok(level),
+        _ => Err(format!("the level of {method} is a number from 1 to {max}")),
+    };
+    match (method, text) {
+        ("zstd", _) => Ok(Compression::Zstd { level: level(3, 19)?.cast_signed() }),
+        ("gzip", _) => Ok(Compression::Gzip { level: level(6, 9)? }),
+        (_, "none") => Ok(Compression::None),
+        _ => Err("it is zstd, zstd:LEVEL, gzip, gzip:LEVEL or none".into()),
+    }
+}
+
+fn sse(text: &str) -> Result<Sse, String> {
+    match text {
+        "none" => Ok(Sse::None),
+        "AES256" => Ok(Sse::Aes256),
+        "aws:kms" => Ok(Sse::Kms(None)),
+        text => match text.strip_prefix("aws:kms:") {
+            Some(key) if !key.is_empty() => Ok(Sse::Kms(Some(key.into()))),
+            _ => Err("it is none, AES256, aws:kms or aws:kms:KEY (a key's id, ARN or alias)".into()),
+        },
+    }
+}
+
+impl Uri {
+    /// The connection string, wherever it was given.
+    pub(crate) fn read(self) -> Result<strongroom_engine::deployment::ConnectionString> {
+        let text = match (self.uri, self.uri_file) {
+            (Some(uri), _) => uri,
+            (None, Some(path)) => std::fs::read_to_string(&path).map_err(|e| {
+                Error::new(
+                    Code::Usage,
+                    format!("the file `{}` with the URI cannot be read: {e}", path.display()),
+                )
+            })?,
+            (None, None) => return Err(Error::new(Code::Usage, "no MongoDB URI was given")),
+        };
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        use clap::CommandFactory;
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn reads_compression_and_encryption() {
+        assert_eq!(compression("zstd"), Ok(Compression::Zstd { level: 3 }));
+        assert_eq!(compression("zstd:19"), Ok(Compression::Zstd { level: 19 }));
+        assert_eq!(compression("gzip:1"), Ok(Compression::Gzip { level: 1 }));
+        assert_eq!(compression("none"), Ok(Compression::None));
+        for wrong in ["zstd:0", "zstd:20", "zstd:x", "gzip:10", "lz4", "", "none:1"] {
+            assert!(compression(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(sse("aws:kms:alias/backups"), Ok(Sse::Kms(Some("alias/backups".into()))));
+        for wrong in ["aes256", "AES", "aws:kms:", ""] {
+            assert!(sse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

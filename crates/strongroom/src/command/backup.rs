@@ -1,0 +1,97 @@
+//! `strongroom backup`.
+
+use std::fmt;
+
+use serde::Serialize;
+use strongroom_engine::backup::{self, Options};
+use strongroom_engine::bucket;
+use strongroom_engine::deployment::Deployment;
+use strongroom_engine::error::Result;
+use strongroom_engine::location::Location;
+use strongroom_engine::manifest::{Consistency, Manifest};
+use tokio_util::sync::CancellationToken;
+
+use super::{now, parallelism};
+use crate::cli;
+use crate::output::{Output, size};
+
+pub(crate) async fn run(options: cli::Backup, output: Output, cancel: CancellationToken) -> Result<()> {
+    let uri = options.uri.read()?;
+    let store = bucket::open(&options.to, options.owner.options(options.sse.clone()))?;
+    let work = Options {
+        plan: options.plan,
+        filter: options.selection.filter()?,
+        readers: parallelism(options.readers),
+        compression: options.compress,
+        snapshot: options.consistency == "snapshot",
+        sse: options.sse,
+    };
+    let deployment = Deployment::connect(&uri).await?;
+    let manifest = backup::run(deployment, store, work, now, output.observer(), cancel).await?;
+    output.answer(&Answer::of(&options.to, &manifest), &Text(&options.to, &manifest))
+}
+
+/// What a program is told of a backup that was made.
+#[derive(Serialize)]
+struct Answer<'a> {
+    location: String,
+    #[serde(flatten)]
+    backup: super::list::Summary<'a>,
+}
+
+impl<'a> Answer<'a> {
+    fn of(location: &Location, manifest: &'a Manifest) -> Self {
+        Self { location: location.to_string(), backup: super::list::Summary::of(manifest) }
+    }
+}
+
+struct Text<'a>(&'a Location, &'a Manifest);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(location, manifest) = self;
+        let totals = manifest.totals;
+        writeln!(f, "backup {} is in {location}", manifest.id)?;
+        writeln!(
+            f,
+            "  {} collections and views, {} documents, {} stored as {} in {} segments",
+            totals.namespaces,
+            totals.documents,
+            size(totals.raw_bytes),
+            size(totals.stored_bytes),
+            totals.segments
+        )?;
+        writeln!(f, "  read from {} ({})", manifest.source.member, manifest.source.member_reason)?;
+        writeln!(f, "  {}", moment(&manifest.consistency))?;
+        if let Location::S3 { .. } = location {
+            writeln!(f, "  {}", encryption(manifest))?;
+        }
+        Ok(())
+    }
+}
+
+/// What moment a backup holds, in words.
+pub(super) fn moment(consistency: &Consistency) -> String {
+    match consistency {
+        Consistency::Snapshot { cluster_time, read_plainly } => {
+            let at = format!("one moment: cluster time {}.{}", cluster_time.seconds, cluster_time.increment);
+            match read_plainly.len() {
+                0 => at,
+                _ => format!(
+                    "{at}, but for {}, which MongoDB cannot read in the past",
+                    read_plainly.join(", ")
+                ),
+            }
+        }
+        Consistency::None { reason } => format!("not one moment: {reason}"),
+    }
+}
+
+/// What was asked of the server, and what it said, in words.
+pub(super) fn encryption(manifest: &Manifest) -> String {
+    let asked = manifest.encryption.requested.as_deref().unwrap_or("none");
+    match &manifest.encryption.reported {
+        Some(reported) => format!("encryption asked for: {asked}; reported by the server: {reported}"),
+        None => format!("encryption asked for: {asked}; the server reported nothing"),
+    }
+}

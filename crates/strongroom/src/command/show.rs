@@ -1,0 +1,51 @@
+//! `strongroom show`.
+
+use std::fmt;
+
+use strongroom_engine::error::Result;
+use strongroom_engine::manifest::Manifest;
+
+use super::backup::{encryption, moment};
+use crate::cli::One;
+use crate::output::{Output, size};
+
+pub(crate) async fn run(options: One, output: Output) -> Result<()> {
+    let (_, manifest) = super::find(options).await?;
+    output.answer(&manifest, &Text(&manifest))
+}
+
+struct Text<'a>(&'a Manifest);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let manifest = self.0;
+        let (source, totals) = (&manifest.source, manifest.totals);
+        writeln!(f, "backup      {} of plan {}", manifest.id, manifest.plan)?;
+        writeln!(f, "made        {} to {}", manifest.started_at, manifest.finished_at)?;
+        writeln!(
+            f,
+            "from        MongoDB {} at {}, {}",
+            source.server_version, source.member, source.member_reason
+        )?;
+        writeln!(f, "moment      {}", moment(&manifest.consistency))?;
+        writeln!(f, "security    {}", encryption(manifest))?;
+        writeln!(
+            f,
+            "size        {} documents, {} stored as {} in {} segments",
+            totals.documents,
+            size(totals.raw_bytes),
+            size(totals.stored_bytes),
+            totals.segments
+        )?;
+        for exception in &manifest.exceptions {
+            writeln!(f, "missing     {exception}")?;
+        }
+        writeln!(f)?;
+        writeln!(f, "{:<44} {:<11} {:>12} {:>10}", "NAMESPACE", "TYPE", "DOCUMENTS", "SIZE")?;
+        for namespace in &manifest.namespaces {
+            let (name, kind) = (namespace.name().escape_debug().to_string(), namespace.kind.as_str());
+            writeln!(f, "{name:<44} {kind:<11} {:>12} {:>10}", namespace.documents, size(namespace.bytes))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,51 @@
+//! `strongroom verify`.
+
+use std::fmt;
+
+use serde::Serialize;
+use strongroom_engine::error::{Code, Error, Result};
+use strongroom_engine::verify::{self, Report};
+
+use crate::cli::Verify;
+use crate::output::{Output, size};
+
+pub(crate) async fn run(options: Verify, output: Output) -> Result<()> {
+    let (store, manifest) = super::find(options.one).await?;
+    let observer = output.observer();
+    let report = verify::verify(store, &manifest, options.readers.into(), &*observer).await?;
+    drop(observer);
+    let answer = Answer { id: &manifest.id, sound: report.problems.is_empty(), report: &report };
+    output.answer(&answer, &answer)?;
+    match report.problems.len() {
+        0 => Ok(()),
+        problems => Err(Error::new(Code::Damaged, format!("backup `{}` has {problems} problems", manifest.id))
+            .help("Restore another backup, or earlier versions of the damaged objects; and find out what changed them.")),
+    }
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    id: &'a str,
+    sound: bool,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+impl fmt::Display for Answer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = self.report;
+        for problem in &report.problems {
+            let of = problem.namespace.as_ref().map(|name| format!("`{name}`: ")).unwrap_or_default();
+            writeln!(f, "damaged: {of}{}", problem.message)?;
+        }
+        let verdict = if self.sound { "is what was backed up" } else { "is damaged" };
+        writeln!(
+            f,
+            "backup {} {verdict}: {} segments, {} fetched, {} documents walked",
+            self.id,
+            report.segments,
+            size(report.stored_bytes),
+            report.documents
+        )
+    }
+}

@@ -1,0 +1,87 @@
+//! Progress on stderr: bars for a person, lines for a pipe or a log.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use strongroom_engine::progress::{Event, Observer};
+
+use crate::output::{say, size};
+
+/// How often a log learns how far it is.
+const LINE_EVERY: Duration = Duration::from_secs(10);
+const STYLE: &str = "{msg:24} [{bar:32}] {percent:>3} %  {decimal_bytes_per_sec}  {eta} left";
+
+/// A bar of bytes.
+#[derive(Debug)]
+pub(crate) struct Bars(ProgressBar);
+
+impl Bars {
+    pub(crate) fn new() -> Self {
+        let bar = ProgressBar::new(0);
+        if let Ok(style) = ProgressStyle::with_template(STYLE) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        Self(bar)
+    }
+}
+
+impl Observer for Bars {
+    fn observe(&self, event: &Event) {
+        match event {
+            Event::Planned { bytes, .. } => self.0.set_length(*bytes),
+            Event::Phase { name } => self.0.set_message(*name),
+            Event::Advanced { bytes, .. } => self.0.inc(*bytes),
+            Event::Warning { message } => self.0.println(format!("warning: {message}")),
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Bars {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// A line for each step, and now and then one that says how far it is.
+#[derive(Debug)]
+pub(crate) struct Lines(Mutex<Tally>);
+
+#[derive(Debug)]
+struct Tally {
+    documents: u64,
+    bytes: u64,
+    planned: u64,
+    said: Instant,
+}
+
+impl Lines {
+    pub(crate) fn new() -> Self {
+        Self(Mutex::new(Tally { documents: 0, bytes: 0, planned: 0, said: Instant::now() }))
+    }
+}
+
+impl Observer for Lines {
+    fn observe(&self, event: &Event) {
+        let mut tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::Planned { namespaces, documents, bytes } => {
+                tally.planned = *bytes;
+                say(&format!("{namespaces} collections and views, {documents} documents, {}", size(*bytes)));
+            }
+            Event::Phase { name } => say(name),
+            Event::Advanced { documents, bytes } => {
+                tally.documents += documents;
+                tally.bytes += bytes;
+                if tally.said.elapsed() >= LINE_EVERY {
+                    tally.said = Instant::now();
+                    let (done, all) = (size(tally.bytes), size(tally.planned));
+                    say(&format!("{done} of {all}, {} documents", tally.documents));
+                }
+            }
+            Event::Warning { message } => say(&format!("warning: {message}")),
+            _ => {}
+        }
+    }
+}
