@@ -1,0 +1,6 @@
+//! The policy language against a corpus, against properties, and against another implementation.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, that is how it fails")]
+
+mod corpus;
+mod peer;
+mod properties;
