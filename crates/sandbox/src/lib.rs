@@ -1,1 +1,16 @@
-//! sandbox
+//! An S3 endpoint on loopback that enforces identity and bucket policies on every request, for tests, the demo
+//! and trying things out. Not for production: it keeps no promise about what it stores.
+//!
+//! The wire protocol and signatures are those of the `s3s` crate; who may do what is judged by `iam-policy`
+//! with the actions, resources and condition keys of Amazon S3.
+
+mod access;
+mod account;
+mod api;
+mod buckets;
+mod decisions;
+mod server;
+
+pub use account::{AccessKey, Account, AccountError};
+pub use decisions::Judged;
+pub use server::{Builder, Data, Sandbox};

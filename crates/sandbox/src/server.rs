@@ -1,0 +1,348 @@
+//! The endpoint: connections, and what is answered before and after the protocol itself.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use s3s::Body;
+use s3s::access::S3AccessContext;
+use s3s::path::S3Path;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use crate::access::{Guard, Peer};
+use crate::account::{AccessKey, Account};
+use crate::api::Api;
+use crate::buckets::{Buckets, Encryption};
+use crate::decisions::{Decisions, Judged};
+
+/// Connections served at once; more wait.
+const CONNECTIONS_MAX: usize = 512;
+/// How far a request's date may be off (Amazon S3 API Reference, "RequestTimeTooSkewed").
+const SKEW_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// Where bytes are kept.
+#[derive(Debug, Clone, Default)]
+pub enum Data {
+    /// In memory.
+    #[default]
+    Memory,
+    /// In files of this folder.
+    Folder(PathBuf),
+}
+
+/// What to start.
+#[derive(Debug)]
+pub struct Builder {
+    account: String,
+    region: String,
+    data: Data,
+    secure_transport: bool,
+    reports_encryption: bool,
+    object_bytes_max: u64,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) account: Account,
+    pub(crate) region: String,
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) secure_transport: bool,
+    pub(crate) reports_encryption: bool,
+    pub(crate) object_bytes_max: u64,
+    pub(crate) buckets: Buckets,
+    pub(crate) decisions: Decisions,
+    clock_offset_seconds: AtomicI64,
+}
+
+impl State {
+    #[expect(clippy::disallowed_methods, reason = "the endpoint is an edge: its answers carry the time")]
+    pub(crate) fn now(&self) -> SystemTime {
+        let offset = self.clock_offset_seconds.load(Ordering::Relaxed);
+        let by = Duration::from_secs(offset.unsigned_abs());
+        let now = SystemTime::now();
+        if offset < 0 { now - by } else { now + by }
+    }
+
+    pub(crate) fn peer_of(&self, cx: &mut S3AccessContext<'_>) -> Option<Peer> {
+        cx.extensions_mut().get::<Peer>().copied()
+    }
+
+    /// A part inherits the encryption that its upload was begun with.
+    pub(crate) fn upload_encryption(&self, path: &S3Path, upload: &str) -> Option<String> {
+        let S3Path::Object { bucket, .. } = path else { return None };
+        self.buckets.with(|buckets| buckets.get(&**bucket)?.uploads.get(upload)?.encryption.algorithm.clone())
+    }
+
+    /// What a new bucket encrypts with: AES256 on Amazon S3 since January 2023.
+    pub(crate) fn default_encryption(&self) -> Encryption {
+        let algorithm = self.reports_encryption.then(|| "AES256".to_owned());
+        Encryption { algorithm, ..Encryption::default() }
+    }
+}
+
+impl Builder {
+    /// The region that all buckets lie in. Default: `us-east-1`.
+    #[must_use]
+    pub fn region(mut self, region: &str) -> Self {
+        self.region = region.into();
+        self
+    }
+
+    /// Where bytes are kept. Default: in memory.
+    #[must_use]
+    pub fn data(mut self, data: Data) -> Self {
+        self.data = data;
+        self
+    }
+
+    /// Whether requests count as sent over TLS, as behind a proxy that ends TLS. Default: no.
+    #[must_use]
+    pub fn secure_transport(mut self, secure: bool) -> Self {
+        self.secure_transport = secure;
+        self
+    }
+
+    /// Whether answers report encryption. Default: yes. Some S3-compatible servers do not.
+    #[must_use]
+    pub fn reports_encryption(mut self, reports: bool) -> Self {
+        self.reports_encryption = reports;
+        self
+    }
+
+    /// The longest object that is taken. Default: 5 GiB, as in Amazon S3.
+    #[must_use]
+    pub fn object_bytes_max(mut self, bytes: u64) -> Self {
+        self.object_bytes_max = bytes;
+        self
+    }
+
+    /// Starts the endpoint on a free port of 127.0.0.1. Needs a Tokio runtime.
+    ///
+    /// # Errors
+    /// As the port cannot be bound or the folder cannot be made.
+    pub async fn start(self) -> io::Result<Sandbox> {
+        let folder = match self.data {
+            Data::Memory => None,
+            Data::Folder(folder) => {
+                std::fs::create_dir_all(&folder)?;
+                Some(folder)
+            }
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = listener.local_addr()?;
+        let state = Arc::new(State {
+            account: Account::new(&self.account),
+            region: self.region,
+            folder,
+            secure_transport: self.secure_transport,
+            reports_encryption: self.reports_encryption,
+            object_bytes_max: self.object_bytes_max,
+            buckets: Buckets::default(),
+            decisions: Decisions::default(),
+            clock_offset_seconds: AtomicI64::new(0),
+        });
+        let mut service = S3ServiceBuilder::new(Api(state.clone()));
+        service.set_auth(Guard(state.clone()));
+        service.set_access(Guard(state.clone()));
+        let server = tokio::spawn(accept(listener, service.build(), state.clone()));
+        let owner = state.account.create_root_access_key();
+        Ok(Sandbox { address, state, owner, server })
+    }
+}
+
+/// A running endpoint. Dropped, it is gone with all that it holds.
+#[derive(Debug)]
+pub struct Sandbox {
+    address: SocketAddr,
+    state: Arc<State>,
+    owner: AccessKey,
+    server: JoinHandle<()>,
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+impl Sandbox {
+    /// What to start, with Amazon S3's defaults.
+    #[must_use]
+    pub fn builder() -> Builder {
+        const OBJECT_BYTES_MAX: u64 = 5 << 30;
+        Builder {
+            account: "111122223333".into(),
+            region: "us-east-1".into(),
+            data: Data::Memory,
+            secure_transport: false,
+            reports_encryption: true,
+            object_bytes_max: OBJECT_BYTES_MAX,
+        }
+    }
+
+    /// Where it is, such as `http://127.0.0.1:40123`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The region of its buckets.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.state.region
+    }
+
+    /// The account that owns everything in it.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        &self.state.account
+    }
+
+    /// A key of the account's root user.
+    #[must_use]
+    pub fn owner(&self) -> &AccessKey {
+        &self.owner
+    }
+
+    /// Every decision so far (the last ten thousand).
+    #[must_use]
+    pub fn decisions(&self) -> Vec<Judged> {
+        self.state.decisions.all()
+    }
+
+    /// How many requests of each operation came.
+    #[must_use]
+    pub fn requests(&self) -> BTreeMap<String, u64> {
+        self.state.decisions.counts()
+    }
+
+    /// Bytes of all versions in a bucket, as a bill would count them.
+    #[must_use]
+    pub fn stored_bytes(&self, bucket: &str) -> u64 {
+        self.state.buckets.stored_bytes(bucket)
+    }
+
+    /// Sets the endpoint's clock ahead (or behind, if negative) by so many seconds.
+    pub fn set_clock_offset(&self, seconds: i64) {
+        self.state.clock_offset_seconds.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Changes the bytes of an object where they are stored, as a failing disk does. Whether it is there.
+    pub fn damage(&self, bucket: &str, key: &str, change: impl FnOnce(&mut Vec<u8>)) -> bool {
+        self.state.buckets.with(|buckets| {
+            let versions = buckets.get_mut(bucket).and_then(|bucket| bucket.objects.get_mut(key));
+            let content = versions.and_then(|versions| versions.last_mut()?.content.as_mut());
+            let Some(content) = content else { return false };
+            let Ok(bytes) = content.blob.read() else { return false };
+            let mut bytes = bytes.to_vec();
+            change(&mut bytes);
+            content.blob = crate::buckets::Blob::Memory(bytes.into());
+            true
+        })
+    }
+}
+
+async fn accept(listener: TcpListener, service: S3Service, state: Arc<State>) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(permit) = connections.clone().acquire_owned().await else { return };
+        let Ok((stream, peer)) = listener.accept().await else { continue };
+        let (service, state) = (service.clone(), state.clone());
+        tokio::spawn(async move {
+            serve(stream, peer, service, state).await;
+            drop(permit);
+        });
+    }
+}
+
+async fn serve(stream: TcpStream, peer: SocketAddr, service: S3Service, state: Arc<State>) {
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let (service, state) = (service.clone(), state.clone());
+        async move { Ok::<_, Infallible>(answer(request, peer, &service, &state).await) }
+    });
+    // A connection that breaks is the client's news, not the server's.
+    let _ = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), answer)
+        .await;
+}
+
+async fn answer(
+    mut request: Request<Incoming>,
+    peer: SocketAddr,
+    service: &S3Service,
+    state: &State,
+) -> Response<Body> {
+    request.extensions_mut().insert(Peer(peer.ip()));
+    let bucket =
+        request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default().to_owned();
+    let mut response = match refusal(&request, state) {
+        Some(refusal) => refusal,
+        None => match service.call(request.map(Body::from)).await {
+            Ok(response) => response,
+            Err(_) => plain(StatusCode::INTERNAL_SERVER_ERROR, String::new()),
+        },
+    };
+    // The region of a bucket that exists is no secret, whatever else is refused.
+    let exists = state.buckets.with(|buckets| buckets.contains_key(&bucket));
+    if exists && let Ok(region) = HeaderValue::from_str(&state.region) {
+        response.headers_mut().insert("x-amz-bucket-region", region);
+    }
+    let now: DateTime<Utc> = state.now().into();
+    if let Ok(date) = HeaderValue::from_str(&now.format("%a, %d %b %Y %H:%M:%S GMT").to_string()) {
+        response.headers_mut().insert("date", date);
+    }
+    response
+}
+
+/// What is wrong with a signature's region or date, before it is looked at more closely.
+fn refusal(request: &Request<Incoming>, state: &State) -> Option<Response<Body>> {
+    let header = |name| request.headers().get(name)?.to_str().ok();
+    let signed_for = header("authorization")?.split_once("Credential=")?.1.split('/').nth(2)?;
+    if signed_for != state.region {
+        let message = format!(
+            "The authorization header is malformed; the region '{signed_for}' is wrong; expecting '{}'",
+            state.region
+        );
+        let more = format!("<Region>{}</Region>", state.region);
+        return Some(error(StatusCode::BAD_REQUEST, "AuthorizationHeaderMalformed", &message, &more));
+    }
+    let sent = NaiveDateTime::parse_from_str(header("x-amz-date")?, "%Y%m%dT%H%M%SZ").ok()?.and_utc();
+    let now: DateTime<Utc> = state.now().into();
+    if (now - sent).abs().to_std().is_ok_and(|skew| skew > SKEW_MAX) {
+        let message = "The difference between the request time and the current time is too large.";
+        return Some(error(StatusCode::FORBIDDEN, "RequestTimeTooSkewed", message, ""));
+    }
+    None
+}
+
+fn error(status: StatusCode, code: &str, message: &str, more: &str) -> Response<Body> {
+    plain(
+        status,
+        format!(
+            r#"<?xml version="1.0" encoding="UTF-8"?><Error><Code>{code}</Code><Message>{message}</Message>{more}</Error>"#
+        ),
+    )
+}
+
+fn plain(status: StatusCode, text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/xml"));
+    // What is left of the request's body is not read.
+    response.headers_mut().insert("connection", HeaderValue::from_static("close"));
+    response
+}
