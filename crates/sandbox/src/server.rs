@@ -289,7 +289,8 @@ async fn answer(
     request.extensions_mut().insert(Peer(peer.ip()));
     let bucket =
         request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default().to_owned();
-    let mut response = match refusal(&request, state) {
+    let known = |state: &State| state.buckets.with(|buckets| buckets.contains_key(&bucket));
+    let mut response = match refusal(&request, known(state), state) {
         Some(refusal) => refusal,
         None => match service.call(request.map(Body::from)).await {
             Ok(response) => response,
@@ -297,8 +298,9 @@ async fn answer(
         },
     };
     // The region of a bucket that exists is no secret, whatever else is refused.
-    let exists = state.buckets.with(|buckets| buckets.contains_key(&bucket));
-    if exists && let Ok(region) = HeaderValue::from_str(&state.region) {
+    if known(state)
+        && let Ok(region) = HeaderValue::from_str(&state.region)
+    {
         response.headers_mut().insert("x-amz-bucket-region", region);
     }
     let now: DateTime<Utc> = state.now().into();
@@ -309,8 +311,12 @@ async fn answer(
 }
 
 /// What is wrong with a signature's region or date, before it is looked at more closely.
-fn refusal(request: &Request<Incoming>, state: &State) -> Option<Response<Body>> {
+fn refusal(request: &Request<Incoming>, exists: bool, state: &State) -> Option<Response<Body>> {
     let header = |name| request.headers().get(name)?.to_str().ok();
+    // A bucket that does not exist lies in no region.
+    if !exists {
+        return None;
+    }
     let signed_for = header("authorization")?.split_once("Credential=")?.1.split('/').nth(2)?;
     if signed_for != state.region {
         let message = format!(

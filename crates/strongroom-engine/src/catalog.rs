@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::bucket::{Fetched, ObjectStore};
+use crate::bucket::{Fetched, ObjectStore, Sse};
 use crate::error::{Code, Error, Result};
 use crate::layout::{self, BackupId, PlanName};
 use crate::manifest::{self, Manifest};
@@ -113,7 +113,9 @@ async fn begin_deletion(
         if let Some(found) = get(store, &place.key(layout::MANIFEST)).await? {
             let manifest = Manifest::from_json(&found.body)?;
             let sha256: [u8; 32] = Sha256::digest(&found.body).into();
-            store.put(&place.key(layout::DELETING), found.body, &sha256).await?;
+            // Where a policy demands encryption it demands it of this object too.
+            let sse = Sse::of(&manifest.encryption);
+            store.put(&place.key(layout::DELETING), found.body, &sha256, &sse).await?;
             store.delete(&place.key(layout::MANIFEST), found.version_id.as_deref()).await?;
             return Ok((place, manifest));
         }

@@ -103,8 +103,8 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
-    pub(crate) fn options(self, sse: Sse) -> StoreOptions {
-        StoreOptions { sse, expected_owner: self.expected_bucket_owner }
+    pub(crate) fn options(self) -> StoreOptions {
+        StoreOptions { expected_owner: self.expected_bucket_owner }
     }
 }
 

@@ -24,6 +24,7 @@ use crate::bucket::{ObjectStore, Sse, Stored};
 use crate::deployment::{Deployment, Described, ReadAt};
 use crate::error::{Code, Error, Result};
 use crate::layout::{self, BackupId, PlanName};
+use crate::location::Location;
 use crate::manifest::{
     self, Compression, Consistency, Encryption, Manifest, Namespace, Segment, Status, Tool, Topology, Totals,
 };
@@ -46,7 +47,7 @@ pub struct Options {
     pub compression: Compression,
     /// Whether all collections are to be read at one moment, where the deployment can.
     pub snapshot: bool,
-    /// The encryption that the store was opened with, for the manifest.
+    /// The encryption to ask the store for, with every object.
     pub sse: Sse,
 }
 
@@ -62,6 +63,10 @@ pub async fn run(
     observer: Arc<dyn Observer>,
     cancel: CancellationToken,
 ) -> Result<Manifest> {
+    if options.sse != Sse::None && matches!(store.location(), Location::Folder(_)) {
+        return Err(Error::new(Code::Usage, "a folder has no server-side encryption")
+            .help("Leave --sse out, or back up to an s3:// location."));
+    }
     let started_at = clock();
     let id = BackupId::new(started_at, rand::random());
     observer.observe(&Event::Phase { name: "looking at what there is" });
@@ -236,7 +241,7 @@ impl Work {
 
     async fn put_hashed(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
         self.attempted().push(Attempt { key: key.into(), stored: None });
-        let stored = self.store.put(key, body, sha256).await?;
+        let stored = self.store.put(key, body, sha256, &self.options.sse).await?;
         if let Some(attempt) = self.attempted().iter_mut().rfind(|attempt| attempt.key == key) {
             attempt.stored = Some(stored.clone());
         }
@@ -251,7 +256,7 @@ impl Work {
     async fn leave_restore_note(&self) -> Result<()> {
         let body = Bytes::from_static(RESTORE_NOTE.as_bytes());
         let sha256: [u8; 32] = Sha256::digest(&body).into();
-        match self.store.put(layout::RESTORE_NOTE, body, &sha256).await {
+        match self.store.put(layout::RESTORE_NOTE, body, &sha256, &self.options.sse).await {
             Err(error) if error.code() != Code::ObjectExists => Err(error),
             Ok(_) | Err(_) => Ok(()),
         }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{Fetched, Listing, ObjectStore, Stored};
+use super::{Fetched, Listing, ObjectStore, Sse, Stored};
 use crate::error::{Code, Error, Result};
 use crate::location::Location;
 
@@ -112,7 +112,10 @@ impl ObjectStore for Folder {
         &self.location
     }
 
-    async fn put(&self, key: &str, body: Bytes, _sha256: &[u8; 32]) -> Result<Stored> {
+    async fn put(&self, key: &str, body: Bytes, _sha256: &[u8; 32], sse: &Sse) -> Result<Stored> {
+        if *sse != Sse::None {
+            return Err(Error::new(Code::Usage, "a folder has no server-side encryption"));
+        }
         let written = self.blocking(key, "write", move |folder, path| match folder.write(path, &body) {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(fs::read(path)? == body),
             other => other.map(|()| true),
@@ -215,7 +218,7 @@ mod tests {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::new(temporary.path().join("store"));
         for key in ["../x", "/etc/passwd", "a/../../x", "a//b", "", "a/.partial-1", "a\0b"] {
-            assert!(folder.put(key, Bytes::from_static(b"x"), &[0; 32]).await.is_err(), "{key}");
+            assert!(folder.put(key, Bytes::from_static(b"x"), &[0; 32], &Sse::None).await.is_err(), "{key}");
             assert!(folder.get(key, None, 10).await.is_err(), "{key}");
         }
         assert!(!temporary.path().join("x").exists());

@@ -15,6 +15,7 @@ use bytes::Bytes;
 
 use crate::error::{Code, Error, Result};
 use crate::location::Location;
+use crate::manifest::Encryption;
 
 /// The server-side encryption to ask for, sent with every PUT exactly as given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -29,6 +30,16 @@ pub enum Sse {
 }
 
 impl Sse {
+    /// What a backup was made with.
+    #[must_use]
+    pub fn of(encryption: &Encryption) -> Self {
+        match encryption.requested.as_deref() {
+            None => Self::None,
+            Some("AES256") => Self::Aes256,
+            Some(_) => Self::Kms(encryption.kms_key_id.clone()),
+        }
+    }
+
     /// The value of the header `x-amz-server-side-encryption`; none where it is not sent.
     #[must_use]
     pub fn header(&self) -> Option<&'static str> {
@@ -43,8 +54,6 @@ impl Sse {
 /// How to talk to the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoreOptions {
-    /// Sent with every PUT.
-    pub sse: Sse,
     /// The account that must own the bucket (`x-amz-expected-bucket-owner`), where it is known.
     pub expected_owner: Option<String>,
 }
@@ -85,12 +94,13 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     fn location(&self) -> &Location;
 
     /// Writes a new object atomically: it is there whole, or not at all. `sha256` is that of `body`.
-    /// The same PUT again, with the same bytes, succeeds.
+    /// The same PUT again, with the same bytes, succeeds. `sse` goes with it exactly as given; a folder
+    /// knows none.
     ///
     /// # Errors
     /// [`Code::ObjectExists`](crate::error::Code::ObjectExists) when other bytes are there already;
     /// [`Code::Encryption`](crate::error::Code::Encryption) when the answer reports another encryption than asked.
-    async fn put(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored>;
+    async fn put(&self, key: &str, body: Bytes, sha256: &[u8; 32], sse: &Sse) -> Result<Stored>;
 
     /// Reads a whole object, by version where one is given, of at most `bytes_max` bytes.
     ///
@@ -117,8 +127,8 @@ pub fn open(location: &Location, options: StoreOptions) -> Result<Arc<dyn Object
             Ok(Arc::new(s3::Bucket::new(bucket.clone(), prefix.clone(), options)))
         }
         Location::Folder(_) if options != StoreOptions::default() => {
-            Err(Error::new(Code::Usage, "a folder has no server-side encryption and no bucket owner")
-                .help("Leave --sse and --expected-bucket-owner out, or back up to an s3:// location."))
+            Err(Error::new(Code::Usage, "a folder has no bucket owner")
+                .help("Leave --expected-bucket-owner out, or back up to an s3:// location."))
         }
         Location::Folder(path) => Ok(Arc::new(local::Folder::new(path.clone()))),
     }

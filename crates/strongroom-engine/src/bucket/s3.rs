@@ -75,7 +75,7 @@ impl Bucket {
     {
         match self.try_request(send).await {
             Ok(answer) => Ok(answer),
-            Err(failure) => Err(self.explain(&failure, operation, key)),
+            Err(failure) => Err(failure.explain(operation, &self.bucket, &self.prefix, key, None)),
         }
     }
 
@@ -95,10 +95,6 @@ impl Bucket {
         }
     }
 
-    fn explain(&self, failure: &Failure, operation: Operation, key: &str) -> Error {
-        failure.explain(operation, &self.bucket, &self.prefix, key, self.options.sse.header())
-    }
-
     fn key(&self, key: &str) -> String {
         if self.prefix.is_empty() { key.to_owned() } else { format!("{}/{key}", self.prefix) }
     }
@@ -108,11 +104,12 @@ impl Bucket {
         key: &str,
         body: &Bytes,
         sha256: &[u8; 32],
+        asked: &Sse,
         conditional: bool,
     ) -> Result<PutObjectOutput, Failure> {
         let key = self.key(key);
         self.try_request(|client| {
-            let (sse, kms_key) = sse(&self.options.sse);
+            let (sse, kms_key) = sse_headers(asked);
             client
                 .put_object()
                 .bucket(&self.bucket)
@@ -169,11 +166,11 @@ impl ObjectStore for Bucket {
         &self.location
     }
 
-    async fn put(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
-        let mut answer = self.send_put(key, &body, sha256, true).await;
+    async fn put(&self, key: &str, body: Bytes, sha256: &[u8; 32], sse: &Sse) -> Result<Stored> {
+        let mut answer = self.send_put(key, &body, sha256, sse, true).await;
         if answer.as_ref().is_err_and(Failure::is_not_implemented) {
             // Some servers refuse conditional writes; names are unique anyway.
-            answer = self.send_put(key, &body, sha256, false).await;
+            answer = self.send_put(key, &body, sha256, sse, false).await;
         }
         let stored = match answer {
             Ok(answer) => Stored {
@@ -182,9 +179,17 @@ impl ObjectStore for Bucket {
                 kms_key_id: answer.ssekms_key_id().map(str::to_owned),
             },
             Err(failure) if failure.is_precondition_failed() => self.stored_before(key, &body).await?,
-            Err(failure) => return Err(self.explain(&failure, actions::PUT, &self.key(key))),
+            Err(failure) => {
+                return Err(failure.explain(
+                    actions::PUT,
+                    &self.bucket,
+                    &self.prefix,
+                    &self.key(key),
+                    sse.header(),
+                ));
+            }
         };
-        check_encryption(&self.options.sse, &stored, key)?;
+        check_encryption(sse, &stored, key)?;
         Ok(stored)
     }
 
@@ -272,7 +277,7 @@ async fn load(region: Option<Region>) -> Client {
     Client::from_conf(config.build())
 }
 
-fn sse(asked: &Sse) -> (Option<ServerSideEncryption>, Option<String>) {
+fn sse_headers(asked: &Sse) -> (Option<ServerSideEncryption>, Option<String>) {
     match asked {
         Sse::None => (None, None),
         Sse::Aes256 => (Some(ServerSideEncryption::Aes256), None),

@@ -73,6 +73,7 @@ fn no_server(message: &str) -> Error {
         return authentication("authentication failed");
     }
     let cause = message.split("Topology: ").nth(1).unwrap_or(message);
+    let cause = between(cause, "Error: Kind: ", ", labels:").unwrap_or(cause);
     let error =
         host(format!("no suitable MongoDB server answers: {}", cause.trim_end_matches([' ', '}', ']'])));
     if message.contains("Unknown") || message.contains("Error:") {
@@ -83,6 +84,10 @@ fn no_server(message: &str) -> Error {
 
 /// "not authorized on shop to execute command { find: "orders", …": which privilege that is.
 fn unauthorized(message: &str) -> Error {
+    if message.contains("list all databases") {
+        let what = "the MongoDB user may not see all databases: it lacks the privilege `listDatabases` on the cluster";
+        return Error::new(Code::MongoPrivilege, what).help(ROLES);
+    }
     let database = between(message, "not authorized on ", " to execute");
     let command = between(message, "command { ", ":");
     let (Some(database), Some(command)) = (database, command) else {

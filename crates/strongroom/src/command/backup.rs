@@ -17,7 +17,7 @@ use crate::output::{Output, size};
 
 pub(crate) async fn run(options: cli::Backup, output: Output, cancel: CancellationToken) -> Result<()> {
     let uri = options.uri.read()?;
-    let store = bucket::open(&options.to, options.owner.options(options.sse.clone()))?;
+    let store = bucket::open(&options.to, options.owner.options())?;
     let work = Options {
         plan: options.plan,
         filter: options.selection.filter()?,

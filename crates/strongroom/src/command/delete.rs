@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, BufRead, IsTerminal};
 
 use serde::Serialize;
-use strongroom_engine::bucket::{self, Sse};
+use strongroom_engine::bucket;
 use strongroom_engine::catalog::{self, Deleted};
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::layout::BackupId;
@@ -17,7 +17,7 @@ pub(crate) async fn run(options: Delete, output: Output) -> Result<()> {
     if !options.yes {
         confirm(&id, output)?;
     }
-    let store = bucket::open(&options.place.location, options.place.owner.options(Sse::None))?;
+    let store = bucket::open(&options.place.location, options.place.owner.options())?;
     let observer = output.observer();
     let deleted = catalog::delete(store, options.place.plan.as_ref(), &id, &*observer).await?;
     drop(observer);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use strongroom_engine::bucket::{self, Sse};
+use strongroom_engine::bucket;
 use strongroom_engine::catalog::{self, Entry, Place};
 use strongroom_engine::error::Result;
 use strongroom_engine::manifest::{Consistency, Encryption, Manifest, Status, Totals};
@@ -13,7 +13,7 @@ use crate::cli::List;
 use crate::output::{Output, size};
 
 pub(crate) async fn run(options: List, output: Output) -> Result<()> {
-    let store = bucket::open(&options.place.location, options.place.owner.options(Sse::None))?;
+    let store = bucket::open(&options.place.location, options.place.owner.options())?;
     let entries = catalog::list(&*store, options.place.plan.as_ref()).await?;
     output.answer(&Answer::of(&entries), &Text(&entries))
 }

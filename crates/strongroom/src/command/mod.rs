@@ -11,7 +11,7 @@ mod verify;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use strongroom_engine::bucket::{self, ObjectStore, Sse};
+use strongroom_engine::bucket::{self, ObjectStore};
 use strongroom_engine::catalog;
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::manifest::Manifest;
@@ -63,7 +63,7 @@ fn parallelism(asked: Option<u16>) -> usize {
 
 /// The store and the manifest that a command works on.
 async fn find(one: One) -> Result<(Arc<dyn ObjectStore>, Manifest)> {
-    let store = bucket::open(&one.place.location, one.place.owner.options(Sse::None))?;
+    let store = bucket::open(&one.place.location, one.place.owner.options())?;
     let manifest = catalog::find(&*store, one.place.plan.as_ref(), &one.backup).await?;
     Ok((store, manifest))
 }
