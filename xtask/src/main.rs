@@ -1,1 +1,74 @@
-fn main() {}
+//! What is done to this repository: fetch its tools, test it, show it, measure it.
+#![allow(clippy::print_stdout, reason = "these commands talk to a person at a terminal")]
+
+mod bench;
+mod demo;
+mod suite;
+#[cfg(test)]
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A step that failed, in words.
+pub(crate) type Outcome<T = ()> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", about = "Works on the repository")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Fetch what the tests need: mongod, Ceph's gateway, cargo-fuzz
+    Tools,
+    /// Run every check: format, lints, all tests, the fuzz target for a minute
+    Test,
+    /// Show the main job for real: mongod, a guarded bucket, backup, verified restore
+    Demo {
+        /// Leave everything running at the end, until Ctrl-C
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Measure backup against reading alone and against gzip
+    Bench {
+        /// Runs of each, of which the median counts
+        #[arg(long, default_value_t = 5)]
+        runs: usize,
+        /// Megabytes of documents; four times as much is loaded for the second memory figure
+        #[arg(long, default_value_t = 500)]
+        megabytes: u64,
+    },
+    /// Read everything and throw it away (the limit that the bench compares with)
+    #[command(hide = true)]
+    Drain { uri: String, readers: usize },
+}
+
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            println!("no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(async {
+        match Arguments::parse().task {
+            Task::Tools => suite::tools(),
+            Task::Test => suite::test(),
+            Task::Demo { keep } => demo::run(keep).await,
+            Task::Bench { runs, megabytes } => bench::run(runs, megabytes).await,
+            Task::Drain { uri, readers } => bench::drain(&uri, readers).await,
+        }
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("\nfailed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

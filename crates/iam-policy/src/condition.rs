@@ -194,19 +194,22 @@ impl Condition {
         self.values.iter().map(|value| value.written.as_str())
     }
 
+    /// The condition, and what is seen of its key, in words.
+    pub(crate) fn describe(&self, context: &Context) -> String {
+        let seen = match context.get(&self.key) {
+            None => "it is missing".to_owned(),
+            Some(values) => format!("it is {}", values.join(", ")),
+        };
+        let wanted: Vec<&str> = self.values().collect();
+        format!("{} {} [{}]: {seen}", self.operator, self.key_as_written, wanted.join(", "))
+    }
+
     pub(crate) fn matches(&self, context: &Context, notes: &mut Notes<'_>) -> Truth {
         let seen = context.get(&self.key);
         let truth = self.judge(seen, context);
         if truth != Truth::Yes {
-            note(notes, || {
-                let seen = match seen {
-                    None => "it is missing".to_owned(),
-                    Some(values) => format!("it is {}", values.join(", ")),
-                };
-                let wanted: Vec<&str> = self.values().collect();
-                let verdict = if truth == Truth::Unknown { " (AWS does not say what follows)" } else { "" };
-                format!("{} {} [{}]: {seen}{verdict}", self.operator, self.key_as_written, wanted.join(", "))
-            });
+            let verdict = if truth == Truth::Unknown { " (AWS does not say what follows)" } else { "" };
+            note(notes, || format!("{}{verdict}", self.describe(context)));
         }
         truth
     }

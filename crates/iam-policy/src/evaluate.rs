@@ -86,7 +86,8 @@ pub struct Reason {
     pub effect: Effect,
     /// Whether it matches; none where that is not certain.
     pub matched: Option<bool>,
-    /// What does not match, or is not certain: element or condition, what was wanted, what was seen.
+    /// What does not match, or is not certain: element or condition, what was wanted, what was seen. Of a
+    /// statement that matches: its conditions, and what was seen.
     pub notes: Vec<String>,
 }
 
@@ -123,7 +124,9 @@ impl Evaluation {
         self.reasons.iter().filter(move |reason| match decision {
             Decision::Allow => reason.effect == Effect::Allow && reason.matched == Some(true),
             Decision::ExplicitDeny => reason.effect == Effect::Deny && reason.matched == Some(true),
-            Decision::ImplicitDeny => reason.effect == Effect::Allow && reason.notes.len() == 1,
+            Decision::ImplicitDeny => {
+                reason.effect == Effect::Allow && reason.matched == Some(false) && reason.notes.len() == 1
+            }
             Decision::NotCertain => reason.matched.is_none(),
         })
     }
@@ -157,6 +160,9 @@ pub fn evaluate(policies: &Policies<'_>, request: &Request) -> Evaluation {
         for (place, statement) in named.policy.statements().iter().enumerate() {
             let mut notes = Vec::new();
             let truth = statement.matches(request, limited, Some(&mut notes));
+            if truth == Truth::Yes {
+                notes.extend(statement.conditions().iter().map(|c| c.describe(&request.context)));
+            }
             reasons.push(Reason {
                 policy: named.name.into(),
                 statement: place,

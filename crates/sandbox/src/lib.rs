@@ -13,4 +13,5 @@ mod server;
 
 pub use account::{AccessKey, Account, AccountError};
 pub use decisions::Judged;
+pub use iam_policy::Decision;
 pub use server::{Builder, Data, Sandbox};

@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use crate::access::{Guard, Peer};
 use crate::account::{AccessKey, Account};
 use crate::api::Api;
-use crate::buckets::{Buckets, Encryption};
+use crate::buckets::{Bucket, Buckets, Encryption, Versioning};
 use crate::decisions::{Decisions, Judged};
 
 /// Connections served at once; more wait.
@@ -215,6 +215,26 @@ impl Sandbox {
     #[must_use]
     pub fn owner(&self) -> &AccessKey {
         &self.owner
+    }
+
+    /// Makes a bucket, as its owner would in the console. Whether it was not there before.
+    pub fn create_bucket(&self, name: &str) -> bool {
+        let bucket = Bucket::new(self.state.now(), self.state.default_encryption());
+        self.state.buckets.with(|buckets| match buckets.contains_key(name) {
+            true => false,
+            false => buckets.insert(name.into(), bucket).is_none(),
+        })
+    }
+
+    /// Switches versions on for a bucket. Whether it is there.
+    pub fn enable_versioning(&self, bucket: &str) -> bool {
+        self.state.buckets.with(|buckets| match buckets.get_mut(bucket) {
+            Some(bucket) => {
+                bucket.versioning = Versioning::Enabled;
+                true
+            }
+            None => false,
+        })
     }
 
     /// Every decision so far (the last ten thousand).

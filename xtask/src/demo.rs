@@ -1,0 +1,220 @@
+//! The main job, shown for real and told in plain words.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+
+use sandbox::{AccessKey, Sandbox};
+use serde_json::{Value, json};
+use strongroom_engine::deployment::ConnectionString;
+use testbed::fingerprint::{differences, fingerprint};
+use testbed::{Mongod, dataset};
+use tokio::process::Command;
+
+use crate::Outcome;
+use crate::suite;
+
+const BUCKET: &str = "youraccountname-mlab-backups";
+const VERSIONED: &str = "youraccountname-versioned";
+
+/// Tells and does all of it; Ctrl-C ends it, and every process with it.
+pub(crate) async fn run(keep: bool) -> Outcome {
+    let build = ["build", "--quiet", "--package", "strongroom"];
+    suite::run(std::process::Command::new(env!("CARGO")).args(build).current_dir(suite::root()))?;
+    tokio::select! {
+        outcome = tell(keep) => outcome,
+        _ = tokio::signal::ctrl_c() => Err("ended by Ctrl-C; every process it started is gone".into()),
+    }
+}
+
+async fn tell(keep: bool) -> Outcome {
+    title("A MongoDB with a bit of everything");
+    let (source, target) = (Mongod::replica_set().await?, Mongod::replica_set().await?);
+    dataset::every_kind(&source.client().await?).await?;
+    println!(
+        "Started two real MongoDB servers, and loaded the first with a small shop: every BSON type, every kind"
+    );
+    println!(
+        "of index, capped, clustered and time-series collections, views on views, GridFS, users and roles."
+    );
+
+    title("A bucket that enforces its policies");
+    let scene = Scene::new().await?;
+    scene.make_bucket(BUCKET, &seed_policy(BUCKET, &FIRST, vec![]))?;
+    println!("Made, as the seed page says: the bucket {BUCKET},");
+    println!(
+        "the policy mLabS3BackupsPolicy (list, get, put, delete, nothing else), the group mLabGroup with it, and"
+    );
+    println!(
+        "the user mLabUser in the group, with an access key. Every request is judged by these policies."
+    );
+
+    title("Back up, encrypted");
+    let uri = source.uri();
+    let location = format!("s3://{BUCKET}/shop");
+    scene.must(&["backup", "--uri", &uri, "--to", &location, "--sse", "AES256"]).await?;
+    scene.must(&["list", &location]).await?;
+
+    title("Prove that it is what was backed up");
+    scene.must(&["verify", &location, "latest"]).await?;
+
+    title("Restore it into the empty server, and compare");
+    scene.must(&["restore", &location, "latest", "--uri", &target.uri()]).await?;
+    compare(&source, &target).await?;
+
+    two_tests(&scene, &uri, &location).await?;
+    versions(&scene, &uri).await?;
+
+    if keep {
+        scene.keep(&source, &target, &location).await?;
+    }
+    println!("\nThat is all. Every server that was started is gone now.");
+    Ok(())
+}
+
+/// The two tests that the seed page tells its readers to make.
+async fn two_tests(scene: &Scene, uri: &str, location: &str) -> Outcome {
+    title("Demand encryption, and do the seed page's two tests");
+    let deny = |condition: Value| json!({"Effect": "Deny", "Action": "s3:PutObject", "Resource": format!("arn:aws:s3:::{BUCKET}/*"), "Condition": condition});
+    let statements = vec![
+        deny(json!({"Null": {"s3:x-amz-server-side-encryption": true}})),
+        deny(json!({"StringNotEquals": {"s3:x-amz-server-side-encryption": "AES256"}})),
+    ];
+    scene.sandbox.account().put_policy("mLabS3BackupsPolicy", &seed_policy(BUCKET, &FIRST, statements))?;
+    println!("Added its two Deny statements to the policy. First test: with encryption it must succeed.\n");
+    scene.must(&["backup", "--uri", uri, "--to", location, "--sse", "AES256", "--quiet"]).await?;
+    println!("\nSecond test: without encryption it must be refused.\n");
+    let outcome = scene.run(&["backup", "--uri", uri, "--to", location, "--quiet"]).await?;
+    if outcome == 0 {
+        return Err("the unencrypted backup was not refused".into());
+    }
+    let refused = scene.sandbox.decisions().into_iter().rev().find(|judged| {
+        judged.request.action == "s3:PutObject" && judged.evaluation.decision == iam_decision()
+    });
+    let Some(refused) = refused else { return Err("no refusal was decided".into()) };
+    println!("\nIt was refused. The bucket's side of it:");
+    for reason in refused.evaluation.deciding() {
+        println!("  {reason}");
+    }
+    Ok(())
+}
+
+fn iam_decision() -> sandbox::Decision {
+    sandbox::Decision::ExplicitDeny
+}
+
+/// A bucket that keeps versions, with the seed page's second policy.
+async fn versions(scene: &Scene, uri: &str) -> Outcome {
+    title("A bucket that keeps versions, with the second policy");
+    let all = [&FIRST[..], &["s3:GetObjectVersion", "s3:DeleteObjectVersion"]].concat();
+    scene.make_bucket(VERSIONED, &seed_policy(VERSIONED, &all, vec![]))?;
+    scene.sandbox.enable_versioning(VERSIONED);
+    let location = format!("s3://{VERSIONED}/shop");
+    scene.must(&["backup", "--uri", uri, "--to", &location, "--sse", "AES256", "--quiet"]).await?;
+    let before = scene.sandbox.stored_bytes(VERSIONED);
+    let id = scene.latest(&location).await?;
+    scene.must(&["delete", &location, &id, "--yes", "--quiet"]).await?;
+    let after = scene.sandbox.stored_bytes(VERSIONED);
+    println!(
+        "\nBytes in the bucket, all versions counted: {before} before, {after} after (the note on restoring)."
+    );
+    if after * 10 > before { Err("deleting did not free the bytes".into()) } else { Ok(()) }
+}
+
+async fn compare(source: &Mongod, target: &Mongod) -> Outcome {
+    let wanted = fingerprint(&source.client().await?).await?;
+    let found = fingerprint(&target.client().await?).await?;
+    let differences = differences(&wanted, &found);
+    if !differences.is_empty() {
+        return Err(format!("the restored data differs:\n{}", differences.join("\n")).into());
+    }
+    let hashes = wanted.keys().filter(|name| name.ends_with("dbHash")).count();
+    println!("\nCompared {} facts, among them the dbHash of {hashes} collections: all equal.", wanted.len());
+    Ok(())
+}
+
+const FIRST: [&str; 5] =
+    ["s3:GetObject", "s3:GetObjectAcl", "s3:PutObject", "s3:PutObjectAcl", "s3:DeleteObject"];
+
+fn seed_policy(bucket: &str, actions: &[&str], more: Vec<Value>) -> String {
+    let mut statements = vec![
+        json!({"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": format!("arn:aws:s3:::{bucket}")}),
+        json!({"Effect": "Allow", "Action": actions, "Resource": [format!("arn:aws:s3:::{bucket}/*")]}),
+    ];
+    statements.extend(more);
+    json!({"Version": "2012-10-17", "Statement": statements}).to_string()
+}
+
+fn title(text: &str) {
+    println!("\n\x1b[1m{text}\x1b[0m\n");
+}
+
+/// The bucket's side, and the program on the other.
+struct Scene {
+    sandbox: Sandbox,
+    key: AccessKey,
+    program: PathBuf,
+}
+
+impl Scene {
+    async fn new() -> Outcome<Self> {
+        let sandbox = Sandbox::builder().region("eu-central-1").start().await?;
+        let account = sandbox.account();
+        account.create_group("mLabGroup")?;
+        account.create_user("mLabUser")?;
+        account.add_user_to_group("mLabUser", "mLabGroup")?;
+        let key = account.create_access_key("mLabUser")?;
+        let mut program = std::env::current_exe()?;
+        program.set_file_name("strongroom");
+        Ok(Self { sandbox, key, program })
+    }
+
+    fn make_bucket(&self, bucket: &str, policy: &str) -> Outcome {
+        let account = self.sandbox.account();
+        let name = if bucket == BUCKET { "mLabS3BackupsPolicy" } else { "mLabS3VersionedPolicy" };
+        account.put_policy(name, policy)?;
+        account.attach_group_policy("mLabGroup", name)?;
+        self.sandbox.create_bucket(bucket);
+        Ok(())
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(arguments).env("AWS_ENDPOINT_URL", self.sandbox.endpoint()).env_remove("AWS_PROFILE");
+        command.env("AWS_ACCESS_KEY_ID", &self.key.id).env("AWS_SECRET_ACCESS_KEY", &self.key.secret);
+        command.env_remove("AWS_SESSION_TOKEN").kill_on_drop(true);
+        command
+    }
+
+    /// Runs the program as a person would; its exit status.
+    async fn run(&self, arguments: &[&str]) -> Outcome<i32> {
+        println!("\x1b[2m$ strongroom {}\x1b[0m", arguments.join(" "));
+        Ok(self.command(arguments).status().await?.code().unwrap_or(-1))
+    }
+
+    async fn must(&self, arguments: &[&str]) -> Outcome {
+        match self.run(arguments).await? {
+            0 => Ok(()),
+            status => Err(format!("strongroom {} ended with status {status}", arguments[0]).into()),
+        }
+    }
+
+    async fn latest(&self, location: &str) -> Outcome<String> {
+        let mut command = self.command(&["--json", "show", location, "latest"]);
+        let shown = command.stderr(Stdio::inherit()).output().await?;
+        let shown: Value = serde_json::from_slice(&shown.stdout)?;
+        Ok(shown["id"].as_str().unwrap_or_default().to_owned())
+    }
+
+    async fn keep(&self, source: &Mongod, target: &Mongod, location: &str) -> Outcome {
+        // Only to be sure that what is printed can be used.
+        let _: ConnectionString = source.uri().parse()?;
+        title("Go on yourself, in another terminal");
+        println!("export AWS_ENDPOINT_URL={}", self.sandbox.endpoint());
+        println!("export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}", self.key.id, self.key.secret);
+        println!("source: {}\ntarget: {}", source.uri(), target.uri());
+        println!("{} list {location}", self.program.display());
+        println!("\nCtrl-C ends all of it.");
+        tokio::signal::ctrl_c().await?;
+        Ok(())
+    }
+}

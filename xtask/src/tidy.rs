@@ -1,0 +1,185 @@
+//! The invariants of ARCHITECTURE.md, held by tests.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::suite::root;
+
+/// Every file that git knows or would add, with its text.
+fn files() -> Vec<(PathBuf, String)> {
+    let listed = Command::new("git")
+        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
+        .current_dir(root())
+        .output()
+        .expect("git lists the files");
+    let names = String::from_utf8(listed.stdout).expect("names are UTF-8");
+    let files: Vec<_> = names
+        .lines()
+        .map(PathBuf::from)
+        .filter_map(|path| Some((path.clone(), fs::read_to_string(root().join(path)).ok()?)))
+        .collect();
+    assert!(files.len() > 50, "only {} files found", files.len());
+    files
+}
+
+fn rust(files: &[(PathBuf, String)]) -> impl Iterator<Item = &(PathBuf, String)> {
+    files.iter().filter(|(path, _)| path.extension().is_some_and(|e| e == "rs"))
+}
+
+/// Rust files of the product below `crates/`, its tests left out.
+fn product(files: &[(PathBuf, String)]) -> impl Iterator<Item = &(PathBuf, String)> {
+    let of = |path: &Path| {
+        [
+            "crates/strongroom/src",
+            "crates/strongroom-engine/src",
+            "crates/mongo-archive/src",
+            "crates/iam-policy/src",
+        ]
+        .iter()
+        .any(|folder| path.starts_with(folder))
+    };
+    rust(files).filter(move |(path, _)| of(path))
+}
+
+#[test]
+fn only_one_folder_names_the_driver_and_only_one_the_sdk() {
+    let files = files();
+    for (path, text) in product(&files) {
+        let names = |needle: &str| text.contains(needle);
+        if names("mongodb::") {
+            assert!(path.starts_with("crates/strongroom-engine/src/deployment"), "{}", path.display());
+        }
+        if names("aws_sdk") || names("aws_config") || names("aws_smithy") {
+            assert!(path.starts_with("crates/strongroom-engine/src/bucket"), "{}", path.display());
+        }
+    }
+}
+
+#[test]
+fn neither_the_bucket_knows_mongodb_nor_the_deployment_the_bucket() {
+    let files = files();
+    for (path, text) in product(&files) {
+        if path.starts_with("crates/strongroom-engine/src/bucket") {
+            assert!(!text.contains("crate::deployment") && !text.contains("bson"), "{}", path.display());
+        }
+        if path.starts_with("crates/strongroom-engine/src/deployment") {
+            assert!(!text.contains("crate::bucket"), "{}", path.display());
+        }
+    }
+}
+
+/// Names of all crates that a crate is built with, tests and build scripts left out.
+fn dependencies(of: &str) -> BTreeSet<String> {
+    let arguments = ["metadata", "--format-version", "1", "--locked", "--offline"];
+    let metadata =
+        Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().expect("cargo answers");
+    let metadata: Value = serde_json::from_slice(&metadata.stdout).expect("cargo answers in JSON");
+    let nodes = metadata["resolve"]["nodes"].as_array().expect("nodes");
+    let name_of = |id: &Value| {
+        let packages = metadata["packages"].as_array().expect("packages");
+        packages.iter().find(|p| p["id"] == *id).expect("a package")["name"]
+            .as_str()
+            .expect("a name")
+            .to_owned()
+    };
+    let mut found = BTreeSet::new();
+    let mut waiting: Vec<&Value> = nodes.iter().map(|n| &n["id"]).filter(|id| name_of(id) == of).collect();
+    while let Some(id) = waiting.pop() {
+        let node = nodes.iter().find(|n| n["id"] == *id).expect("a node");
+        for dependency in node["deps"].as_array().expect("dependencies") {
+            let kinds = dependency["dep_kinds"].as_array().expect("kinds");
+            if kinds.iter().any(|kind| kind["kind"].is_null()) && found.insert(name_of(&dependency["pkg"])) {
+                waiting.push(&dependency["pkg"]);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn pure_crates_are_built_without_runtime_network_clock_or_chance() {
+    for pure in ["mongo-archive", "iam-policy"] {
+        let dependencies = dependencies(pure);
+        assert!(!dependencies.is_empty());
+        for impure in [
+            "tokio",
+            "async-std",
+            "futures",
+            "hyper",
+            "mio",
+            "socket2",
+            "rand",
+            "getrandom",
+            "mongodb",
+            "iana-time-zone",
+        ] {
+            assert!(!dependencies.contains(impure), "{pure} is built with {impure}");
+        }
+    }
+}
+
+#[test]
+fn main_is_short_and_no_file_is_a_drawer() {
+    let files = files();
+    let main =
+        files.iter().find(|(path, _)| path.ends_with("crates/strongroom/src/main.rs")).expect("main.rs");
+    assert!(main.1.lines().count() <= 40, "main.rs has {} lines", main.1.lines().count());
+    for (path, _) in rust(&files) {
+        let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        assert!(
+            !["util", "utils", "common", "helpers", "misc", "manager"].contains(&stem),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn nothing_is_left_to_do_and_nothing_tells_of_another_place() {
+    let marks = ["TO", "FIX", "XX"].map(|half| {
+        format!(
+            "{half}{}",
+            if half == "TO" {
+                "DO"
+            } else if half == "FIX" {
+                "ME"
+            } else {
+                "X"
+            }
+        )
+    });
+    let places = ["/home/", "/work/", "/root/"];
+    for (path, text) in files() {
+        if path.extension().is_some_and(|e| e == "lock") {
+            continue;
+        }
+        for mark in &marks {
+            assert!(!text.contains(mark.as_str()), "{mark} in {}", path.display());
+        }
+        if !path.ends_with("tidy.rs") {
+            for place in places {
+                assert!(!text.contains(place), "{place} in {}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_dependency_has_its_reason_in_contributing() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("Cargo.toml");
+    let reasons = fs::read_to_string(root().join("CONTRIBUTING.md")).expect("CONTRIBUTING.md");
+    let section = manifest.split("[workspace.dependencies]").nth(1).expect("dependencies");
+    let section = section.split("\n[").next().unwrap_or_default();
+    let names =
+        section.lines().filter_map(|line| line.split_once(" = ").map(|(name, rest)| (name.trim(), rest)));
+    let mut checked = 0;
+    for (name, _) in names.filter(|(_, rest)| !rest.contains("path = ")) {
+        assert!(reasons.contains(&format!("`{name}`")), "{name} has no reason in CONTRIBUTING.md");
+        checked += 1;
+    }
+    assert!(checked > 20);
+}
