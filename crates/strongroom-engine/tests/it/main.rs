@@ -1,5 +1,7 @@
 //! The engine against a real mongod and real stores.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, that is how it fails")]
 
+mod faults;
+mod format;
 mod round_trip;
 mod setup;

@@ -55,3 +55,12 @@ pub(crate) async fn restore(
     let manifest = Arc::new(manifest.clone());
     restore::run(store.clone(), target, manifest, options, Arc::new(Silent), CancellationToken::new()).await
 }
+
+/// A few documents in a few collections.
+pub(crate) async fn small_collections(source: &Mongod) {
+    let db = source.client().await.unwrap().database("shop");
+    for name in ["a", "b", "c"] {
+        let documents = (0..10).map(|i| bson::doc! {"_id": i, "in": name});
+        db.collection::<bson::Document>(name).insert_many(documents).await.unwrap();
+    }
+}
