@@ -97,7 +97,7 @@ impl Bench {
             "--compress",
             compress,
         ]);
-        measure(command.arg("--to").arg(format!("file://{}", to.display())))
+        measure(command.arg("--to").arg(format!("file://{}", to.display())).stdout(Stdio::null()))
     }
 
     fn drain(&self, uri: &str) -> Outcome<Taken> {

@@ -3,37 +3,30 @@
 
 use std::io::{self, Read, Write};
 
+use bytes::{Bytes, BytesMut};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Code, Error, Result};
 use crate::manifest::Compression;
 
-/// Counts what passes, and hashes it where that is wanted.
+/// Counts what passes.
 #[derive(Debug)]
 pub(crate) struct Meter<W> {
     inner: W,
     bytes: u64,
-    hash: Option<Sha256>,
 }
 
 impl<W: Write> Meter<W> {
-    /// Counts only.
-    pub(crate) fn counting(inner: W) -> Self {
-        Self { inner, bytes: 0, hash: None }
-    }
-
-    /// Counts and takes the SHA-256.
-    pub(crate) fn hashing(inner: W) -> Self {
-        Self { inner, bytes: 0, hash: Some(Sha256::new()) }
+    pub(crate) fn new(inner: W) -> Self {
+        Self { inner, bytes: 0 }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// What was written to, and the hash (of nothing, if none was wanted).
-    pub(crate) fn finish(self) -> (W, [u8; 32]) {
-        (self.inner, self.hash.unwrap_or_default().finalize().into())
+    pub(crate) fn into_inner(self) -> W {
+        self.inner
     }
 }
 
@@ -41,14 +34,50 @@ impl<W: Write> Write for Meter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
         self.bytes += written as u64;
-        if let Some(hash) = &mut self.hash {
-            hash.update(&bytes[..written]);
-        }
         Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
+    }
+}
+
+/// Memory that is hashed as it fills: in runs that are long enough for the hash to be quick, and short enough
+/// to be in the processor's cache still.
+#[derive(Debug)]
+pub(crate) struct HashedBuffer {
+    bytes: BytesMut,
+    hash: Sha256,
+    hashed: usize,
+}
+
+const HASHED_AT_ONCE: usize = 64 * 1024;
+
+impl HashedBuffer {
+    /// Fills `bytes`, which is empty, and may have room from earlier use.
+    pub(crate) fn new(bytes: BytesMut) -> Self {
+        Self { bytes, hash: Sha256::new(), hashed: 0 }
+    }
+
+    /// All of it, and its SHA-256.
+    pub(crate) fn finish(mut self) -> (Bytes, [u8; 32]) {
+        self.hash.update(&self.bytes[self.hashed..]);
+        (self.bytes.freeze(), self.hash.finalize().into())
+    }
+}
+
+impl Write for HashedBuffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes.extend_from_slice(bytes);
+        if self.bytes.len() - self.hashed >= HASHED_AT_ONCE {
+            self.hash.update(&self.bytes[self.hashed..]);
+            self.hashed = self.bytes.len();
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -125,14 +154,13 @@ mod tests {
         let text: Vec<u8> = (0..300_000u32).flat_map(|i| (i / 7).to_le_bytes()).collect();
         for compression in [Compression::None, Compression::Zstd { level: 3 }, Compression::Gzip { level: 6 }]
         {
-            let out = Meter::hashing(Vec::new());
-            let mut stages = Meter::counting(Compressor::new(compression, out).unwrap());
-            stages.write_all(&text).unwrap();
+            let out = HashedBuffer::new(BytesMut::new());
+            let mut stages = Meter::new(Compressor::new(compression, out).unwrap());
+            for piece in text.chunks(777) {
+                stages.write_all(piece).unwrap();
+            }
             assert_eq!(stages.bytes(), text.len() as u64);
-            let out = stages.finish().0.finish().unwrap();
-            let stored_bytes = out.bytes();
-            let (stored, sha256) = out.finish();
-            assert_eq!(stored_bytes, stored.len() as u64);
+            let (stored, sha256) = stages.into_inner().finish().unwrap().finish();
             assert_eq!(sha256, <[u8; 32]>::from(Sha256::digest(&stored)));
             let mut back = Vec::new();
             decompress(compression, &stored).unwrap().read_to_end(&mut back).unwrap();

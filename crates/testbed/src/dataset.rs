@@ -286,7 +286,8 @@ async fn users_and_roles(client: &Client) -> Outcome {
 /// As the server answers.
 pub async fn generate(client: &Client, bytes: u64) -> Outcome {
     let db = client.database("bench");
-    let share = |part: u64| bytes / 400 * part / 100;
+    const DOCUMENT_BYTES: u64 = 400;
+    let share = |part: u64| bytes / DOCUMENT_BYTES * part / 100;
     let mut parts = vec![("events".to_owned(), share(60))];
     parts.extend((0..14).map(|i| (format!("middling{i:02}"), share(2))));
     parts.extend((0..200).map(|i| (format!("small{i:03}"), share(12) / 200)));
@@ -321,14 +322,19 @@ fn event(seed: u64, i: u64) -> Document {
     let random = mixed(seed, i);
     let words = ["order", "paid", "shipped", "view", "click", "cart", "login", "logout"];
     let word = |shift: u32| words[(random >> shift) as usize % words.len()];
+    // As drivers make them: seconds, five bytes of the process, a counter.
     let mut id = [0; 12];
     id[..4].copy_from_slice(&(1_700_000_000 + i as u32 / 50).to_be_bytes());
-    id[4..].copy_from_slice(&random.to_be_bytes());
+    id[4..9].copy_from_slice(&mixed(seed, u64::MAX).to_be_bytes()[..5]);
+    id[9..].copy_from_slice(&(i as u32).to_be_bytes()[1..]);
+    // A session is a dozen events of one user.
+    let session = mixed(seed + 1000, i / 12);
+    let user = session % 100_000;
     doc! {
         "_id": ObjectId::from_bytes(id), "type": word(3), "at": DateTime::from_millis(1_700_000_000_000 + i as i64 * 20),
-        "user": { "id": (random % 100_000) as i64, "name": format!("user-{}", random % 100_000), "country": pick(&["CH", "DE", "FR", "IT"], random >> 7) },
-        "session": format!("{random:016x}"), "amount": (random % 100_000) as f64 / 100.0,
+        "user": { "id": user as i64, "name": format!("user-{user}"), "mail": format!("user-{user}@example.com"), "country": pick(&["CH", "DE", "FR", "IT"], random >> 7) },
+        "session": format!("{session:016x}"), "amount": (random % 100_000) as f64 / 100.0,
         "path": format!("/{}/{}/{}", word(11), word(17), random % 1000), "tags": [word(23), word(29), word(31)],
-        "agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "ok": random & 1 == 0, "ms": (random % 900) as i32,
+        "agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "ok": random & 1 == 0, "version": "2026.11.3", "ms": (random % 900) as i32,
     }
 }

@@ -5,10 +5,10 @@ use mongo_archive::Crc64;
 
 /// Decides after which document a segment ends.
 ///
-/// Past half the wanted size every document may be the last: a hash of its first bytes (its `_id`, with
-/// most schemas) is compared with a bar that is proportional to its length, so each further byte is as
-/// likely as any other to be the end, and the wanted size is reached on average. At twice the size the
-/// segment ends in any case.
+/// Past five eighths of the wanted size every document may be the last: a hash of its first bytes (its `_id`,
+/// with most schemas) is compared with a bar that is proportional to its length, so each further byte is as
+/// likely as any other to be the end, and about the wanted size is reached on average. At eleven eighths the
+/// segment ends in any case, which bounds memory.
 #[derive(Debug, Clone)]
 pub(super) struct Cutter {
     wanted: u64,
@@ -24,15 +24,23 @@ impl Cutter {
         Self { wanted, bytes: 0 }
     }
 
-    /// Whether the segment should end before `document`, because it would grow past twice the wanted size.
+    fn least(&self) -> u64 {
+        self.wanted / 8 * 5
+    }
+
+    fn most(&self) -> u64 {
+        self.wanted / 8 * 11
+    }
+
+    /// Whether the segment should end before `document`, because it would grow past the most it may have.
     pub(super) fn must_end_before(&self, document: &[u8]) -> bool {
-        self.bytes > 0 && self.bytes + document.len() as u64 > 2 * self.wanted
+        self.bytes > 0 && self.bytes + document.len() as u64 > self.most()
     }
 
     /// Takes `document` into the segment; whether the segment ends after it.
     pub(super) fn ends_after(&mut self, document: &[u8]) -> bool {
         self.bytes += document.len() as u64;
-        self.bytes >= 2 * self.wanted || (self.bytes > self.wanted / 2 && self.is_chosen(document))
+        self.bytes >= self.most() || (self.bytes > self.least() && self.is_chosen(document))
     }
 
     /// A new segment begins.
@@ -43,7 +51,7 @@ impl Cutter {
     fn is_chosen(&self, document: &[u8]) -> bool {
         let mut hash = Crc64::new();
         hash.update(&document[HASHED.start.min(document.len())..HASHED.end.min(document.len())]);
-        let mean = u128::from(self.wanted / 2).max(1);
+        let mean = u128::from(self.wanted - self.least()).max(1);
         u128::from(hash.value()) * mean < (document.len() as u128) << 64
     }
 }
@@ -86,8 +94,8 @@ mod tests {
         let sizes = sizes(&documents, 400_000);
         let average = sizes.iter().sum::<u64>() / sizes.len() as u64;
         assert!((340_000..460_000).contains(&average), "average {average}");
-        assert!(sizes.iter().all(|&size| size <= 800_000));
-        assert!(sizes[..sizes.len() - 1].iter().all(|&size| size > 200_000));
+        assert!(sizes.iter().all(|&size| size <= 550_000));
+        assert!(sizes[..sizes.len() - 1].iter().all(|&size| size > 250_000));
     }
 
     #[test]
@@ -100,11 +108,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn only_a_single_document_exceeds_twice_the_size(lengths in prop::collection::vec(5usize..5000, 1..300)) {
+        fn only_a_single_document_exceeds_the_most(lengths in prop::collection::vec(5usize..5000, 1..300)) {
             let documents: Vec<_> = lengths.iter().enumerate().map(|(i, &l)| document(i as u64, l)).collect();
             let sizes = sizes(&documents, 1000);
             let longest = documents.iter().map(|d| d.len() as u64).max().unwrap();
-            prop_assert!(sizes.iter().all(|&size| size <= 2000.max(longest)));
+            prop_assert!(sizes.iter().all(|&size| size <= 1375.max(longest)));
             prop_assert_eq!(sizes.iter().sum::<u64>(), documents.iter().map(|d| d.len() as u64).sum::<u64>());
         }
     }

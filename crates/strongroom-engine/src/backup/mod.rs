@@ -32,7 +32,7 @@ use crate::progress::{Event, Observer};
 use crate::selection::Filter;
 use crate::{Clock, RESTORE_NOTE};
 use reader::{NamespaceRead, RunRead};
-use segment::Finished;
+use segment::{Finished, Memory};
 
 /// What to back up, and how.
 #[derive(Debug, Clone)]
@@ -83,6 +83,7 @@ pub async fn run(
         next: AtomicUsize::new(0),
         attempted: Mutex::default(),
         stop: cancel.child_token(),
+        memory: Memory::default(),
         deployment,
         store,
         options,
@@ -131,6 +132,7 @@ struct Work {
     attempted: Mutex<Vec<Attempt>>,
     /// Ends every reader: cancelled by the person, or because one of them failed.
     stop: CancellationToken,
+    memory: Memory,
     observer: Arc<dyn Observer>,
 }
 

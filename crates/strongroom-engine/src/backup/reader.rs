@@ -171,7 +171,7 @@ impl RunWriter {
         let Some((place, namespace)) = &self.current else { return Ok(()) };
         let open = match self.open.take() {
             Some(open) => open,
-            None => SegmentWriter::new(self.work.options.compression)?,
+            None => SegmentWriter::new(self.work.options.compression, self.work.memory.take())?,
         };
         self.open.insert(open).begin_block(*place, namespace)
     }
@@ -230,7 +230,12 @@ impl RunWriter {
             }
             let (work, run, part) = (self.work.clone(), self.run, self.part);
             self.part += 1;
-            self.uploading = Some(tokio::spawn(async move { work.store_segment(run, part, finished).await }));
+            self.uploading = Some(tokio::spawn(async move {
+                let body = finished.body.clone();
+                let stored = work.store_segment(run, part, finished).await;
+                work.memory.give_back(body);
+                stored
+            }));
         }
         Ok(())
     }

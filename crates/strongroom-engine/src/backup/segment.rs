@@ -1,15 +1,35 @@
 //! One segment while it is being made: documents go in, an object comes out.
 
-use std::io::{self, Write};
+use std::io;
+use std::sync::{Mutex, PoisonError};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use mongo_archive::{Encoder, Namespace as ArchiveNamespace};
 
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Compression, Content};
-use crate::stream::{Compressor, Meter};
+use crate::stream::{Compressor, HashedBuffer, Meter};
 
-type Stages = Meter<Compressor<Meter<Vec<u8>>>>;
+type Stages = Meter<Compressor<HashedBuffer>>;
+
+/// Room of segments that were stored. Used again, it costs the kernel no new pages.
+#[derive(Debug, Default)]
+pub(super) struct Memory(Mutex<Vec<BytesMut>>);
+
+impl Memory {
+    /// An empty buffer, with room if there is one.
+    pub(super) fn take(&self) -> BytesMut {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Keeps the room of `body`, if nobody else holds it any more.
+    pub(super) fn give_back(&self, body: Bytes) {
+        if let Ok(mut room) = body.try_into_mut() {
+            room.clear();
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(room);
+        }
+    }
+}
 
 /// A segment being filled with whole blocks of the archive.
 pub(super) struct SegmentWriter {
@@ -26,12 +46,11 @@ pub(super) struct Finished {
 }
 
 impl SegmentWriter {
-    /// The way of a byte: archive block, count, compression, hash and count, memory.
-    pub(super) fn new(compression: Compression) -> Result<Self> {
-        let stored = Meter::hashing(Vec::new());
-        let compressed = Compressor::new(compression, stored).map_err(failed)?;
-        let raw = Meter::counting(compressed);
-        Ok(Self { encoder: Encoder::blocks(raw), contents: Vec::new() })
+    /// The way of a byte: archive block, count, compression, memory and its hash.
+    /// `memory` is empty, and may have room from earlier use.
+    pub(super) fn new(compression: Compression, memory: BytesMut) -> Result<Self> {
+        let compressed = Compressor::new(compression, HashedBuffer::new(memory)).map_err(failed)?;
+        Ok(Self { encoder: Encoder::blocks(Meter::new(compressed)), contents: Vec::new() })
     }
 
     /// Begins a block for a namespace, whose place in the manifest's list is `place`.
@@ -68,18 +87,15 @@ impl SegmentWriter {
 
 /// The segment that opens the archive: magic number, header, and the metadata of every namespace.
 pub(super) fn prelude(compression: Compression, prelude: &mongo_archive::Prelude) -> Result<Finished> {
-    let stored = Meter::hashing(Vec::new());
-    let compressed = Compressor::new(compression, stored).map_err(failed)?;
-    let encoder = Encoder::archive(Meter::counting(compressed), prelude).map_err(archive_failed)?;
+    let compressed = Compressor::new(compression, HashedBuffer::new(BytesMut::new())).map_err(failed)?;
+    let encoder = Encoder::archive(Meter::new(compressed), prelude).map_err(archive_failed)?;
     finish(encoder.finish().map_err(archive_failed)?, Vec::new())
 }
 
 fn finish(raw: Stages, contents: Vec<Content>) -> Result<Finished> {
     let raw_bytes = raw.bytes();
-    let mut stored = raw.finish().0.finish().map_err(failed)?;
-    stored.flush().map_err(failed)?;
-    let (body, sha256) = stored.finish();
-    Ok(Finished { body: body.into(), sha256, raw_bytes, contents })
+    let (body, sha256) = raw.into_inner().finish().map_err(failed)?.finish();
+    Ok(Finished { body, sha256, raw_bytes, contents })
 }
 
 fn failed(error: io::Error) -> Error {
