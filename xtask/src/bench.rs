@@ -218,6 +218,12 @@ fn children_cpu() -> Outcome<f64> {
     Ok(ticks.sum::<f64>() / TICKS_PER_SECOND)
 }
 
+/// Loads the bench's data into a server.
+pub(crate) async fn load(uri: &str, megabytes: u64) -> Outcome {
+    let client = mongodb::Client::with_uri_str(uri).await?;
+    Ok(dataset::generate(&client, megabytes * 1_000_000).await?)
+}
+
 /// Reads all documents as raw batches, and throws them away.
 pub(crate) async fn drain(uri: &str, readers: usize) -> Outcome {
     const REPLY_DOCUMENTS: u32 = 10_000;

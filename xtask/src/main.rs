@@ -42,6 +42,8 @@ enum Task {
         #[arg(long, default_value_t = 500)]
         megabytes: u64,
     },
+    /// Load the bench's data into a server, to look closer by hand
+    Load { uri: String, megabytes: u64 },
     /// Read everything and throw it away (the limit that the bench compares with)
     #[command(hide = true)]
     Drain { uri: String, readers: usize },
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
             Task::Test => suite::test(),
             Task::Demo { keep } => demo::run(keep).await,
             Task::Bench { runs, megabytes } => bench::run(runs, megabytes).await,
+            Task::Load { uri, megabytes } => bench::load(&uri, megabytes).await,
             Task::Drain { uri, readers } => bench::drain(&uri, readers).await,
         }
     });

@@ -107,8 +107,9 @@ pub struct Condition {
     negated: bool,
     quantifier: Option<Quantifier>,
     if_exists: bool,
+    /// In lower case, as a context holds it.
+    looked_up: String,
     key: String,
-    key_as_written: String,
     values: Vec<Wanted>,
 }
 
@@ -171,8 +172,8 @@ impl Condition {
             negated,
             quantifier,
             if_exists,
-            key: key.to_ascii_lowercase(),
-            key_as_written: key.into(),
+            looked_up: key.to_ascii_lowercase(),
+            key: key.into(),
             values,
         })
     }
@@ -186,7 +187,7 @@ impl Condition {
     /// The key as written.
     #[must_use]
     pub fn key(&self) -> &str {
-        &self.key_as_written
+        &self.key
     }
 
     /// The values as written.
@@ -196,16 +197,16 @@ impl Condition {
 
     /// The condition, and what is seen of its key, in words.
     pub(crate) fn describe(&self, context: &Context) -> String {
-        let seen = match context.get(&self.key) {
+        let seen = match context.get(&self.looked_up) {
             None => "it is missing".to_owned(),
             Some(values) => format!("it is {}", values.join(", ")),
         };
         let wanted: Vec<&str> = self.values().collect();
-        format!("{} {} [{}]: {seen}", self.operator, self.key_as_written, wanted.join(", "))
+        format!("{} {} [{}]: {seen}", self.operator, self.key, wanted.join(", "))
     }
 
     pub(crate) fn matches(&self, context: &Context, notes: &mut Notes<'_>) -> Truth {
-        let seen = context.get(&self.key);
+        let seen = context.get(&self.looked_up);
         let truth = self.judge(seen, context);
         if truth != Truth::Yes {
             let verdict = if truth == Truth::Unknown { " (AWS does not say what follows)" } else { "" };

@@ -92,6 +92,19 @@ impl<W: Write> Encoder<W> {
         Ok(())
     }
 
+    /// Writes documents that are laid end to end into the open block, in one go. Each must have been checked
+    /// before: its length in front is that of its bytes.
+    ///
+    /// # Errors
+    /// When no block is open, or as the writer fails.
+    pub fn documents(&mut self, documents: &[u8]) -> Result<(), EncodeError> {
+        if !self.in_block {
+            return Err(EncodeError::Order("a document stands outside of a block"));
+        }
+        self.writer.write_all(documents)?;
+        Ok(())
+    }
+
     /// Ends the open block.
     ///
     /// # Errors

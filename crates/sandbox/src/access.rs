@@ -144,7 +144,7 @@ fn request(state: &State, cx: &mut S3AccessContext<'_>, operation: &str) -> S3Re
     }
     match operation {
         "PutObject" | "CompleteMultipartUpload" | "CopyObject" => {
-            context.set("s3:ObjectCreationOperation", "true")
+            context.set("s3:ObjectCreationOperation", "true");
         }
         "CreateMultipartUpload" | "UploadPart" => context.set("s3:ObjectCreationOperation", "false"),
         _ => {}

@@ -273,7 +273,7 @@ impl S3 for Api {
             buckets.insert(name.clone(), buckets::Bucket::new(now, default));
             Ok(())
         })?;
-        answer(CreateBucketOutput { location: Some(format!("/{name}")), ..CreateBucketOutput::default() })
+        answer(CreateBucketOutput { location: Some(format!("/{name}")) })
     }
 
     async fn delete_bucket(&self, req: S3Request<DeleteBucketInput>) -> Answer<DeleteBucketOutput> {
@@ -291,7 +291,6 @@ impl S3 for Api {
                 name: Some(name.clone()),
                 creation_date: Some(bucket.created.into()),
                 bucket_region: Some(self.0.region.clone()),
-                ..Bucket::default()
             };
             buckets.iter().map(bucket).collect::<Vec<_>>()
         });

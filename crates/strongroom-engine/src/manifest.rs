@@ -327,7 +327,7 @@ impl Manifest {
     pub fn from_json(text: &[u8]) -> Result<Self> {
         let envelope: Envelope = serde_json::from_slice(text).map_err(unreadable)?;
         if envelope.format != FORMAT {
-            return Err(damaged(format!("its format is `{}`, not `{FORMAT}`", envelope.format)));
+            return Err(damaged(&format!("its format is `{}`, not `{FORMAT}`", envelope.format)));
         }
         if envelope.version > VERSION {
             let found = envelope.version;
@@ -363,7 +363,7 @@ impl Manifest {
         self.check_segments()?;
         self.check_namespaces()?;
         if Totals::of(&self.namespaces, &self.segments) != self.totals {
-            return Err(damaged("its totals are not the sums of its parts".into()));
+            return Err(damaged("its totals are not the sums of its parts"));
         }
         Ok(())
     }
@@ -373,13 +373,13 @@ impl Manifest {
         for segment in &self.segments {
             let key = &segment.key;
             if !is_segment_key(key) || !keys.insert(key) {
-                return Err(damaged(format!("`{key}` cannot be the key of a segment, or stands twice")));
+                return Err(damaged(&format!("`{key}` cannot be the key of a segment, or stands twice")));
             }
             if segment.sha256.len() != 64 || hex::decode(&segment.sha256).is_err() {
-                return Err(damaged(format!("the SHA-256 of `{key}` is not 64 hex digits")));
+                return Err(damaged(&format!("the SHA-256 of `{key}` is not 64 hex digits")));
             }
             if segment.contents.iter().any(|c| c.namespace >= self.namespaces.len()) {
-                return Err(damaged(format!("`{key}` holds a namespace that is not listed")));
+                return Err(damaged(&format!("`{key}` holds a namespace that is not listed")));
             }
         }
         Ok(())
@@ -396,13 +396,13 @@ impl Manifest {
         for (namespace, sum) in self.namespaces.iter().zip(sums) {
             let name = namespace.name();
             if !names.insert(name.clone()) {
-                return Err(damaged(format!("`{name}` stands twice")));
+                return Err(damaged(&format!("`{name}` stands twice")));
             }
             if (namespace.documents, namespace.bytes) != sum {
-                return Err(damaged(format!("the segments do not add up to the documents of `{name}`")));
+                return Err(damaged(&format!("the segments do not add up to the documents of `{name}`")));
             }
             if namespace.crc64.len() != 16 || u64::from_str_radix(&namespace.crc64, 16).is_err() {
-                return Err(damaged(format!("the CRC-64 of `{name}` is not 16 hex digits")));
+                return Err(damaged(&format!("the CRC-64 of `{name}` is not 16 hex digits")));
             }
         }
         Ok(())
@@ -417,11 +417,11 @@ fn is_segment_key(key: &str) -> bool {
 }
 
 fn unreadable(error: serde_json::Error) -> Error {
-    damaged(format!("line {}, column {}: not what a manifest holds", error.line(), error.column()))
+    damaged(&format!("line {}, column {}: not what a manifest holds", error.line(), error.column()))
         .source(error)
 }
 
-fn damaged(what: String) -> Error {
+fn damaged(what: &str) -> Error {
     Error::new(Code::Damaged, format!("the manifest is damaged: {what}"))
         .help("Restore another backup; an earlier version of the object may still be in a versioned bucket.")
 }

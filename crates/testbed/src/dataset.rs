@@ -63,7 +63,7 @@ async fn plain_collections(db: &Database) -> Outcome {
     insert(db, "customers", (0..500).map(customer).collect()).await?;
     let order = |i: u32| {
         doc! { "_id": i64::from(i), "customer": id(i % 500), "total": Decimal128::from_bytes(decimal(i)),
-        "lines": [{ "sku": format!("sku-{}", i % 40), "n": (i % 5) as i32 }], "paid": i % 3 == 0 }
+        "lines": [{ "sku": format!("sku-{}", i % 40), "n": (i % 5) as i32 }], "paid": i.is_multiple_of(3) }
     };
     insert(db, "orders", (0..3000).map(order).collect()).await?;
     let product = |i: u32| {
@@ -318,10 +318,26 @@ fn mixed(seed: u64, i: u64) -> u64 {
     x ^ (x >> 32)
 }
 
+/// A word that looks like one; there are 2,000.
+fn word(number: u64) -> String {
+    let syllables = [
+        "ba", "cor", "del", "fi", "gan", "ho", "jin", "ka", "lo", "mer", "nu", "pos", "ra", "sto", "tel",
+        "vi",
+    ];
+    let mut rest = mixed(77, number % 2000);
+    let mut text = String::new();
+    for _ in 0..1 + rest % 4 {
+        rest >>= 4;
+        text.push_str(syllables[rest as usize % syllables.len()]);
+    }
+    text
+}
+
 fn event(seed: u64, i: u64) -> Document {
     let random = mixed(seed, i);
     let words = ["order", "paid", "shipped", "view", "click", "cart", "login", "logout"];
-    let word = |shift: u32| words[(random >> shift) as usize % words.len()];
+    let kind = |shift: u32| words[(random >> shift) as usize % words.len()];
+    let text: Vec<String> = (0..9).map(|w| word(mixed(seed + 2000, i * 9 + w))).collect();
     // As drivers make them: seconds, five bytes of the process, a counter.
     let mut id = [0; 12];
     id[..4].copy_from_slice(&(1_700_000_000 + i as u32 / 50).to_be_bytes());
@@ -331,10 +347,11 @@ fn event(seed: u64, i: u64) -> Document {
     let session = mixed(seed + 1000, i / 12);
     let user = session % 100_000;
     doc! {
-        "_id": ObjectId::from_bytes(id), "type": word(3), "at": DateTime::from_millis(1_700_000_000_000 + i as i64 * 20),
+        "_id": ObjectId::from_bytes(id), "type": kind(3), "at": DateTime::from_millis(1_700_000_000_000 + i as i64 * 20),
         "user": { "id": user as i64, "name": format!("user-{user}"), "mail": format!("user-{user}@example.com"), "country": pick(&["CH", "DE", "FR", "IT"], random >> 7) },
         "session": format!("{session:016x}"), "amount": (random % 100_000) as f64 / 100.0,
-        "path": format!("/{}/{}/{}", word(11), word(17), random % 1000), "tags": [word(23), word(29), word(31)],
-        "agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36", "ok": random & 1 == 0, "version": "2026.11.3", "ms": (random % 900) as i32,
+        "path": format!("/{}/{}/{}", kind(11), kind(17), random % 1000), "tags": [kind(23), kind(29), kind(31)],
+        "message": text.join(" "), "request": format!("{:016x}{random:016x}", mixed(seed + 3000, i)),
+        "ok": random & 1 == 0, "version": "2026.11.3", "ms": (random % 900) as i32,
     }
 }

@@ -87,20 +87,18 @@ async fn read_namespace(
     let described = &work.namespaces[place];
     writer.begin_namespace(place, described)?;
     let mut read = NamespaceRead { place, documents: 0, bytes: 0, crc64: 0, plainly: work.at != at };
-    let mut crc = Crc64::new();
     if let Some(collection) = described.data_collection() {
         let (mut batches, plainly) = open(work, described, &collection, at).await?;
         read.plainly |= plainly;
         while let Some(batch) = next(work, &mut batches).await.map_err(|e| e.context(reading(described)))? {
-            let (documents, bytes) = block_in_place(|| writer.take(&batch, &mut crc))?;
+            let (documents, bytes) = block_in_place(|| writer.take(&batch))?;
             read.documents += documents;
             read.bytes += bytes;
             work.observer.observe(&Event::Advanced { documents, bytes });
             writer.store_finished().await?;
         }
     }
-    read.crc64 = crc.value();
-    writer.end_namespace(read.crc64)?;
+    read.crc64 = writer.end_namespace()?;
     work.observer.observe(&Event::Namespace { name: described.name(), documents: read.documents });
     Ok(read)
 }
@@ -139,6 +137,8 @@ struct RunWriter {
     cutter: Cutter,
     /// The namespace whose block is open, or will be reopened in the next segment.
     current: Option<(usize, ArchiveNamespace)>,
+    /// Of the namespace's documents in the blocks that have ended.
+    crc: Crc64,
     open: Option<SegmentWriter>,
     finished: VecDeque<Finished>,
     uploading: Option<JoinHandle<Result<Segment>>>,
@@ -153,6 +153,7 @@ impl RunWriter {
             run: place + 1,
             part: first_part,
             current: None,
+            crc: Crc64::new(),
             open: None,
             finished: VecDeque::new(),
             uploading: None,
@@ -177,14 +178,13 @@ impl RunWriter {
     }
 
     /// Takes a batch in; how many documents and bytes that were.
-    fn take(&mut self, batch: &Batch, crc: &mut Crc64) -> Result<(u64, u64)> {
+    fn take(&mut self, batch: &Batch) -> Result<(u64, u64)> {
         let (mut documents, mut bytes) = (0, 0);
         for document in batch.documents()? {
             let document = document?;
             if self.cutter.must_end_before(document) {
                 self.next_segment()?;
             }
-            crc.update(document);
             self.segment()?.document(document)?;
             documents += 1;
             bytes += document.len() as u64;
@@ -200,17 +200,21 @@ impl RunWriter {
     }
 
     fn next_segment(&mut self) -> Result<()> {
-        self.segment()?.end_block()?;
+        let block = self.segment()?.end_block()?;
+        self.crc.append(&block);
         self.end_segment()?;
         self.begin_block()
     }
 
-    fn end_namespace(&mut self, crc: u64) -> Result<()> {
+    /// Ends the namespace; the CRC of all its documents.
+    fn end_namespace(&mut self) -> Result<u64> {
+        let block = self.segment()?.end_block()?;
+        self.crc.append(&block);
+        let crc = std::mem::take(&mut self.crc).value();
         if let (Some((_, namespace)), Some(open)) = (self.current.take(), &mut self.open) {
-            open.end_block()?;
             open.end_namespace(&namespace, crc)?;
         }
-        Ok(())
+        Ok(crc)
     }
 
     fn end_segment(&mut self) -> Result<()> {

@@ -49,7 +49,7 @@ pub(super) async fn insert(work: &Arc<Work>) -> Result<Restored> {
         all.add(done);
     }
     compare(work, &mut all)?;
-    Ok(report(work, all))
+    Ok(report(work, &all))
 }
 
 /// Segments may come in any order, but not those of a capped collection, whose order is its content.
@@ -193,7 +193,7 @@ fn compare(work: &Work, all: &mut Done) -> Result<()> {
     Ok(())
 }
 
-fn report(work: &Work, all: Done) -> Restored {
+fn report(work: &Work, all: &Done) -> Restored {
     let sentence = |(place, (refused, first)): (&usize, &(u64, String))| {
         let name = work.manifest.namespaces[*place].name();
         format!("{refused} documents of `{name}` were refused; the first: {first}")
