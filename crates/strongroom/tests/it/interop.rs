@@ -23,7 +23,10 @@ async fn mongorestore_restores_what_cat_writes_and_the_segments_themselves() {
             .ok();
         let target = Mongod::replica_set().await.unwrap();
         let mut restore = Command::new(&mongorestore);
-        restore.arg("--archive").arg(format!("--uri={}", target.uri())).args(gzip.then_some("--gzip"));
+        restore
+            .args(["--archive", "--bypassDocumentValidation"])
+            .arg(format!("--uri={}", target.uri()))
+            .args(gzip.then_some("--gzip"));
         let mut child = restore.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
         let archive = if raw {
