@@ -8,8 +8,8 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 use ipnet::IpNet;
 
 use crate::Truth;
+use crate::notes::{Notes, note};
 use crate::pattern::{NoValue, Pattern, Reading};
-use crate::policy::{Notes, note};
 use crate::request::Context;
 
 /// What an operator compares.

@@ -29,6 +29,7 @@
 
 mod condition;
 mod evaluate;
+mod notes;
 mod parse;
 mod pattern;
 mod policy;
@@ -37,8 +38,8 @@ mod request;
 
 pub use condition::{ALL_OPERATORS, Condition};
 pub use evaluate::{Decision, Evaluation, Named, Policies, Reason, decide, evaluate};
-pub use parse::{Kind, PolicyError};
-pub use policy::{Effect, Policy, Statement};
+pub use parse::PolicyError;
+pub use policy::{Effect, Kind, Policy, Statement};
 pub use principal::Principal;
 pub use request::{Context, Request};
 

@@ -8,24 +8,11 @@ use serde_json::{Map, Value};
 
 use crate::condition::{Condition, Written};
 use crate::pattern::{Pattern, Reading};
-use crate::policy::{Effect, Listed, Policy, Statement};
+use crate::policy::{Effect, Kind, Listed, Policy, Statement};
 use crate::principal::Entry;
 
 /// The longest text that is parsed; AWS's own limits (6,144 characters to 20 KB) are far below.
 const TEXT_BYTES_MAX: usize = 1024 * 1024;
-
-/// What a policy is attached to; that decides which elements it must and must not have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// To a user, a group or a role.
-    Identity,
-    /// To a resource, such as a bucket.
-    Resource,
-    /// To a user or a role, as the most it may ever do.
-    Boundary,
-    /// To one session.
-    Session,
-}
 
 /// Why a text is not a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -6,10 +6,23 @@ use serde_json::Value;
 
 use crate::Truth;
 use crate::condition::Condition;
-use crate::parse::Kind;
+use crate::notes::{Notes, note};
 use crate::pattern::Pattern;
 use crate::principal::{self, Entry, Naming, Principal};
 use crate::request::Request;
+
+/// What a policy is attached to; that decides which elements it must and must not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// To a user, a group or a role.
+    Identity,
+    /// To a resource, such as a bucket.
+    Resource,
+    /// To a user or a role, as the most it may ever do.
+    Boundary,
+    /// To one session.
+    Session,
+}
 
 /// Whether a statement allows or denies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,15 +99,6 @@ impl Policy {
     #[must_use]
     pub fn to_pretty(&self) -> String {
         format!("{:#}", self.document)
-    }
-}
-
-/// Why a statement does or does not match; written down only when somebody wants to read it.
-pub(crate) type Notes<'a> = Option<&'a mut Vec<String>>;
-
-pub(crate) fn note(notes: &mut Notes<'_>, text: impl FnOnce() -> String) {
-    if let Some(notes) = notes {
-        notes.push(text());
     }
 }
 

@@ -1,7 +1,6 @@
 //! From a request to its decision: operation, action, resource, condition keys. Source: Service Authorization
 //! Reference, "Actions, resources, and condition keys for Amazon S3".
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -12,7 +11,7 @@ use s3s::path::S3Path;
 use s3s::{S3Result, s3_error};
 
 use crate::decisions::Judged;
-use crate::server::State;
+use crate::state::{Peer, State};
 
 /// Who sent a request, and from where: kept with the request for what is judged later.
 #[derive(Debug, Clone)]
@@ -20,10 +19,6 @@ pub(crate) struct Caller {
     pub(crate) request: Request,
     pub(crate) operation: String,
 }
-
-/// The address that a connection comes from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) IpAddr);
 
 #[derive(Debug, Clone)]
 pub(crate) struct Guard(pub(crate) Arc<State>);

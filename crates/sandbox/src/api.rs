@@ -16,7 +16,7 @@ use sha2::Sha256;
 
 use crate::access::Caller;
 use crate::buckets::{self, Blob, Content, Encryption, NULL_VERSION, Upload, Version, Versioning};
-use crate::server::State;
+use crate::state::State;
 
 /// Names in one page of a listing (Amazon S3's own limit).
 const PAGE_MAX: i32 = 1000;

@@ -10,6 +10,7 @@ mod api;
 mod buckets;
 mod decisions;
 mod server;
+mod state;
 
 pub use account::{AccessKey, Account, AccountError};
 pub use decisions::Judged;

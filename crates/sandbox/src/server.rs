@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -15,18 +15,17 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::Body;
-use s3s::access::S3AccessContext;
-use s3s::path::S3Path;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use crate::access::{Guard, Peer};
+use crate::access::Guard;
 use crate::account::{AccessKey, Account};
 use crate::api::Api;
-use crate::buckets::{Bucket, Buckets, Encryption, Versioning};
+use crate::buckets::{Bucket, Buckets, Versioning};
 use crate::decisions::{Decisions, Judged};
+use crate::state::{Peer, State};
 
 /// Connections served at once; more wait.
 const CONNECTIONS_MAX: usize = 512;
@@ -52,45 +51,6 @@ pub struct Builder {
     secure_transport: bool,
     reports_encryption: bool,
     object_bytes_max: u64,
-}
-
-#[derive(Debug)]
-pub(crate) struct State {
-    pub(crate) account: Account,
-    pub(crate) region: String,
-    pub(crate) folder: Option<PathBuf>,
-    pub(crate) secure_transport: bool,
-    pub(crate) reports_encryption: bool,
-    pub(crate) object_bytes_max: u64,
-    pub(crate) buckets: Buckets,
-    pub(crate) decisions: Decisions,
-    clock_offset_seconds: AtomicI64,
-}
-
-impl State {
-    #[expect(clippy::disallowed_methods, reason = "the endpoint is an edge: its answers carry the time")]
-    pub(crate) fn now(&self) -> SystemTime {
-        let offset = self.clock_offset_seconds.load(Ordering::Relaxed);
-        let by = Duration::from_secs(offset.unsigned_abs());
-        let now = SystemTime::now();
-        if offset < 0 { now - by } else { now + by }
-    }
-
-    pub(crate) fn peer_of(&self, cx: &mut S3AccessContext<'_>) -> Option<Peer> {
-        cx.extensions_mut().get::<Peer>().copied()
-    }
-
-    /// A part inherits the encryption that its upload was begun with.
-    pub(crate) fn upload_encryption(&self, path: &S3Path, upload: &str) -> Option<String> {
-        let S3Path::Object { bucket, .. } = path else { return None };
-        self.buckets.with(|buckets| buckets.get(&**bucket)?.uploads.get(upload)?.encryption.algorithm.clone())
-    }
-
-    /// What a new bucket encrypts with: AES256 on Amazon S3 since January 2023.
-    pub(crate) fn default_encryption(&self) -> Encryption {
-        let algorithm = self.reports_encryption.then(|| "AES256".to_owned());
-        Encryption { algorithm, ..Encryption::default() }
-    }
 }
 
 impl Builder {

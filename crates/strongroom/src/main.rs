@@ -5,6 +5,7 @@ mod command;
 mod output;
 mod progress;
 mod signals;
+mod words;
 
 use std::process::ExitCode;
 

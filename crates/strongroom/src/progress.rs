@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use strongroom_engine::progress::{Event, Observer};
 
-use crate::output::{say, size};
+use crate::words::{say, size};
 
 /// How often a log learns how far it is.
 const LINE_EVERY: Duration = Duration::from_secs(10);

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{now, parallelism};
 use crate::cli;
-use crate::output::{Output, size};
+use crate::output::Output;
+use crate::words::size;
 
 pub(crate) async fn run(options: cli::Backup, output: Output, cancel: CancellationToken) -> Result<()> {
     let uri = options.uri.read()?;

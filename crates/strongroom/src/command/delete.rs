@@ -10,7 +10,8 @@ use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::layout::BackupId;
 
 use crate::cli::Delete;
-use crate::output::{Output, size};
+use crate::output::Output;
+use crate::words::size;
 
 pub(crate) async fn run(options: Delete, output: Output) -> Result<()> {
     let id: BackupId = options.backup.parse()?;

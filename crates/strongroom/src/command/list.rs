@@ -10,7 +10,8 @@ use strongroom_engine::error::Result;
 use strongroom_engine::manifest::{Consistency, Encryption, Manifest, Status, Totals};
 
 use crate::cli::List;
-use crate::output::{Output, size};
+use crate::output::Output;
+use crate::words::size;
 
 pub(crate) async fn run(options: List, output: Output) -> Result<()> {
     let store = bucket::open(&options.place.location, options.place.owner.options())?;

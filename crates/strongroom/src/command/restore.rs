@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::parallelism;
 use crate::cli::Restore;
-use crate::output::{Output, size};
+use crate::output::Output;
+use crate::words::size;
 
 pub(crate) async fn run(options: Restore, output: Output, cancel: CancellationToken) -> Result<()> {
     let uri = options.uri.read()?;

@@ -7,7 +7,8 @@ use strongroom_engine::manifest::Manifest;
 
 use super::backup::{encryption, moment};
 use crate::cli::One;
-use crate::output::{Output, size};
+use crate::output::Output;
+use crate::words::size;
 
 pub(crate) async fn run(options: One, output: Output) -> Result<()> {
     let (_, manifest) = super::find(options).await?;

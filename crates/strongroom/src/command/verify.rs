@@ -7,7 +7,8 @@ use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::verify::{self, Report};
 
 use crate::cli::Verify;
-use crate::output::{Output, size};
+use crate::output::Output;
+use crate::words::size;
 
 pub(crate) async fn run(options: Verify, output: Output) -> Result<()> {
     let (store, manifest) = super::find(options.one).await?;

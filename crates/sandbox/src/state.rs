@@ -1,0 +1,56 @@
+//! What the endpoint knows.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use s3s::access::S3AccessContext;
+use s3s::path::S3Path;
+
+use crate::account::Account;
+use crate::buckets::{Buckets, Encryption};
+use crate::decisions::Decisions;
+
+/// The address that a connection comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) account: Account,
+    pub(crate) region: String,
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) secure_transport: bool,
+    pub(crate) reports_encryption: bool,
+    pub(crate) object_bytes_max: u64,
+    pub(crate) buckets: Buckets,
+    pub(crate) decisions: Decisions,
+    pub(crate) clock_offset_seconds: AtomicI64,
+}
+
+impl State {
+    #[expect(clippy::disallowed_methods, reason = "the endpoint is an edge: its answers carry the time")]
+    pub(crate) fn now(&self) -> SystemTime {
+        let offset = self.clock_offset_seconds.load(Ordering::Relaxed);
+        let by = Duration::from_secs(offset.unsigned_abs());
+        let now = SystemTime::now();
+        if offset < 0 { now - by } else { now + by }
+    }
+
+    pub(crate) fn peer_of(&self, cx: &mut S3AccessContext<'_>) -> Option<Peer> {
+        cx.extensions_mut().get::<Peer>().copied()
+    }
+
+    /// A part inherits the encryption that its upload was begun with.
+    pub(crate) fn upload_encryption(&self, path: &S3Path, upload: &str) -> Option<String> {
+        let S3Path::Object { bucket, .. } = path else { return None };
+        self.buckets.with(|buckets| buckets.get(&**bucket)?.uploads.get(upload)?.encryption.algorithm.clone())
+    }
+
+    /// What a new bucket encrypts with: AES256 on Amazon S3 since January 2023.
+    pub(crate) fn default_encryption(&self) -> Encryption {
+        let algorithm = self.reports_encryption.then(|| "AES256".to_owned());
+        Encryption { algorithm, ..Encryption::default() }
+    }
+}
