@@ -16,6 +16,8 @@ pub mod selection;
 mod stream;
 pub mod verify;
 
+pub use stream::ZSTD_DEFAULT_LEVEL;
+
 /// Tells the time. The engine reads no clock of its own, so that tests can set one.
 pub type Clock = fn() -> chrono::DateTime<chrono::Utc>;
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use strongroom_engine::ZSTD_DEFAULT_LEVEL;
 use strongroom_engine::bucket::{Sse, StoreOptions};
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::layout::PlanName;
@@ -235,7 +236,9 @@ fn compression(text: &str) -> Result<Compression, String> {
         _ => Err(format!("the level of {method} is a number from 1 to {max}")),
     };
     match (method, text) {
-        ("zstd", _) => Ok(Compression::Zstd { level: level(3, 19)?.cast_signed() }),
+        ("zstd", _) => {
+            Ok(Compression::Zstd { level: level(ZSTD_DEFAULT_LEVEL.cast_unsigned(), 19)?.cast_signed() })
+        }
         ("gzip", _) => Ok(Compression::Gzip { level: level(6, 9)? }),
         (_, "none") => Ok(Compression::None),
         _ => Err("it is zstd, zstd:LEVEL, gzip, gzip:LEVEL or none".into()),
@@ -283,7 +286,7 @@ mod tests {
 
     #[test]
     fn reads_compression_and_encryption() {
-        assert_eq!(compression("zstd"), Ok(Compression::Zstd { level: 3 }));
+        assert_eq!(compression("zstd"), Ok(Compression::Zstd { level: ZSTD_DEFAULT_LEVEL }));
         assert_eq!(compression("zstd:19"), Ok(Compression::Zstd { level: 19 }));
         assert_eq!(compression("gzip:1"), Ok(Compression::Gzip { level: 1 }));
         assert_eq!(compression("none"), Ok(Compression::None));
