@@ -16,6 +16,8 @@ use crate::location::Location;
 const PARTIAL: &str = ".partial-";
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
+/// Tries of a write whose folder is taken away by a deletion beside it.
+const WRITES: usize = 5;
 
 /// A folder with the layout of a bucket. Only its owner may read what is in it.
 #[derive(Debug, Clone)]
@@ -41,11 +43,10 @@ impl Folder {
 
     async fn blocking<T: Send + 'static>(
         &self,
-        key: &str,
+        path: PathBuf,
         doing: &'static str,
         work: impl FnOnce(&Self, &Path) -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let path = self.path(key)?;
         let folder = self.clone();
         let named = path.clone();
         let outcome = tokio::task::spawn_blocking(move || work(&folder, &path)).await;
@@ -66,11 +67,23 @@ impl Folder {
         self.root.parent().map_or(Ok(()), sync)
     }
 
+    /// A deletion beside it may remove the folder while it is still empty: then all of it again.
     fn write(&self, path: &Path, body: &[u8]) -> io::Result<()> {
+        for _ in 1..WRITES {
+            match self.write_once(path, body) {
+                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                other => return other,
+            }
+        }
+        self.write_once(path, body)
+    }
+
+    fn write_once(&self, path: &Path, body: &[u8]) -> io::Result<()> {
         let folder = path.parent().unwrap_or(&self.root);
         self.create_folders(folder)?;
         let partial = folder.join(format!("{PARTIAL}{:016x}", rand::random::<u64>()));
-        let written = write_whole(&partial, body).and_then(|()| publish(&partial, path));
+        // The open file holds the lock that says that somebody is still at it.
+        let written = write_whole(&partial, body).and_then(|_locked| publish(&partial, path));
         // After a success the partial name may still be there as a second link.
         match fs::remove_file(&partial) {
             Err(e) if e.kind() != ErrorKind::NotFound && written.is_ok() => return Err(e),
@@ -81,10 +94,28 @@ impl Folder {
     }
 }
 
-fn write_whole(path: &Path, body: &[u8]) -> io::Result<()> {
+/// Returns the file, locked: the lock ends with the process, however that ends.
+fn write_whole(path: &Path, body: &[u8]) -> io::Result<File> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path)?;
+    match file.lock() {
+        Err(e) if e.kind() != ErrorKind::Unsupported => return Err(e),
+        _ => {}
+    }
     file.write_all(body)?;
-    file.sync_all()
+    file.sync_all()?;
+    Ok(file)
+}
+
+/// Removes what writers left in a folder when they were killed. Who still writes holds a lock.
+fn remove_abandoned(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let partial = entry.file_name().to_str().is_some_and(|name| name.starts_with(PARTIAL));
+        if partial && File::open(entry.path()).is_ok_and(|file| file.try_lock().is_ok()) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Gives the finished file its name, and never replaces another: a link fails where the name is taken. File
@@ -116,10 +147,11 @@ impl ObjectStore for Folder {
         if *sse != Sse::None {
             return Err(Error::new(Code::Usage, "a folder has no server-side encryption"));
         }
-        let written = self.blocking(key, "write", move |folder, path| match folder.write(path, &body) {
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(fs::read(path)? == body),
-            other => other.map(|()| true),
-        });
+        let written =
+            self.blocking(self.path(key)?, "write", move |folder, path| match folder.write(path, &body) {
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => Ok(fs::read(path)? == body),
+                other => other.map(|()| true),
+            });
         if written.await? {
             return Ok(Stored::default());
         }
@@ -130,7 +162,7 @@ impl ObjectStore for Folder {
     }
 
     async fn get(&self, key: &str, _version_id: Option<&str>, bytes_max: u64) -> Result<Fetched> {
-        let read = self.blocking(key, "read", move |_, path| {
+        let read = self.blocking(self.path(key)?, "read", move |_, path| {
             let file = File::open(path)?;
             let length = file.metadata()?.len();
             let mut body = Vec::with_capacity(usize::try_from(length.min(bytes_max)).unwrap_or(0));
@@ -154,35 +186,19 @@ impl ObjectStore for Folder {
             return Err(no_folder(&self.root));
         }
         let path = if folder.is_empty() { self.root.clone() } else { self.path(folder)? };
-        let mut listing = Listing::default();
-        let entries = match fs::read_dir(&path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(listing),
-            other => other.map_err(|e| explain(&e, &format!("cannot list `{}`", path.display())))?,
-        };
-        for entry in entries {
-            let entry = entry.map_err(|e| explain(&e, &format!("cannot list `{}`", path.display())))?;
-            let Ok(name) = entry.file_name().into_string() else { continue };
-            let kind = entry.file_type().map_err(|e| explain(&e, &format!("cannot look at `{name}`")))?;
-            if kind.is_dir() {
-                listing.folders.push(name);
-            } else if !name.starts_with(PARTIAL) {
-                listing.objects.push(name);
-            }
-        }
-        listing.folders.sort_unstable();
-        listing.objects.sort_unstable();
-        Ok(listing)
+        self.blocking(path, "list", |_, path| names_in(path)).await
     }
 
     async fn delete(&self, key: &str, _version_id: Option<&str>) -> Result<()> {
-        self.blocking(key, "delete", |folder, path| {
+        self.blocking(self.path(key)?, "delete", |folder, path| {
             match fs::remove_file(path) {
-                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                Err(e) if is_missing(&e) => {}
                 other => other?,
             }
-            // A folder in a bucket is there as long as something is in it.
+            // A folder in a bucket is there as long as something is in it. One that stays is no failure:
+            // something is in it, or it is gone already.
             for ancestor in path.ancestors().skip(1).take_while(|a| *a != folder.root) {
-                if fs::remove_dir(ancestor).is_err() {
+                if remove_abandoned(ancestor).and_then(|()| fs::remove_dir(ancestor)).is_err() {
                     break;
                 }
             }
@@ -190,6 +206,31 @@ impl ObjectStore for Folder {
         })
         .await
     }
+}
+
+fn names_in(folder: &Path) -> io::Result<Listing> {
+    let mut listing = Listing::default();
+    let entries = match fs::read_dir(folder) {
+        Err(e) if is_missing(&e) => return Ok(listing),
+        other => other?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if entry.file_type()?.is_dir() {
+            listing.folders.push(name);
+        } else if !name.starts_with(PARTIAL) {
+            listing.objects.push(name);
+        }
+    }
+    listing.folders.sort_unstable();
+    listing.objects.sort_unstable();
+    Ok(listing)
+}
+
+/// Below the name of an object there is nothing, as there is below a name that is not there.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 fn no_folder(root: &Path) -> Error {
@@ -202,7 +243,7 @@ fn explain(error: &io::Error, doing: &str) -> Error {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::new(Code::Space, message)
             .help("Free some space (`strongroom delete` removes backups) or back up to another place."),
-        ErrorKind::NotFound => Error::new(Code::ObjectMissing, message),
+        _ if is_missing(error) => Error::new(Code::ObjectMissing, message),
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Error::new(Code::Denied, message)
             .help("Give the user that runs Strongroom the right to read and write this folder."),
         _ => Error::new(Code::Store, message),
@@ -213,14 +254,78 @@ fn explain(error: &io::Error, doing: &str) -> Error {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn no_key_leads_out_of_the_folder() {
+    fn store() -> (tempfile::TempDir, Folder) {
         let temporary = tempfile::tempdir().unwrap();
         let folder = Folder::new(temporary.path().join("store"));
+        (temporary, folder)
+    }
+
+    async fn put(folder: &Folder, key: &str) -> Result<Stored> {
+        folder.put(key, Bytes::from_static(b"x"), &[0; 32], &Sse::None).await
+    }
+
+    #[tokio::test]
+    async fn no_key_leads_out_of_the_folder() {
+        let (temporary, folder) = store();
         for key in ["../x", "/etc/passwd", "a/../../x", "a//b", "", "a/.partial-1", "a\0b"] {
-            assert!(folder.put(key, Bytes::from_static(b"x"), &[0; 32], &Sse::None).await.is_err(), "{key}");
+            assert!(put(&folder, key).await.is_err(), "{key}");
             assert!(folder.get(key, None, 10).await.is_err(), "{key}");
+            assert!(folder.delete(key, None).await.is_err(), "{key}");
         }
         assert!(!temporary.path().join("x").exists());
+    }
+
+    #[tokio::test]
+    async fn only_the_owner_may_read_what_is_stored() {
+        use std::os::unix::fs::PermissionsExt;
+        let (_temporary, folder) = store();
+        put(&folder, "plan/one").await.unwrap();
+        for (name, mode) in [("", FOLDER_MODE), ("plan", FOLDER_MODE), ("plan/one", FILE_MODE)] {
+            let found = fs::metadata(folder.root.join(name)).unwrap().permissions().mode();
+            assert_eq!(found & 0o777, mode, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_writer_left_does_not_keep_a_deleted_folder() {
+        let (_temporary, folder) = store();
+        put(&folder, "plan/one").await.unwrap();
+        fs::write(folder.root.join("plan/.partial-0"), b"half").unwrap();
+        assert_eq!(folder.list("plan").await.unwrap().objects, ["one"]);
+        folder.delete("plan/one", None).await.unwrap();
+        assert!(!folder.root.join("plan").exists());
+    }
+
+    #[tokio::test]
+    async fn what_is_being_written_is_left_to_its_writer() {
+        let (_temporary, folder) = store();
+        put(&folder, "plan/one").await.unwrap();
+        let partial = folder.root.join("plan/.partial-0");
+        let writer = write_whole(&partial, b"half").unwrap();
+        folder.delete("plan/one", None).await.unwrap();
+        assert!(partial.exists());
+        drop(writer);
+        folder.delete("plan/one", None).await.unwrap();
+        assert!(!folder.root.join("plan").exists());
+    }
+
+    /// Deletions remove empty folders; writers beside them must not notice.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn writing_and_deleting_side_by_side_in_one_folder_both_succeed() {
+        let (_temporary, folder) = store();
+        let work = (0..4).map(|worker| {
+            let folder = folder.clone();
+            tokio::spawn(async move {
+                for round in 0..50 {
+                    let key = format!("plan/{worker}-{round}");
+                    put(&folder, &key).await.unwrap();
+                    folder.delete(&key, None).await.unwrap();
+                }
+            })
+        });
+        for done in work.collect::<Vec<_>>() {
+            done.await.unwrap();
+        }
+        assert_eq!(folder.list("").await.unwrap(), Listing::default());
     }
 }
