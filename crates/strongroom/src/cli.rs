@@ -105,7 +105,7 @@ pub(crate) struct Owner {
 
 impl Owner {
     pub(crate) fn options(self) -> StoreOptions {
-        StoreOptions { expected_owner: self.expected_bucket_owner }
+        StoreOptions { expected_owner: self.expected_bucket_owner, ..StoreOptions::default() }
     }
 }
 

@@ -58,7 +58,13 @@ impl Operation {
     #[must_use]
     pub fn statement(&self, bucket: &str, prefix: &str) -> String {
         let below = if prefix.is_empty() { "*".to_owned() } else { format!("{prefix}/*") };
-        let resource = self.resource(bucket, &below);
-        format!(r#"{{"Effect": "Allow", "Action": "{}", "Resource": "{resource}"}}"#, self.action)
+        statement(self.action, &self.resource(bucket, &below))
     }
+}
+
+/// The statement of a policy that allows `action` on `resource`.
+pub(super) fn statement(action: &str, resource: &str) -> String {
+    // As JSON, for a prefix may hold quotation marks.
+    let resource = serde_json::Value::from(resource);
+    format!(r#"{{"Effect": "Allow", "Action": "{action}", "Resource": {resource}}}"#)
 }

@@ -1,6 +1,9 @@
 //! S3's errors in the words of the person who has to act.
 
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use std::time::SystemTime;
+
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use chrono::{DateTime, Utc};
 
 use super::actions::{self, Operation};
 use crate::error::{Code, Error};
@@ -29,7 +32,7 @@ impl Failure {
         let message = match error.message() {
             Some(message) => message.to_owned(),
             None if answer.is_some() => String::new(),
-            None => DisplayErrorContext(error).to_string(),
+            None => causes(error),
         };
         Self {
             status: answer.map(|a| a.status().as_u16()),
@@ -61,41 +64,85 @@ impl Failure {
         key: &str,
         sse: Option<&str>,
     ) -> Error {
-        let Some(status) = self.status else { return self.no_answer() };
+        let Some(status) = self.status else { return no_answer(&self.message) };
         let said = self.said(status);
+        if let Some(error) = self.not_found(status, operation, bucket, key, &said) {
+            return error;
+        }
+        if let Some(error) = self.identity(&said) {
+            return error;
+        }
         match (self.code.as_str(), status) {
-            ("NoSuchBucket", _) => Error::new(Code::BucketMissing, format!("there is no bucket `{bucket}`"))
-                .help("Check the name, and that the endpoint (AWS_ENDPOINT_URL) is the right one."),
-            ("NoSuchKey" | "NoSuchVersion" | "NotFound", _) | (_, 404 | 405) => {
-                Error::new(Code::ObjectMissing, format!("there is no object `{key}` in bucket `{bucket}`"))
-            }
-            ("InvalidAccessKeyId", _) => key_error("the server does not know this access key", &said)
-                .help("Check AWS_ACCESS_KEY_ID or the profile, and that the key was not deleted or deactivated."),
-            ("SignatureDoesNotMatch", _) => key_error("the secret access key does not belong to the access key", &said)
-                .help("Check AWS_SECRET_ACCESS_KEY or the profile for a missing or an extra character."),
-            ("ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "InvalidToken", _) => {
-                key_error("the session token is expired or invalid", &said)
-                    .help("Get new temporary credentials, or let a profile renew them (SSO, a role, credential_process).")
-            }
-            ("RequestTimeTooSkewed", _) => self.clock(),
+            ("RequestTimeTooSkewed", _) => self.clock(now()),
             ("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException", _) => {
                 Error::new(Code::BucketRegion, format!("the bucket `{bucket}` lies in another region: {said}"))
                     .help("Set AWS_REGION to the bucket's region.")
             }
             ("AccessDenied" | "AllAccessDisabled", _) | (_, 403) => {
-                denied(operation, bucket, prefix, key, sse, &said)
+                self.denied(operation, bucket, prefix, key, sse, &said)
             }
             (code, _) if code.starts_with("KMS.") => {
                 Error::new(Code::Encryption, format!("the KMS key cannot be used: {said}"))
-                    .help("The identity needs kms:GenerateDataKey and kms:Decrypt on the key, in the key's policy or its own.")
+                    .help("Check that the key exists in the bucket's region, is enabled, and is a symmetric encryption key.")
+            }
+            ("NotImplemented", _) | (_, 501) => {
+                let name = operation.name;
+                Error::new(Code::Store, format!("the server does not implement what {name} asks for: {said}"))
+                    .help("Strongroom needs S3's PutObject, GetObject, ListObjectsV2 and DeleteObject, and the encryption that --sse names.")
             }
             ("SlowDown" | "ServiceUnavailable" | "InternalError", _) | (_, 500..) => Error::new(
                 Code::Store,
                 format!("the storage kept failing through every repetition of {}: {said}", operation.name),
             )
             .help("Try again later; nothing was lost."),
+            ("", _) => not_s3(operation, &said),
             _ => Error::new(Code::Store, format!("the storage refused {} of `{key}`: {said}", operation.name)),
         }
+    }
+
+    fn not_found(
+        &self,
+        status: u16,
+        operation: Operation,
+        bucket: &str,
+        key: &str,
+        said: &str,
+    ) -> Option<Error> {
+        let reads = matches!(operation, actions::GET | actions::GET_VERSION);
+        let deletes = matches!(operation, actions::DELETE | actions::DELETE_VERSION);
+        Some(match (self.code.as_str(), status) {
+            ("NoSuchBucket", _) => Error::new(Code::BucketMissing, format!("there is no bucket `{bucket}`"))
+                .help("Check the name, and that the endpoint (AWS_ENDPOINT_URL) is the right one."),
+            ("NoSuchKey" | "NoSuchVersion" | "NotFound", _) | (_, 404) if reads || deletes => {
+                Error::new(Code::ObjectMissing, format!("there is no object `{key}` in bucket `{bucket}`"))
+            }
+            // What a GET of a delete marker answers.
+            (_, 405) if reads => {
+                Error::new(Code::ObjectMissing, format!("the object `{key}` in bucket `{bucket}` is deleted"))
+            }
+            (_, 404 | 405) => not_s3(operation, said),
+            _ => return None,
+        })
+    }
+
+    /// What is wrong with the key or the token, where that is it.
+    fn identity(&self, said: &str) -> Option<Error> {
+        let (what, help) = match self.code.as_str() {
+            "InvalidAccessKeyId" => (
+                "the server does not know this access key",
+                "Check AWS_ACCESS_KEY_ID or the profile, and that the key was not deleted or deactivated.",
+            ),
+            "SignatureDoesNotMatch" => (
+                "the secret access key does not belong to the access key",
+                "Check AWS_SECRET_ACCESS_KEY or the profile for a missing or an extra character.",
+            ),
+            "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "InvalidToken" => (
+                "the session token is expired or invalid",
+                "Get new temporary credentials, or let a profile renew them (SSO, a role, credential_process).",
+            ),
+            _ => return None,
+        };
+        Some(key_error(what, said).help(help))
     }
 
     fn said(&self, status: u16) -> String {
@@ -106,51 +153,235 @@ impl Failure {
         }
     }
 
-    fn clock(&self) -> Error {
-        let server = self.date.as_deref().unwrap_or("unknown");
-        Error::new(
-            Code::Clock,
-            format!("this machine's clock is more than 15 minutes off the storage's, which says {server}"),
+    /// The difference comes from the answer's `Date`.
+    fn clock(&self, now: DateTime<Utc>) -> Error {
+        let server = self.date.as_deref().and_then(|date| DateTime::parse_from_rfc2822(date).ok());
+        let off = match server.map(|server| (now - server.to_utc()).num_seconds()) {
+            Some(seconds @ 1..) => format!("{seconds} seconds ahead of the storage's"),
+            Some(seconds @ ..0) => format!("{} seconds behind the storage's", seconds.unsigned_abs()),
+            Some(0) | None => "more than 15 minutes off the storage's".to_owned(),
+        };
+        Error::new(Code::Clock, format!("this machine's clock is {off}")).help(
+            "S3 takes no request that is more than 15 minutes off. Set the clock (`timedatectl set-ntp true`), then try again.",
         )
-        .help("Set the clock (`timedatectl set-ntp true`), then try again.")
     }
 
-    fn no_answer(&self) -> Error {
-        let message = &self.message;
-        if message.contains("credentials") {
-            return Error::new(Code::Key, "no AWS credentials were found").help(
-                "Looked in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the profile (AWS_PROFILE or default) in ~/.aws, \
-                 web identity, and the roles of containers and instances. Set one of them.",
+    fn denied(
+        &self,
+        operation: Operation,
+        bucket: &str,
+        prefix: &str,
+        key: &str,
+        sse: Option<&str>,
+        said: &str,
+    ) -> Error {
+        if let Some((action, resource)) = kms_permission(&self.message) {
+            return kms_denied(action, resource, said);
+        }
+        let resource = operation.resource(bucket, key);
+        let message = format!("`{}` on `{resource}` is not allowed: {said}", operation.action);
+        if self.message.to_ascii_lowercase().contains("object lock") {
+            return Error::new(Code::Denied, message).help(
+                "Object Lock keeps this version until its retention ends or its legal hold is lifted; delete it then. No permission is missing.",
             );
         }
-        Error::new(Code::StoreHost, format!("the storage cannot be reached: {message}")).help(
+        let statement = operation.statement(bucket, prefix);
+        let mut help = format!("This statement in the identity's policy allows it: {statement}");
+        if operation == actions::PUT {
+            let sent = sse.unwrap_or("none");
+            help = format!(
+                "{help}. If that is there, a Deny forbids it: policies that demand encryption need --sse AES256 or \
+                 --sse aws:kms (sent was: {sent})."
+            );
+        }
+        Error::new(Code::Denied, message).help(help)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how far this clock is off can only be read from it")]
+fn now() -> DateTime<Utc> {
+    SystemTime::now().into()
+}
+
+/// What went wrong and what was behind it, without the types' inner parts.
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
+        next = cause.source();
+    }
+    text
+}
+
+/// A request that nobody answered, or that was never sent.
+fn no_answer(why: &str) -> Error {
+    let any = |parts: &[&str]| parts.iter().any(|part| why.to_ascii_lowercase().contains(part));
+    if any(&["no providers in chain"]) {
+        return Error::new(Code::Key, "no AWS credentials were found").help(
+            "Looked in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the profile (AWS_PROFILE or default) in ~/.aws, \
+             web identity, and the roles of containers and instances. Set one of them.",
+        );
+    }
+    if any(&["credential"]) {
+        return key_error("the AWS credentials cannot be loaded", why).help(
+            "Check the profile (AWS_PROFILE or default) in ~/.aws; for SSO, `aws sso login` gets a new session.",
+        );
+    }
+    let (what, help) = if any(&["dns error", "lookup address"]) {
+        (
+            "its name is not known",
+            "Check the endpoint (AWS_ENDPOINT_URL), the region (AWS_REGION) and the network's name server.",
+        )
+    } else if any(&["connection refused"]) {
+        (
+            "nothing listens there",
+            "Check the endpoint (AWS_ENDPOINT_URL) and its port, and that the server runs.",
+        )
+    } else if any(&["certificate", "tls", "handshake", "corrupt message"]) {
+        (
+            "no trusted TLS connection comes about",
+            "Check whether the endpoint (AWS_ENDPOINT_URL) speaks https or http, and that this machine trusts its certificate (AWS_CA_BUNDLE, SSL_CERT_FILE).",
+        )
+    } else if any(&["timed out", "timeout", "throughput"]) {
+        ("no answer came in time", "Check the network, and that no firewall stands between.")
+    } else {
+        (
+            "the connection failed",
             "Check the network and the endpoint (AWS_ENDPOINT_URL), its port, and whether it speaks https or http.",
         )
-    }
+    };
+    Error::new(Code::StoreHost, format!("the storage cannot be reached, {what}: {why}")).help(help)
+}
+
+fn not_s3(operation: Operation, said: &str) -> Error {
+    let name = operation.name;
+    Error::new(Code::StoreHost, format!("what answered {name} does not answer as S3 does: {said}")).help(
+        "Check the endpoint (AWS_ENDPOINT_URL): its host, its port, and that no proxy answers in its place.",
+    )
 }
 
 fn key_error(what: &str, said: &str) -> Error {
     Error::new(Code::Key, format!("{what}: {said}"))
 }
 
-fn denied(
-    operation: Operation,
-    bucket: &str,
-    prefix: &str,
-    key: &str,
-    sse: Option<&str>,
-    said: &str,
-) -> Error {
-    let resource = operation.resource(bucket, key);
-    let statement = operation.statement(bucket, prefix);
-    let mut help = format!("This statement in the identity's policy allows it: {statement}");
-    if operation == actions::PUT {
-        let sent = sse.unwrap_or("none");
-        help = format!(
-            "{help}. If that is there, a Deny forbids it: policies that demand encryption need --sse AES256 or \
-             --sse aws:kms (sent was: {sent})."
-        );
+/// S3 says which permission on which key was missing when KMS refused it.
+fn kms_permission(message: &str) -> Option<(&str, &str)> {
+    let action = message.split_once("perform: ")?.1.split_whitespace().next()?;
+    let resource = message.split_once("on resource: ")?.1.split_whitespace().next()?;
+    action.starts_with("kms:").then_some((action, resource.trim_matches(['"', '.', ','])))
+}
+
+fn kms_denied(action: &str, resource: &str, said: &str) -> Error {
+    Error::new(Code::Denied, format!("`{action}` on `{resource}` is not allowed: {said}")).help(format!(
+        "This statement in the identity's policy allows it, where the key's policy lets the account decide: {}",
+        actions::statement(action, resource)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(status: u16, code: &str, message: &str) -> Failure {
+        Failure {
+            status: Some(status),
+            code: code.into(),
+            message: message.into(),
+            bucket_region: None,
+            date: None,
+        }
     }
-    Error::new(Code::Denied, format!("`{}` on `{resource}` is not allowed: {said}", operation.action))
-        .help(help)
+
+    fn explained(operation: Operation, failure: &Failure) -> Error {
+        failure.explain(operation, "backups", "shop", "shop/a", None)
+    }
+
+    #[test]
+    fn answers_that_no_server_here_gives_are_told_apart() {
+        for (operation, status, code, wanted) in [
+            (actions::PUT, 400, "ExpiredToken", Code::Key),
+            (actions::PUT, 400, "KMS.DisabledException", Code::Encryption),
+            (actions::PUT, 503, "SlowDown", Code::Store),
+            (actions::PUT, 500, "", Code::Store),
+            (actions::PUT, 501, "NotImplemented", Code::Store),
+            (actions::PUT, 301, "PermanentRedirect", Code::BucketRegion),
+            (actions::PUT, 404, "", Code::StoreHost),
+            (actions::LIST, 404, "", Code::StoreHost),
+            (actions::LIST, 200, "", Code::StoreHost),
+            (actions::LIST, 404, "NoSuchBucket", Code::BucketMissing),
+            (actions::LIST, 403, "", Code::Denied),
+            (actions::GET_VERSION, 405, "MethodNotAllowed", Code::ObjectMissing),
+            (actions::GET, 404, "", Code::ObjectMissing),
+            (actions::PUT, 405, "MethodNotAllowed", Code::StoreHost),
+        ] {
+            let error = explained(operation, &answered(status, code, ""));
+            assert_eq!(error.code(), wanted, "{} {status} {code}: {error}", operation.name);
+        }
+    }
+
+    #[test]
+    fn a_key_that_may_not_be_used_is_told_from_an_object_that_may_not_be_written() {
+        let message = "User: arn:aws:iam::1:user/b is not authorized to perform: kms:GenerateDataKey on resource: \
+                       arn:aws:kms:eu-west-1:1:key/k because no identity-based policy allows it";
+        let error = explained(actions::PUT, &answered(403, "AccessDenied", message));
+        assert_eq!(error.code(), Code::Denied);
+        assert!(error.message().starts_with("`kms:GenerateDataKey` on `arn:aws:kms:eu-west-1:1:key/k`"));
+        assert!(error.help_text().unwrap().contains(r#""Action": "kms:GenerateDataKey""#));
+    }
+
+    #[test]
+    fn a_locked_version_asks_for_patience_and_not_for_a_permission() {
+        let failure = answered(403, "AccessDenied", "Access Denied because object protected by object lock.");
+        let error = explained(actions::DELETE_VERSION, &failure);
+        assert!(error.help_text().unwrap().contains("retention ends"));
+        assert!(!error.help_text().unwrap().contains("statement"));
+    }
+
+    #[test]
+    fn how_far_the_clock_is_off_is_said_in_seconds() {
+        let now = DateTime::from_timestamp(1_000_000_000, 0).unwrap();
+        for (date, wanted) in [
+            (Some("Sun, 09 Sep 2001 02:46:40 GMT"), "3600 seconds behind"),
+            (Some("Sun, 09 Sep 2001 01:29:40 GMT"), "1020 seconds ahead of"),
+            (Some("yesterday"), "more than 15 minutes off"),
+            (None, "more than 15 minutes off"),
+        ] {
+            let mut failure = answered(403, "RequestTimeTooSkewed", "");
+            failure.date = date.map(str::to_owned);
+            let error = failure.clock(now);
+            assert!(error.message().contains(wanted), "{error}");
+        }
+    }
+
+    #[test]
+    fn silence_has_its_reasons() {
+        for (why, code, told) in [
+            ("dispatch failure: io error: dns error: failed to lookup address", Code::StoreHost, "not known"),
+            (
+                "dispatch failure: tcp connect error: Connection refused (os error 111)",
+                Code::StoreHost,
+                "listens",
+            ),
+            ("dispatch failure: invalid peer certificate: UnknownIssuer", Code::StoreHost, "TLS"),
+            ("request has timed out", Code::StoreHost, "in time"),
+            (
+                "the credential provider was not enabled: no providers in chain provided credentials",
+                Code::Key,
+                "were found",
+            ),
+            (
+                "an error occurred while loading credentials: the SSO session has expired",
+                Code::Key,
+                "be loaded",
+            ),
+        ] {
+            let error = no_answer(why);
+            assert_eq!(error.code(), code, "{why}");
+            assert!(error.message().contains(told), "{error}");
+        }
+    }
 }

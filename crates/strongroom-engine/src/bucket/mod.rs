@@ -5,6 +5,7 @@
 pub mod actions;
 mod failure;
 mod local;
+mod retry;
 mod s3;
 
 use std::fmt;
@@ -51,11 +52,34 @@ impl Sse {
     }
 }
 
-/// How to talk to the store.
+/// How to talk to the store. What is not given is read as every AWS tool reads it: environment, profiles, roles.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoreOptions {
     /// The account that must own the bucket (`x-amz-expected-bucket-owner`), where it is known.
     pub expected_owner: Option<String>,
+    /// The URL of the server.
+    pub endpoint: Option<String>,
+    /// The region to ask first.
+    pub region: Option<String>,
+    /// The key that signs.
+    pub key: Option<AccessKey>,
+}
+
+/// An access key. Its debug output shows no secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessKey {
+    /// The part that goes with every request.
+    pub id: String,
+    /// The part that signs.
+    pub secret: String,
+    /// What temporary keys need besides.
+    pub session_token: Option<String>,
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AccessKey({})", self.id)
+    }
 }
 
 /// What the store answered to a PUT.
@@ -81,9 +105,9 @@ pub struct Fetched {
 /// One level of a folder-like listing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// Names right below the asked folder that hold more, without the final slash, sorted.
+    /// Names right below the asked folder that hold more, without the final slash, sorted by bytes.
     pub folders: Vec<String>,
-    /// Names of objects right below the asked folder, sorted.
+    /// Names of objects right below the asked folder, sorted by bytes.
     pub objects: Vec<String>,
 }
 
@@ -126,10 +150,11 @@ pub fn open(location: &Location, options: StoreOptions) -> Result<Arc<dyn Object
         Location::S3 { bucket, prefix } => {
             Ok(Arc::new(s3::Bucket::new(bucket.clone(), prefix.clone(), options)))
         }
-        Location::Folder(_) if options != StoreOptions::default() => {
-            Err(Error::new(Code::Usage, "a folder has no bucket owner")
-                .help("Leave --expected-bucket-owner out, or back up to an s3:// location."))
-        }
+        Location::Folder(_) if options != StoreOptions::default() => Err(Error::new(
+            Code::Usage,
+            "a folder has neither an owning account nor an endpoint, region or key",
+        )
+        .help("Leave --expected-bucket-owner out, or back up to an s3:// location.")),
         Location::Folder(path) => Ok(Arc::new(local::Folder::new(path.clone()))),
     }
 }

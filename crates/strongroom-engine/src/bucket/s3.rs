@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::config::{Credentials, RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::put_object::PutObjectOutput;
@@ -21,12 +20,11 @@ use tokio::sync::RwLock;
 
 use super::actions::{self, Operation};
 use super::failure::{Failure, SdkFailure};
+use super::retry::{self, ATTEMPTS};
 use super::{Fetched, Listing, ObjectStore, Sse, StoreOptions, Stored};
 use crate::error::{Code, Error, Result};
 use crate::location::Location;
 
-/// Tries of one request: the first and its repetitions, with growing pauses and jitter.
-const ATTEMPTS: u32 = 5;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where a bucket is looked for when nothing says where it is; S3's answer names the right region.
 const FIRST_REGION: &str = "us-east-1";
@@ -52,7 +50,7 @@ impl Bucket {
         if let Some(client) = &*self.client.read().await {
             return client.clone();
         }
-        self.client.write().await.get_or_insert(client(None).await).clone()
+        self.client.write().await.get_or_insert(client(&self.options, None).await).clone()
     }
 
     /// If the answer says that the bucket lies elsewhere: a client for there. Its answers carry the region
@@ -62,7 +60,7 @@ impl Bucket {
         if client.config().region().is_some_and(|known| known.as_ref() == region) {
             return None;
         }
-        let there = self::client(Some(Region::new(region.to_owned()))).await;
+        let there = self::client(&self.options, Some(Region::new(region.to_owned()))).await;
         *self.client.write().await = Some(there.clone());
         Some(there)
     }
@@ -140,17 +138,38 @@ impl Bucket {
         .await
     }
 
+    /// A body that breaks off is fetched again: the SDK repeats requests, not the reading of their answers.
+    async fn fetch_whole(
+        &self,
+        key: &str,
+        version_id: Option<&str>,
+        bytes_max: u64,
+    ) -> Result<(Stored, Bytes)> {
+        let mut tries = 1;
+        loop {
+            let found = self.fetch(key, version_id).await?;
+            let stored = Stored {
+                version_id: version(found.version_id()),
+                encryption: found.server_side_encryption().map(|sse| sse.as_str().to_owned()),
+                kms_key_id: found.ssekms_key_id().map(str::to_owned),
+            };
+            match receive(found, bytes_max, key).await {
+                Err(error) if error.code() == Code::StoreHost && tries < ATTEMPTS => {
+                    tokio::time::sleep(retry::pause(tries)).await;
+                    tries += 1;
+                }
+                received => return Ok((stored, received?)),
+            }
+        }
+    }
+
     /// What an earlier try of the same PUT may have stored, its answer lost: the same bytes, or somebody else's.
     async fn stored_before(&self, key: &str, body: &Bytes) -> Result<Stored> {
-        let found = self.fetch(key, None).await?;
-        let stored = Stored {
-            version_id: version(found.version_id()),
-            encryption: found.server_side_encryption().map(|sse| sse.as_str().to_owned()),
-            kms_key_id: found.ssekms_key_id().map(str::to_owned),
-        };
-        let bytes = receive(found, body.len() as u64, key).await;
-        if bytes.is_ok_and(|bytes| bytes == *body) {
-            return Ok(stored);
+        match self.fetch_whole(key, None, body.len() as u64).await {
+            Ok((stored, bytes)) if bytes == *body => return Ok(stored),
+            // Longer than ours: not ours.
+            Err(error) if error.code() != Code::Damaged => return Err(error),
+            _ => {}
         }
         Err(Error::new(
             Code::ObjectExists,
@@ -194,9 +213,8 @@ impl ObjectStore for Bucket {
     }
 
     async fn get(&self, key: &str, version_id: Option<&str>, bytes_max: u64) -> Result<Fetched> {
-        let found = self.fetch(key, version_id).await?;
-        let version_id = version(found.version_id());
-        Ok(Fetched { body: receive(found, bytes_max, key).await?, version_id })
+        let (stored, body) = self.fetch_whole(key, version_id, bytes_max).await?;
+        Ok(Fetched { body, version_id: stored.version_id })
     }
 
     async fn list(&self, folder: &str) -> Result<Listing> {
@@ -224,10 +242,20 @@ impl ObjectStore for Bucket {
             };
             listing.folders.extend(page.common_prefixes().iter().filter_map(|p| name(p.prefix())));
             listing.objects.extend(page.contents().iter().filter_map(|object| name(object.key())));
-            token = page.next_continuation_token().map(str::to_owned);
-            if token.is_none() {
+            let next = page.next_continuation_token().map(str::to_owned);
+            if next.is_none() {
+                // S3 sorts folders with their slash.
+                listing.folders.sort_unstable();
+                listing.objects.sort_unstable();
                 return Ok(listing);
             }
+            if next == token {
+                return Err(Error::new(
+                    Code::StoreHost,
+                    "the storage repeats the same page of a list for ever",
+                ));
+            }
+            token = next;
         }
     }
 
@@ -252,22 +280,33 @@ impl ObjectStore for Bucket {
 
 /// Endpoint, credentials, profile and region as every AWS tool reads them. A server that is not Amazon's is
 /// addressed by path (`https://server/bucket/key`), which needs no DNS entry for each bucket.
-fn client(region: Option<Region>) -> BoxFuture<'static, Client> {
-    Box::pin(load(region))
+fn client(options: &StoreOptions, region: Option<Region>) -> BoxFuture<'_, Client> {
+    Box::pin(load(options, region))
 }
 
-async fn load(region: Option<Region>) -> Client {
+async fn load(options: &StoreOptions, region: Option<Region>) -> Client {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build());
-    if let Some(region) = &region {
-        loader = loader.region(region.clone());
+    if let Some(retry) = retry::config() {
+        loader = loader.retry_config(retry);
+    }
+    if let Some(region) = region.or(options.region.clone().map(Region::new)) {
+        loader = loader.region(region);
+    }
+    if let Some(endpoint) = &options.endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    if let Some(key) = options.key.clone() {
+        let token = key.session_token;
+        loader = loader.credentials_provider(Credentials::new(key.id, key.secret, token, None, "strongroom"));
     }
     let shared = loader.load().await;
-    let endpoint = std::env::var("AWS_ENDPOINT_URL_S3").ok().or(shared.endpoint_url().map(str::to_owned));
+    let named = options.endpoint.clone().or_else(|| std::env::var("AWS_ENDPOINT_URL_S3").ok());
+    let endpoint = named.or(shared.endpoint_url().map(str::to_owned));
     let by_path = endpoint.is_some_and(|url| !url.contains(".amazonaws.com"));
     let mut config = aws_sdk_s3::config::Builder::from(&shared)
         .force_path_style(by_path)
+        .retry_classifier(retry::Conflicts)
         // Each PUT carries the SHA-256 of its body; what the SDK would add trips some servers.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
