@@ -214,13 +214,14 @@ fn causes(error: &dyn std::error::Error) -> String {
         }
         next = cause.source();
     }
-    text
+    // Some causes are lists over several lines.
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A request that nobody answered, or that was never sent.
 fn no_answer(why: &str) -> Error {
     let any = |parts: &[&str]| parts.iter().any(|part| why.to_ascii_lowercase().contains(part));
-    if any(&["no providers in chain"]) {
+    if any(&["no credentials found in chain", "no providers in chain"]) {
         return Error::new(Code::Key, "no AWS credentials were found").help(
             "Looked in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the profile (AWS_PROFILE or default) in ~/.aws, \
              web identity, and the roles of containers and instances. Set one of them.",
@@ -369,7 +370,7 @@ mod tests {
             ("dispatch failure: invalid peer certificate: UnknownIssuer", Code::StoreHost, "TLS"),
             ("request has timed out", Code::StoreHost, "in time"),
             (
-                "the credential provider was not enabled: no providers in chain provided credentials",
+                "dispatch failure: other: the credential provider was not enabled: no credentials found in chain. Attempted:",
                 Code::Key,
                 "were found",
             ),

@@ -1,6 +1,9 @@
 //! The engine against a real mongod and real stores.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, that is how it fails")]
 
+mod bucket;
+mod bucket_contract;
+mod bucket_faults;
 mod faults;
 mod format;
 mod round_trip;
