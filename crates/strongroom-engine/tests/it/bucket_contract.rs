@@ -40,7 +40,7 @@ pub(crate) async fn holds(store: &dyn ObjectStore, traits: &Traits) {
 }
 
 async fn what_is_written_is_read(store: &dyn ObjectStore, traits: &Traits) {
-    let long: Vec<u8> = (0..5_300_000_u32).map(|i| (i * 31 >> 3) as u8).collect();
+    let long: Vec<u8> = (0..5_300_000_u32).map(|i| ((i * 31) >> 3) as u8).collect();
     let keys = [
         "read/plain",
         "read/a b+c%20d&e=f",
