@@ -48,7 +48,9 @@ impl ConnectionString {
         }
     }
 
-    fn without_secrets(&self, text: &str) -> String {
+    /// `text`, with every piece of the password replaced by stars.
+    #[must_use]
+    pub fn without_secrets(&self, text: &str) -> String {
         self.secrets().fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 
