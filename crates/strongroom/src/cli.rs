@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use strongroom_engine::ZSTD_DEFAULT_LEVEL;
 use strongroom_engine::bucket::{Sse, StoreOptions};
+use strongroom_engine::deployment::ConnectionString;
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::layout::PlanName;
 use strongroom_engine::location::Location;
@@ -70,10 +71,10 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 pub(crate) struct Uri {
     /// MongoDB connection string; better in STRONGROOM_URI or a file, which other users cannot see
-    #[arg(long, env = "STRONGROOM_URI", hide_env_values = true)]
+    #[arg(long)]
     pub(crate) uri: Option<String>,
     /// A file that holds the connection string
     #[arg(long, value_name = "FILE")]
@@ -214,16 +215,9 @@ pub(crate) struct Delete {
     pub(crate) yes: bool,
 }
 
-/// The engine's words for a value that it refuses.
-fn parse<T: std::str::FromStr<Err = Error>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error: Error| worded(&error))
-}
-
-fn worded(error: &Error) -> String {
-    match error.help_text() {
-        Some(help) => format!("{error}. {help}"),
-        None => error.to_string(),
-    }
+/// A value that the engine refuses is refused in its words and with its code.
+fn parse<T: std::str::FromStr<Err = Error>>(text: &str) -> Result<T> {
+    text.parse()
 }
 
 fn compression(text: &str) -> Result<Compression, String> {
@@ -258,17 +252,18 @@ fn sse(text: &str) -> Result<Sse, String> {
 }
 
 impl Uri {
-    /// The connection string, wherever it was given.
-    pub(crate) fn read(self) -> Result<strongroom_engine::deployment::ConnectionString> {
+    /// The connection string, wherever it was given: what stands on the command line goes before STRONGROOM_URI.
+    pub(crate) fn read(self) -> Result<ConnectionString> {
         let text = match (self.uri, self.uri_file) {
             (Some(uri), _) => uri,
             (None, Some(path)) => std::fs::read_to_string(&path).map_err(|e| {
-                Error::new(
-                    Code::Usage,
-                    format!("the file `{}` with the URI cannot be read: {e}", path.display()),
-                )
+                let path = path.display();
+                Error::new(Code::Usage, format!("the file `{path}` with the URI cannot be read: {e}"))
             })?,
-            (None, None) => return Err(Error::new(Code::Usage, "no MongoDB URI was given")),
+            (None, None) => std::env::var("STRONGROOM_URI").map_err(|_| {
+                Error::new(Code::Usage, "no MongoDB URI was given")
+                    .help("Set STRONGROOM_URI, or use --uri-file FILE or --uri URI.")
+            })?,
         };
         text.parse()
     }

@@ -4,18 +4,20 @@ mod cli;
 mod command;
 mod output;
 mod progress;
+mod secrets;
 mod signals;
+mod usage;
 mod words;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
-use cli::Arguments;
 use output::Output;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match usage::arguments() {
+        Ok(arguments) => arguments,
+        Err(ended) => return ended,
+    };
     let output = Output::new(arguments.json, arguments.quiet);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -1,22 +1,26 @@
 //! What is said to a person or a program.
 
 use std::fmt;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Stdout, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::progress::{Observer, Silent};
 
 use crate::progress::{Bars, Lines};
+use crate::secrets;
 use crate::words::say;
 
 /// Where answers and progress go.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) struct Output {
     json: bool,
     quiet: bool,
+    /// Whether stdout has what belongs there: one document, or an archive.
+    given: AtomicBool,
 }
 
 #[derive(Serialize)]
@@ -33,11 +37,11 @@ struct FailureText<'a> {
 
 impl Output {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet }
+        Self { json, quiet, given: AtomicBool::new(false) }
     }
 
     /// Bars for a person, lines for a pipe.
-    pub(crate) fn observer(self) -> Arc<dyn Observer> {
+    pub(crate) fn observer(&self) -> Arc<dyn Observer> {
         if self.quiet {
             Arc::new(Silent)
         } else if io::stderr().is_terminal() && !self.json {
@@ -48,8 +52,8 @@ impl Output {
     }
 
     /// The answer of a command: `text` for a person, `value` for a program.
-    pub(crate) fn answer(self, value: &impl Serialize, text: &impl fmt::Display) -> Result<()> {
-        let mut out = io::stdout().lock();
+    pub(crate) fn answer(&self, value: &impl Serialize, text: &impl fmt::Display) -> Result<()> {
+        let mut out = self.stdout().lock();
         let written = if self.json {
             serde_json::to_writer_pretty(&mut out, value)
                 .map_err(io::Error::from)
@@ -62,29 +66,40 @@ impl Output {
             .map_err(|e| Error::new(Code::Internal, format!("the answer cannot be written: {e}")).source(e))
     }
 
+    /// Stdout, for what the command was asked for; nothing else goes there afterwards.
+    pub(crate) fn stdout(&self) -> Stdout {
+        self.given.store(true, Ordering::Relaxed);
+        io::stdout()
+    }
+
     /// A remark on stderr.
-    pub(crate) fn remark(self, text: &str) {
+    pub(crate) fn remark(&self, text: &str) {
         if !self.quiet {
             say(text);
         }
     }
 
     /// Says why a command failed; its exit status.
-    pub(crate) fn failed(self, error: &Error) -> ExitCode {
-        say(&format!("error[{}]: {error}", error.code().as_str()));
+    pub(crate) fn failed(&self, error: &Error) -> ExitCode {
+        let message = printable(error.message());
+        say(&format!("error[{}]: {message}", error.code().as_str()));
         if let Some(cause) = std::error::Error::source(error) {
-            say(&format!("  cause: {cause}"));
+            say(&format!("  cause: {}", printable(&cause.to_string())));
         }
-        if let Some(help) = error.help_text() {
+        let help = error.help_text().map(printable);
+        if let Some(help) = &help {
             say(&format!("  help: {help}"));
         }
-        if self.json {
+        if self.json && !self.given.load(Ordering::Relaxed) {
             let code = error.code().as_str();
-            let failure =
-                Failure { error: FailureText { code, message: error.message(), help: error.help_text() } };
+            let failure = Failure { error: FailureText { code, message: &message, help: help.as_deref() } };
             // A reader that is gone cannot be told, and the exit status says it all.
             let _ = serde_json::to_writer_pretty(io::stdout(), &failure).map(|()| writeln!(io::stdout()));
         }
         ExitCode::from(error.code().exit_status())
     }
+}
+
+fn printable(text: &str) -> String {
+    secrets::hide(text, std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()))
 }

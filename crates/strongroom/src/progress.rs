@@ -10,7 +10,7 @@ use crate::words::{say, size};
 
 /// How often a log learns how far it is.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-const STYLE: &str = "{msg:24} [{bar:32}] {percent:>3} %  {decimal_bytes_per_sec}  {eta} left";
+const STYLE: &str = "{msg:24} [{bar:32}] {percent:>3} %  {binary_bytes_per_sec}  {eta} left";
 
 /// A bar of bytes.
 #[derive(Debug)]

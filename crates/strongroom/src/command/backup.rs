@@ -16,7 +16,7 @@ use crate::cli;
 use crate::output::Output;
 use crate::words::size;
 
-pub(crate) async fn run(options: cli::Backup, output: Output, cancel: CancellationToken) -> Result<()> {
+pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: CancellationToken) -> Result<()> {
     let uri = options.uri.read()?;
     let store = bucket::open(&options.to, options.owner.options())?;
     let work = Options {

@@ -13,7 +13,7 @@ use crate::cli::Delete;
 use crate::output::Output;
 use crate::words::size;
 
-pub(crate) async fn run(options: Delete, output: Output) -> Result<()> {
+pub(crate) async fn run(options: Delete, output: &Output) -> Result<()> {
     let id: BackupId = options.backup.parse()?;
     if !options.yes {
         confirm(&id, output)?;
@@ -26,7 +26,7 @@ pub(crate) async fn run(options: Delete, output: Output) -> Result<()> {
     output.answer(&answer, &answer)
 }
 
-fn confirm(id: &BackupId, output: Output) -> Result<()> {
+fn confirm(id: &BackupId, output: &Output) -> Result<()> {
     if !io::stdin().is_terminal() {
         return Err(Error::new(
             Code::Usage,

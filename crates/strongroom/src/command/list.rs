@@ -13,7 +13,7 @@ use crate::cli::List;
 use crate::output::Output;
 use crate::words::size;
 
-pub(crate) async fn run(options: List, output: Output) -> Result<()> {
+pub(crate) async fn run(options: List, output: &Output) -> Result<()> {
     let store = bucket::open(&options.place.location, options.place.owner.options())?;
     let entries = catalog::list(&*store, options.place.plan.as_ref()).await?;
     output.answer(&Answer::of(&entries), &Text(&entries))

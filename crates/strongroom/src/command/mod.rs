@@ -22,7 +22,6 @@ use crate::output::Output;
 
 /// Runs one command.
 pub(crate) async fn run(arguments: Arguments, output: &Output, cancel: CancellationToken) -> Result<()> {
-    let output = *output;
     match arguments.command {
         Command::Backup(options) => backup::run(*options, output, cancel).await,
         Command::Restore(options) => restore::run(*options, output, cancel).await,

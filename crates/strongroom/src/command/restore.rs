@@ -13,7 +13,7 @@ use crate::cli::Restore;
 use crate::output::Output;
 use crate::words::size;
 
-pub(crate) async fn run(options: Restore, output: Output, cancel: CancellationToken) -> Result<()> {
+pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationToken) -> Result<()> {
     let uri = options.uri.read()?;
     let work = Options {
         filter: options.selection.filter()?,

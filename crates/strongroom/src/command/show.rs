@@ -10,7 +10,7 @@ use crate::cli::One;
 use crate::output::Output;
 use crate::words::size;
 
-pub(crate) async fn run(options: One, output: Output) -> Result<()> {
+pub(crate) async fn run(options: One, output: &Output) -> Result<()> {
     let (_, manifest) = super::find(options).await?;
     output.answer(&manifest, &Text(&manifest))
 }

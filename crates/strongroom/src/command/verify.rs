@@ -10,7 +10,7 @@ use crate::cli::Verify;
 use crate::output::Output;
 use crate::words::size;
 
-pub(crate) async fn run(options: Verify, output: Output) -> Result<()> {
+pub(crate) async fn run(options: Verify, output: &Output) -> Result<()> {
     let (store, manifest) = super::find(options.one).await?;
     let observer = output.observer();
     let report = verify::verify(store, &manifest, options.readers.into(), &*observer).await?;

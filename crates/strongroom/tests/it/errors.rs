@@ -151,7 +151,13 @@ async fn damage_is_found_and_named_and_never_restored() {
     assert!(guarded.sandbox.damage(BUCKET, &at, |bytes| bytes[20] ^= 1));
     let verified = guarded.run(&["--json", "verify", &location, &id]).await;
     verified.failed("SR-DAMAGED", 5, &["1 problems"]);
-    assert!(verified.text().contains(&key) && verified.text().contains("SHA-256"));
+    let answer = verified.json();
+    assert_eq!(answer["sound"], false);
+    let problem = answer["problems"][0].to_string();
+    assert!(problem.contains(&key) && problem.contains("SHA-256"), "{problem}");
+    let broken_archive = guarded.run(&["--json", "cat", &location, &id]).await;
+    broken_archive.failed("SR-DAMAGED", 5, &[&key]);
+    assert!(!String::from_utf8_lossy(&broken_archive.stdout).contains("SR-DAMAGED"));
     guarded.run(&["restore", &location, &id, "--uri", &target.uri()]).await.failed("SR-DAMAGED", 5, &[&key]);
     let orders = target.client().await.unwrap().database("shop").collection::<bson::Document>("orders");
     assert_eq!(orders.count_documents(doc! {}).await.unwrap(), 0);

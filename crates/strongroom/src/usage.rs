@@ -1,0 +1,47 @@
+//! A command line that makes no sense, in the words and with the codes of every other error.
+
+use std::error::Error as _;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+use strongroom_engine::error::{Code, Error};
+
+use crate::cli::Arguments;
+use crate::output::Output;
+
+/// The command line; or how the program ends, when help was asked for or something is wrong.
+pub(crate) fn arguments() -> Result<Arguments, ExitCode> {
+    Arguments::try_parse().map_err(|refused| match refused.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // A reader that is gone cannot be told.
+            let _ = refused.print();
+            if refused.use_stderr() { ExitCode::from(Code::Usage.exit_status()) } else { ExitCode::SUCCESS }
+        }
+        _ => {
+            let json = std::env::args_os().any(|argument| argument == "--json");
+            Output::new(json, false).failed(&explain(&refused))
+        }
+    })
+}
+
+/// A value that the engine refused keeps the engine's code and words.
+fn explain(refused: &clap::Error) -> Error {
+    if let Some(error) = refused.source().and_then(|source| source.downcast_ref::<Error>()) {
+        let same = Error::new(error.code(), error.message());
+        return match error.help_text() {
+            Some(help) => same.help(help),
+            None => same,
+        };
+    }
+    let text = refused.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    let (message, rest) = text.split_once("\n\n").unwrap_or((text, ""));
+    Error::new(Code::Usage, in_one_line(message)).help(in_one_line(rest))
+}
+
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
