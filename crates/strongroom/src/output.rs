@@ -101,5 +101,6 @@ impl Output {
 }
 
 fn printable(text: &str) -> String {
-    secrets::hide(text, std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()))
+    let given = std::env::args_os().chain(std::env::var_os("STRONGROOM_URI"));
+    secrets::hide(text, given.map(|text| text.to_string_lossy().into_owned()))
 }

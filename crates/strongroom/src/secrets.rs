@@ -1,12 +1,12 @@
-//! Passwords on the command line, kept out of all that is printed: a URI may stand where none belongs.
+//! Passwords in connection strings, kept out of all that is printed: a URI may stand where none belongs.
 
 use strongroom_engine::deployment::ConnectionString;
 
-/// `text` without the passwords of the connection strings among `arguments`.
-pub(crate) fn hide(text: &str, arguments: impl Iterator<Item = String>) -> String {
-    let uris = arguments.filter_map(|argument| {
-        let begin = argument.find("mongodb")?;
-        argument[begin..].parse::<ConnectionString>().ok()
+/// `text` without the passwords of the connection strings among what was `given` to the program.
+pub(crate) fn hide(text: &str, given: impl Iterator<Item = String>) -> String {
+    let uris = given.filter_map(|one| {
+        let begin = one.find("mongodb")?;
+        one[begin..].parse::<ConnectionString>().ok()
     });
     uris.fold(text.to_owned(), |text, uri| uri.without_secrets(&text))
 }

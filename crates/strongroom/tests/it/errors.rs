@@ -106,6 +106,40 @@ async fn keys_clocks_regions_and_buckets_that_are_wrong_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn why_nobody_answers_and_why_no_key_was_had_are_told_apart() {
+    let guarded = Guarded::bucket(&policy(true, &FIRST, vec![])).await;
+    let location = guarded.location();
+    let port = guarded.sandbox.endpoint().rsplit_once(':').unwrap().1.to_owned();
+    let try_at = async |endpoint: &str| {
+        let mut command = guarded.command(&["list", &location]);
+        command.env("AWS_ENDPOINT_URL", endpoint).env("AWS_MAX_ATTEMPTS", "1");
+        run(command).await
+    };
+    try_at("http://127.0.0.1:1").await.failed("SR-STORE-HOST", 4, &["nothing listens there", "refused"]);
+    let unknown = try_at("http://no-such-host.invalid").await;
+    unknown.failed("SR-STORE-HOST", 4, &["its name is not known", "name server"]);
+    let plain = try_at(&format!("https://127.0.0.1:{port}")).await;
+    plain.failed("SR-STORE-HOST", 4, &["no trusted TLS connection", "https or http"]);
+
+    let place = tempfile::tempdir().unwrap();
+    let profiles = place.path().join("config");
+    fs::write(&profiles, "[profile broken]\ncredential_process = /bin/false\n").unwrap();
+    let mut broken = guarded.command(&["list", &location]);
+    broken.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY");
+    broken.env("AWS_CONFIG_FILE", &profiles).env("AWS_PROFILE", "broken");
+    run(broken).await.failed("SR-KEY", 4, &["the AWS credentials cannot be loaded", "AWS_PROFILE"]);
+
+    let key =
+        format!("aws_access_key_id = {}\naws_secret_access_key = {}", guarded.key.id, guarded.key.secret);
+    let endpoint = guarded.sandbox.endpoint();
+    let profile = format!("[profile right]\n{key}\nregion = us-east-1\nendpoint_url = {endpoint}\n");
+    fs::write(&profiles, profile).unwrap();
+    let mut right = program(&["list", &location]);
+    right.env("AWS_CONFIG_FILE", &profiles).env("AWS_PROFILE", "right");
+    run(right).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_that_cannot_be_read_is_told_apart() {
     let place = tempfile::tempdir().unwrap();
     let location = format!("file://{}", place.path().join("store").display());

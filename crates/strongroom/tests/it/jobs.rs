@@ -135,6 +135,30 @@ async fn ctrl_c_leaves_no_backup_and_no_segments() {
     assert_eq!(guarded.keys().await, Vec::<String>::new());
 }
 
+/// The storage takes connections and never answers, so that the cleaning up after the first Ctrl-C hangs too.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_ctrl_c_ends_at_once() {
+    let source = small().await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", silent.local_addr().unwrap());
+    let mut command = program(&["backup", "--uri", &source.uri(), "--to", "s3://silent-bucket/shop"]);
+    command.env("AWS_ENDPOINT_URL", endpoint).env("AWS_REGION", "us-east-1");
+    command.env("AWS_ACCESS_KEY_ID", "AKIATEST").env("AWS_SECRET_ACCESS_KEY", "secret");
+    let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let id = child.id().to_string();
+    let interrupt =
+        || assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    let first = silent.accept().await.unwrap();
+    interrupt();
+    let cleaning = silent.accept().await.unwrap();
+    interrupt();
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap().unwrap();
+    drop((first, cleaning));
+    assert_eq!(output.status.code(), Some(130));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("error[SR-CANCELLED]") && said.contains("at once"), "{said}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_backup_is_no_backup_and_does_not_hinder_the_next() {
     let source = Mongod::standalone().await.unwrap();
