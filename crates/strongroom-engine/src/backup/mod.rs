@@ -13,6 +13,7 @@ pub use plan::{Plan, Run, SEGMENT_BYTES};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
@@ -33,6 +34,9 @@ use crate::selection::Filter;
 use crate::{Clock, RESTORE_NOTE};
 use reader::{NamespaceRead, RunRead};
 use segment::{Finished, Memory};
+
+/// How long a backup that ends waits for the answers to what it sent: with them it knows what to take back.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// What to back up, and how.
 #[derive(Debug, Clone)]
@@ -243,11 +247,23 @@ impl Work {
 
     async fn put_hashed(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
         self.attempted().push(Attempt { key: key.into(), stored: None });
-        let stored = self.store.put(key, body, sha256, &self.options.sse).await?;
+        let stored = self.send(key, body, sha256).await?;
         if let Some(attempt) = self.attempted().iter_mut().rfind(|attempt| attempt.key == key) {
             attempt.stored = Some(stored.clone());
         }
         Ok(stored)
+    }
+
+    /// A store that gives no answer must not hold up the end.
+    async fn send(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
+        let too_late = async {
+            self.stop.cancelled().await;
+            tokio::time::sleep(LAST_ANSWERS).await;
+        };
+        tokio::select! {
+            answer = self.store.put(key, body, sha256, &self.options.sse) => answer,
+            () = too_late => Err(cancelled()),
+        }
     }
 
     fn attempted(&self) -> std::sync::MutexGuard<'_, Vec<Attempt>> {
@@ -258,7 +274,7 @@ impl Work {
     async fn leave_restore_note(&self) -> Result<()> {
         let body = Bytes::from_static(RESTORE_NOTE.as_bytes());
         let sha256: [u8; 32] = Sha256::digest(&body).into();
-        match self.store.put(layout::RESTORE_NOTE, body, &sha256, &self.options.sse).await {
+        match self.send(layout::RESTORE_NOTE, body, &sha256).await {
             Err(error) if error.code() != Code::ObjectExists => Err(error),
             Ok(_) | Err(_) => Ok(()),
         }
