@@ -28,6 +28,7 @@
 //! ```
 
 mod condition;
+pub mod edit;
 mod evaluate;
 mod notes;
 mod parse;

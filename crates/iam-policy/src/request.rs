@@ -19,6 +19,11 @@ impl Context {
         self.0.insert(key.to_ascii_lowercase(), values);
     }
 
+    /// Takes a key away: it is missing then.
+    pub fn remove(&mut self, key: &str) {
+        self.0.remove(&key.to_ascii_lowercase());
+    }
+
     /// The values of a key, whose name is in lower case; none if it is missing.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&[String]> {

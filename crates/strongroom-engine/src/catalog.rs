@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::bucket::{Fetched, ObjectStore, Sse};
 use crate::error::{Code, Error, Result};
+use crate::hash::sha256;
 use crate::layout::{self, BackupId, PlanName};
 use crate::manifest::{self, Manifest};
 use crate::progress::{Event, Observer};
@@ -112,7 +112,7 @@ async fn begin_deletion(
     for place in candidates(store, plan, id).await? {
         if let Some(found) = get(store, &place.key(layout::MANIFEST)).await? {
             let manifest = Manifest::from_json(&found.body)?;
-            let sha256: [u8; 32] = Sha256::digest(&found.body).into();
+            let sha256 = sha256(&found.body);
             // Where a policy demands encryption it demands it of this object too.
             let sse = Sse::of(&manifest.encryption);
             store.put(&place.key(layout::DELETING), found.body, &sha256, &sse).await?;

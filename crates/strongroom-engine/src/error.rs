@@ -32,6 +32,8 @@ pub enum Code {
     StoreHost,
     /// The storage answered with an error.
     Store,
+    /// The storage does not know what is asked of it.
+    NotOffered,
     /// There is no such bucket (or folder).
     BucketMissing,
     /// The bucket lies in another region than the one asked.
@@ -65,7 +67,7 @@ pub enum Code {
 }
 
 /// Every code, for tables and tests.
-pub const CODES: [Code; 26] = [
+pub const CODES: [Code; 27] = [
     Code::Internal,
     Code::Usage,
     Code::Uri,
@@ -77,6 +79,7 @@ pub const CODES: [Code; 26] = [
     Code::SnapshotTooOld,
     Code::StoreHost,
     Code::Store,
+    Code::NotOffered,
     Code::BucketMissing,
     Code::BucketRegion,
     Code::Key,
@@ -110,6 +113,7 @@ impl Code {
             Self::SnapshotTooOld => "SR-SNAPSHOT-TOO-OLD",
             Self::StoreHost => "SR-STORE-HOST",
             Self::Store => "SR-STORE",
+            Self::NotOffered => "SR-NOT-OFFERED",
             Self::BucketMissing => "SR-BUCKET-MISSING",
             Self::BucketRegion => "SR-BUCKET-REGION",
             Self::Key => "SR-KEY",
@@ -139,6 +143,7 @@ impl Code {
             }
             Self::StoreHost
             | Self::Store
+            | Self::NotOffered
             | Self::BucketMissing
             | Self::BucketRegion
             | Self::Key

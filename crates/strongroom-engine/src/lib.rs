@@ -6,6 +6,8 @@ pub mod cat;
 pub mod catalog;
 pub mod deployment;
 pub mod error;
+pub mod guard;
+mod hash;
 pub mod layout;
 pub mod location;
 pub mod manifest;

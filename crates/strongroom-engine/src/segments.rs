@@ -5,10 +5,10 @@ use std::io::Read;
 
 use bytes::Bytes;
 use mongo_archive::{Crc64, Decoder, Event, Limits, Namespace as ArchiveNamespace};
-use sha2::{Digest, Sha256};
 
 use crate::bucket::ObjectStore;
 use crate::error::{Code, Error, Result};
+use crate::hash::sha256;
 use crate::manifest::{Compression, Content, Manifest, Segment};
 use crate::stream::decompress;
 
@@ -25,7 +25,7 @@ pub(crate) async fn fetch(store: &dyn ObjectStore, segment: &Segment) -> Result<
         let (found, wanted) = (body.len(), segment.stored_bytes);
         return Err(damaged(segment, format!("it has {found} bytes instead of {wanted}")));
     }
-    let sha256 = hex::encode(Sha256::digest(&body));
+    let sha256 = hex::encode(sha256(&body));
     if !sha256.eq_ignore_ascii_case(&segment.sha256) {
         return Err(damaged(segment, "its SHA-256 is not the one in the manifest"));
     }

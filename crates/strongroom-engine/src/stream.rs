@@ -4,11 +4,10 @@
 use std::io::{self, Read, Write};
 
 use bytes::{Bytes, BytesMut};
-use sha2::{Digest, Sha256};
-
 use zstd::zstd_safe::{CParameter, Strategy};
 
 use crate::error::{Code, Error, Result};
+use crate::hash::Sha256;
 use crate::manifest::Compression;
 
 /// Counts what passes.
@@ -64,7 +63,7 @@ impl HashedBuffer {
     /// All of it, and its SHA-256.
     pub(crate) fn finish(mut self) -> (Bytes, [u8; 32]) {
         self.hash.update(&self.bytes[self.hashed..]);
-        (self.bytes.freeze(), self.hash.finalize().into())
+        (self.bytes.freeze(), self.hash.finish())
     }
 }
 
@@ -186,7 +185,7 @@ mod tests {
             }
             assert_eq!(stages.bytes(), text.len() as u64);
             let (stored, sha256) = stages.into_inner().finish().unwrap().finish();
-            assert_eq!(sha256, <[u8; 32]>::from(Sha256::digest(&stored)));
+            assert_eq!(sha256, crate::hash::sha256(&stored));
             let mut back = Vec::new();
             decompress(compression, &stored).unwrap().read_to_end(&mut back).unwrap();
             assert_eq!(back, text);

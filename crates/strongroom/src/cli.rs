@@ -128,7 +128,7 @@ pub(crate) struct Backup {
     /// zstd[:1-19], gzip[:1-9] or none
     #[arg(long, default_value = "zstd", value_parser = compression)]
     pub(crate) compress: Compression,
-    /// Encryption to ask S3 for, sent with every object exactly so: none, AES256, aws:kms or aws:kms:KEY
+    /// Encryption to ask S3 for, sent with every object exactly so: none, AES256, aws:kms[:KEY] or aws:kms:dsse[:KEY]
     #[arg(long, default_value = "none", value_parser = sse)]
     pub(crate) sse: Sse,
     /// snapshot: all collections at one moment (replica sets); none: each as it is when it is read
@@ -240,13 +240,16 @@ fn compression(text: &str) -> Result<Compression, String> {
 }
 
 fn sse(text: &str) -> Result<Sse, String> {
+    let key = |prefix| text.strip_prefix(prefix).filter(|key| !key.is_empty()).map(str::to_owned);
     match text {
         "none" => Ok(Sse::None),
         "AES256" => Ok(Sse::Aes256),
         "aws:kms" => Ok(Sse::Kms(None)),
-        text => match text.strip_prefix("aws:kms:") {
-            Some(key) if !key.is_empty() => Ok(Sse::Kms(Some(key.into()))),
-            _ => Err("it is none, AES256, aws:kms or aws:kms:KEY (a key's id, ARN or alias)".into()),
+        "aws:kms:dsse" => Ok(Sse::Dsse(None)),
+        _ => match (key("aws:kms:dsse:"), key("aws:kms:")) {
+            (Some(key), _) => Ok(Sse::Dsse(Some(key))),
+            (None, Some(key)) if key != "dsse:" => Ok(Sse::Kms(Some(key))),
+            _ => Err("it is none, AES256, aws:kms, aws:kms:KEY, aws:kms:dsse or aws:kms:dsse:KEY (a key's id, ARN or alias)".into()),
         },
     }
 }
@@ -289,7 +292,9 @@ mod tests {
             assert!(compression(wrong).is_err(), "{wrong}");
         }
         assert_eq!(sse("aws:kms:alias/backups"), Ok(Sse::Kms(Some("alias/backups".into()))));
-        for wrong in ["aes256", "AES", "aws:kms:", ""] {
+        assert_eq!(sse("aws:kms:dsse"), Ok(Sse::Dsse(None)));
+        assert_eq!(sse("aws:kms:dsse:k"), Ok(Sse::Dsse(Some("k".into()))));
+        for wrong in ["aes256", "AES", "aws:kms:", "aws:kms:dsse:", ""] {
             assert!(sse(wrong).is_err(), "{wrong}");
         }
     }

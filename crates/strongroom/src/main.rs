@@ -2,6 +2,7 @@
 
 mod cli;
 mod command;
+mod memory;
 mod output;
 mod progress;
 mod secrets;

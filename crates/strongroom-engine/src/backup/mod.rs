@@ -6,37 +6,34 @@
 mod cut;
 mod plan;
 mod reader;
+mod sample;
 mod segment;
+mod sink;
 
 pub use plan::{Plan, Run, SEGMENT_BYTES};
+pub use sample::sample;
 
-use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::bucket::{ObjectStore, Sse, Stored};
+use crate::Clock;
+use crate::bucket::{ObjectStore, Sse};
 use crate::deployment::{Deployment, Described, ReadAt};
 use crate::error::{Code, Error, Result};
-use crate::layout::{self, BackupId, PlanName};
+use crate::layout::{BackupId, PlanName};
 use crate::location::Location;
 use crate::manifest::{
-    self, Compression, Consistency, Encryption, Manifest, Namespace, Segment, Status, Tool, Topology, Totals,
+    self, Compression, Consistency, Manifest, Namespace, Segment, Status, Tool, Topology, Totals,
 };
 use crate::progress::{Event, Observer};
 use crate::selection::Filter;
-use crate::{Clock, RESTORE_NOTE};
 use reader::{NamespaceRead, RunRead};
 use segment::{Finished, Memory};
-
-/// How long a backup that ends waits for the answers to what it sent: with them it knows what to take back.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
+use sink::Sink;
 
 /// What to back up, and how.
 #[derive(Debug, Clone)]
@@ -81,25 +78,31 @@ pub async fn run(
     }
     let plan = Plan::of(&namespaces);
     observer.observe(&planned(&namespaces));
+    let sink = Sink {
+        store,
+        plan: options.plan.clone(),
+        id,
+        compression: options.compression,
+        sse: options.sse.clone(),
+        attempted: Mutex::default(),
+        stop: cancel.child_token(),
+        memory: Memory::default(),
+        observer,
+    };
     let work = Arc::new(Work {
         at: moment(&deployment, options.snapshot),
         queue: plan.largest_first(),
         next: AtomicUsize::new(0),
-        attempted: Mutex::default(),
-        stop: cancel.child_token(),
-        memory: Memory::default(),
         deployment,
-        store,
+        sink,
         options,
-        id,
         namespaces,
         plan,
-        observer,
     });
     match finish(&work, started_at, clock).await {
         Ok(manifest) => Ok(manifest),
         Err(error) => {
-            work.clean_up().await;
+            work.sink.clean_up().await;
             Err(error)
         }
     }
@@ -123,42 +126,23 @@ fn moment(deployment: &Deployment, snapshot: bool) -> ReadAt {
 /// Everything that the readers of one backup share.
 struct Work {
     deployment: Deployment,
-    store: Arc<dyn ObjectStore>,
+    sink: Sink,
     options: Options,
-    id: BackupId,
     namespaces: Vec<Described>,
     plan: Plan,
     at: ReadAt,
     /// Places of runs, in the order they are to be taken.
     queue: Vec<usize>,
     next: AtomicUsize,
-    /// What was sent to the store, whether or not an answer came.
-    attempted: Mutex<Vec<Attempt>>,
-    /// Ends every reader: cancelled by the person, or because one of them failed.
-    stop: CancellationToken,
-    memory: Memory,
-    observer: Arc<dyn Observer>,
-}
-
-/// A PUT that was begun.
-#[derive(Debug, Clone)]
-struct Attempt {
-    key: String,
-    stored: Option<Stored>,
 }
 
 async fn finish(work: &Arc<Work>, started_at: DateTime<Utc>, clock: Clock) -> Result<Manifest> {
-    work.observer.observe(&Event::Phase { name: "reading" });
+    work.sink.observer.observe(&Event::Phase { name: "reading" });
     let runs = read_all(work).await?;
-    work.observer.observe(&Event::Phase { name: "committing" });
-    let prelude = work.store_segment(0, 0, work.prelude()?).await?;
+    work.sink.observer.observe(&Event::Phase { name: "committing" });
+    let prelude = work.sink.store_segment(0, 0, work.prelude()?).await?;
     let manifest = assemble(work, prelude, runs, started_at, clock())?;
-    work.leave_restore_note().await?;
-    if work.stop.is_cancelled() {
-        return Err(cancelled());
-    }
-    let key = layout::backup_key(&work.options.plan, &work.id, layout::MANIFEST);
-    work.put(&key, manifest.to_json()?.into()).await?;
+    work.sink.commit(&manifest).await?;
     Ok(manifest)
 }
 
@@ -177,7 +161,7 @@ async fn read_all(work: &Arc<Work>) -> Result<Vec<RunRead>> {
             Err(panic) => failure = Some(Error::new(Code::Internal, "a reader ended abruptly").source(panic)),
         }
         if failure.is_some() {
-            work.stop.cancel();
+            work.sink.stop.cancel();
         }
     }
     runs.sort_by_key(|run: &RunRead| run.place);
@@ -222,95 +206,6 @@ impl Work {
             &mongo_archive::Prelude { header, metadata: metadata.collect() },
         )
     }
-
-    /// Stores one segment; its run and part give its place in the archive.
-    async fn store_segment(&self, run: usize, part: usize, finished: Finished) -> Result<Segment> {
-        let extension = self.options.compression.extension();
-        let key = layout::segment_key(&self.options.plan, &self.id, run, part, extension);
-        let stored_bytes = finished.body.len() as u64;
-        let stored = self.put_hashed(&key, finished.body, &finished.sha256).await?;
-        self.observer.observe(&Event::Segment { key: key.clone(), stored_bytes });
-        Ok(Segment {
-            key,
-            version_id: stored.version_id,
-            stored_bytes,
-            raw_bytes: finished.raw_bytes,
-            sha256: hex::encode(finished.sha256),
-            contents: finished.contents,
-        })
-    }
-
-    async fn put(&self, key: &str, body: Bytes) -> Result<Stored> {
-        let sha256: [u8; 32] = Sha256::digest(&body).into();
-        self.put_hashed(key, body, &sha256).await
-    }
-
-    async fn put_hashed(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
-        self.attempted().push(Attempt { key: key.into(), stored: None });
-        let stored = self.send(key, body, sha256).await?;
-        if let Some(attempt) = self.attempted().iter_mut().rfind(|attempt| attempt.key == key) {
-            attempt.stored = Some(stored.clone());
-        }
-        Ok(stored)
-    }
-
-    /// A store that gives no answer must not hold up the end.
-    async fn send(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
-        let too_late = async {
-            self.stop.cancelled().await;
-            tokio::time::sleep(LAST_ANSWERS).await;
-        };
-        tokio::select! {
-            answer = self.store.put(key, body, sha256, &self.options.sse) => answer,
-            () = too_late => Err(cancelled()),
-        }
-    }
-
-    fn attempted(&self) -> std::sync::MutexGuard<'_, Vec<Attempt>> {
-        self.attempted.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// How to restore without this program stands beside the backups. One that is there is left alone.
-    async fn leave_restore_note(&self) -> Result<()> {
-        let body = Bytes::from_static(RESTORE_NOTE.as_bytes());
-        let sha256: [u8; 32] = Sha256::digest(&body).into();
-        match self.send(layout::RESTORE_NOTE, body, &sha256).await {
-            Err(error) if error.code() != Code::ObjectExists => Err(error),
-            Ok(_) | Err(_) => Ok(()),
-        }
-    }
-
-    /// Takes back what was stored. The manifest goes first, in case its PUT arrived although its answer did not.
-    async fn clean_up(&self) {
-        self.observer.observe(&Event::Phase { name: "cleaning up" });
-        let attempted = std::mem::take(&mut *self.attempted());
-        let mut left = Vec::new();
-        for attempt in attempted.into_iter().rev() {
-            if self.take_back(&attempt).await.is_err() {
-                left.push(attempt.key);
-            }
-        }
-        if let Some(first) = left.first() {
-            let message = format!(
-                "{} objects of the backup that did not come about could not be deleted, such as `{first}`; \
-                 they are no backup, and may be deleted",
-                left.len()
-            );
-            self.observer.observe(&Event::Warning { message });
-        }
-    }
-
-    async fn take_back(&self, attempt: &Attempt) -> Result<()> {
-        let version = match &attempt.stored {
-            Some(stored) => stored.version_id.clone(),
-            None => match self.store.get(&attempt.key, None, u64::MAX).await {
-                Ok(found) => found.version_id,
-                Err(error) if error.code() == Code::ObjectMissing => return Ok(()),
-                Err(error) => return Err(error),
-            },
-        };
-        self.store.delete(&attempt.key, version.as_deref()).await
-    }
 }
 
 fn cancelled() -> Error {
@@ -340,7 +235,7 @@ fn assemble(
     Ok(Manifest {
         format: manifest::FORMAT.into(),
         version: manifest::VERSION,
-        id: work.id.to_string(),
+        id: work.sink.id.to_string(),
         plan: work.options.plan.to_string(),
         status: Status::Complete,
         exceptions: Vec::new(),
@@ -352,7 +247,7 @@ fn assemble(
         selection: work.options.filter.selection(),
         totals: Totals::of(&namespaces, &segments),
         compression: work.options.compression,
-        encryption: encryption(work),
+        encryption: work.sink.encryption(),
         namespaces,
         segments,
     })
@@ -389,19 +284,5 @@ fn consistency(work: &Work, read: &[NamespaceRead]) -> Consistency {
             }
             .into(),
         },
-    }
-}
-
-/// What each PUT reported was compared with the request as it came; here they are only gathered.
-fn encryption(work: &Work) -> Encryption {
-    let attempted = work.attempted();
-    let reported: BTreeSet<Option<String>> =
-        attempted.iter().filter_map(|a| a.stored.as_ref()).map(|s| s.encryption.clone()).collect();
-    let kms_key_id = attempted.iter().find_map(|a| a.stored.as_ref()?.kms_key_id.clone());
-    Encryption {
-        requested: work.options.sse.header().map(str::to_owned),
-        kms_key_id,
-        // Only what every answer said counts.
-        reported: if reported.len() == 1 { reported.into_iter().next().flatten() } else { None },
     }
 }

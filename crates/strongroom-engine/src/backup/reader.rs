@@ -16,8 +16,9 @@ use crate::error::{Code, Error, Result};
 use crate::manifest::Segment;
 use crate::progress::Event;
 
-/// The bytes of documents that a reply should hold.
-const REPLY_BYTES: u64 = 4 * 1024 * 1024;
+/// The bytes of documents that a reply should hold: enough that round trips do not count, and little enough that
+/// its memory is used again and stays in the processor's cache.
+const REPLY_BYTES: u64 = 1024 * 1024;
 
 /// A run, read to its end.
 pub(super) struct RunRead {
@@ -45,8 +46,8 @@ pub(super) async fn read(work: &Arc<Work>, place: usize) -> Result<RunRead> {
             let message = format!(
                 "`{first}` could not be read at the snapshot's moment to its end; it is read as it is now"
             );
-            work.observer.observe(&Event::Warning { message });
-            work.take_back_run(place, parts).await?;
+            work.sink.observer.observe(&Event::Warning { message });
+            work.sink.take_back_run(place, parts).await?;
             attempt(work, place, ReadAt::Now, parts).await.map_err(|(error, _)| error)
         }
         other => other.map_err(|(error, _)| error),
@@ -94,12 +95,12 @@ async fn read_namespace(
             let (documents, bytes) = block_in_place(|| writer.take(&batch))?;
             read.documents += documents;
             read.bytes += bytes;
-            work.observer.observe(&Event::Advanced { documents, bytes });
+            work.sink.observer.observe(&Event::Advanced { documents, bytes });
             writer.store_finished().await?;
         }
     }
     read.crc64 = writer.end_namespace()?;
-    work.observer.observe(&Event::Namespace { name: described.name(), documents: read.documents });
+    work.sink.observer.observe(&Event::Namespace { name: described.name(), documents: read.documents });
     Ok(read)
 }
 
@@ -124,7 +125,7 @@ async fn open(work: &Work, described: &Described, collection: &str, at: ReadAt) 
 async fn next(work: &Work, batches: &mut Batches) -> Result<Option<Batch>> {
     tokio::select! {
         batch = batches.next() => batch,
-        () = work.stop.cancelled() => Err(cancelled()),
+        () = work.sink.stop.cancelled() => Err(cancelled()),
     }
 }
 
@@ -172,7 +173,7 @@ impl RunWriter {
         let Some((place, namespace)) = &self.current else { return Ok(()) };
         let open = match self.open.take() {
             Some(open) => open,
-            None => SegmentWriter::new(self.work.options.compression, self.work.memory.take())?,
+            None => SegmentWriter::new(self.work.sink.compression, self.work.sink.memory.take())?,
         };
         self.open.insert(open).begin_block(*place, namespace)
     }
@@ -229,15 +230,15 @@ impl RunWriter {
     async fn store_finished(&mut self) -> Result<()> {
         while let Some(finished) = self.finished.pop_front() {
             self.wait().await?;
-            if self.work.stop.is_cancelled() {
+            if self.work.sink.stop.is_cancelled() {
                 return Err(cancelled());
             }
             let (work, run, part) = (self.work.clone(), self.run, self.part);
             self.part += 1;
             self.uploading = Some(tokio::spawn(async move {
                 let body = finished.body.clone();
-                let stored = work.store_segment(run, part, finished).await;
-                work.memory.give_back(body);
+                let stored = work.sink.store_segment(run, part, finished).await;
+                work.sink.memory.give_back(body);
                 stored
             }));
         }
@@ -251,28 +252,6 @@ impl RunWriter {
             let stored =
                 ended.map_err(|e| Error::new(Code::Internal, "an upload ended abruptly").source(e))??;
             self.segments.push(stored);
-        }
-        Ok(())
-    }
-}
-
-impl Work {
-    /// Deletes the segments of a run that is read again.
-    async fn take_back_run(&self, place: usize, parts: usize) -> Result<()> {
-        let extension = self.options.compression.extension();
-        let keys: Vec<String> = (0..parts)
-            .map(|part| crate::layout::segment_key(&self.options.plan, &self.id, place + 1, part, extension))
-            .collect();
-        let (taken, kept) = std::mem::take(&mut *self.attempted())
-            .into_iter()
-            .partition::<Vec<_>, _>(|attempt| keys.contains(&attempt.key));
-        self.attempted().extend(kept);
-        for attempt in taken {
-            let outcome = self.take_back(&attempt).await;
-            if outcome.is_err() {
-                self.attempted().push(attempt);
-            }
-            outcome.map_err(|e| e.context("taking back segments that are read again"))?;
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
-//! Which permission each request needs: one table, for error messages, policies and documentation.
-//! Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3".
+//! Which permission each request needs, who makes it and why: one table, from which policies, probes, error
+//! messages and docs/IAM.md are made.
+//! Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3" and "... for AWS
+//! Key Management Service".
 
 /// What a permission is given on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -8,12 +10,16 @@ pub enum Level {
     Bucket,
     /// `arn:aws:s3:::bucket/key`.
     Object,
+    /// A KMS key.
+    Key,
+    /// The account, or its users, groups, roles and policies.
+    Account,
 }
 
 /// A kind of request that Strongroom makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Operation {
-    /// The S3 API's name.
+    /// The API's name.
     pub name: &'static str,
     /// The permission.
     pub action: &'static str,
@@ -21,27 +27,317 @@ pub struct Operation {
     pub level: Level,
 }
 
-/// Every kind of request that Strongroom makes, and no other.
-pub const OPERATIONS: [Operation; 6] = [LIST, PUT, GET, GET_VERSION, DELETE, DELETE_VERSION];
+const fn on(level: Level, name: &'static str, action: &'static str) -> Operation {
+    Operation { name, action, level }
+}
 
 /// Listing.
-pub const LIST: Operation =
-    Operation { name: "ListObjectsV2", action: "s3:ListBucket", level: Level::Bucket };
+pub const LIST: Operation = on(Level::Bucket, "ListObjectsV2", "s3:ListBucket");
 /// Writing an object.
-pub const PUT: Operation = Operation { name: "PutObject", action: "s3:PutObject", level: Level::Object };
+pub const PUT: Operation = on(Level::Object, "PutObject", "s3:PutObject");
 /// Reading the newest version.
-pub const GET: Operation = Operation { name: "GetObject", action: "s3:GetObject", level: Level::Object };
+pub const GET: Operation = on(Level::Object, "GetObject", "s3:GetObject");
 /// Reading a version by its id.
-pub const GET_VERSION: Operation =
-    Operation { name: "GetObject with a version id", action: "s3:GetObjectVersion", level: Level::Object };
+pub const GET_VERSION: Operation = on(Level::Object, "GetObject with a version id", "s3:GetObjectVersion");
 /// Deleting in a bucket without versions.
-pub const DELETE: Operation =
-    Operation { name: "DeleteObject", action: "s3:DeleteObject", level: Level::Object };
+pub const DELETE: Operation = on(Level::Object, "DeleteObject", "s3:DeleteObject");
 /// Deleting a version by its id.
-pub const DELETE_VERSION: Operation = Operation {
-    name: "DeleteObject with a version id",
-    action: "s3:DeleteObjectVersion",
-    level: Level::Object,
+pub const DELETE_VERSION: Operation =
+    on(Level::Object, "DeleteObject with a version id", "s3:DeleteObjectVersion");
+/// What S3 asks of KMS for a PUT.
+pub const KMS_ENCRYPT: Operation = on(Level::Key, "GenerateDataKey, by S3", "kms:GenerateDataKey");
+/// What S3 asks of KMS for a GET.
+pub const KMS_DECRYPT: Operation = on(Level::Key, "Decrypt, by S3", "kms:Decrypt");
+
+/// Every kind of request that backing up, restoring and pruning make of S3, and no other.
+pub const OPERATIONS: [Operation; 6] = [LIST, PUT, GET, GET_VERSION, DELETE, DELETE_VERSION];
+
+/// Who makes a request: the three identities of the profile `split`. The other profiles have one for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Takes backups.
+    Writer,
+    /// Lists, verifies and restores them.
+    Restorer,
+    /// Deletes them.
+    Pruner,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Writer, Self::Restorer, Self::Pruner];
+
+    /// As it stands in names.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Writer => "writer",
+            Self::Restorer => "restorer",
+            Self::Pruner => "pruner",
+        }
+    }
+}
+
+/// In which buckets a request is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// In all.
+    Always,
+    /// Where objects have no versions.
+    Unversioned,
+    /// Where they have.
+    Versioned,
+    /// Where KMS encrypts.
+    Kms,
+}
+
+/// Which objects below the prefix a request is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// All.
+    Everything,
+    /// Of each backup: what says that it is there, or that it is being deleted.
+    Catalogue,
+    /// Of each backup: what says that it is being deleted.
+    Deleting,
+}
+
+impl Scope {
+    /// Patterns of the keys, relative to the prefix.
+    #[must_use]
+    pub fn patterns(self) -> &'static [&'static str] {
+        match self {
+            Self::Everything => &["*"],
+            Self::Catalogue => &["*/manifest.json", "*/deleting.json"],
+            Self::Deleting => &["*/deleting.json"],
+        }
+    }
+}
+
+/// One line of the table: who makes which request, on what, and why.
+#[derive(Debug, Clone, Copy)]
+pub struct Use {
+    /// The request.
+    pub operation: Operation,
+    /// Who makes it.
+    pub role: Role,
+    /// In which buckets.
+    pub when: When,
+    /// For which objects; of no meaning for a bucket or a key.
+    pub scope: Scope,
+    /// The commands that make it.
+    pub commands: &'static str,
+    /// Why they do.
+    pub why: &'static str,
+}
+
+const fn uses(
+    role: Role,
+    operation: Operation,
+    when: When,
+    scope: Scope,
+    commands: &'static str,
+    why: &'static str,
+) -> Use {
+    Use { operation, role, when, scope, commands, why }
+}
+
+/// The table. What stands in no line is in no policy that Strongroom writes.
+pub const USES: [Use; 15] = {
+    use Role::{Pruner, Restorer, Writer};
+    use Scope::{Catalogue, Deleting, Everything};
+    use When::{Always, Kms, Unversioned, Versioned};
+    [
+        uses(Writer, PUT, Always, Everything, "backup", "stores segments, RESTORE.md and the manifest"),
+        uses(Writer, KMS_ENCRYPT, Kms, Everything, "backup", "S3 has a data key made for each object"),
+        uses(
+            Restorer,
+            LIST,
+            Always,
+            Everything,
+            "list, show, verify, restore, cat",
+            "finds plans and backups below the prefix",
+        ),
+        uses(
+            Restorer,
+            GET,
+            Always,
+            Everything,
+            "list, show, verify, restore, cat",
+            "reads manifests, and segments in a bucket without versions",
+        ),
+        uses(
+            Restorer,
+            GET_VERSION,
+            Versioned,
+            Everything,
+            "verify, restore, cat",
+            "reads the very versions that the manifest names",
+        ),
+        uses(
+            Restorer,
+            KMS_DECRYPT,
+            Kms,
+            Everything,
+            "list, show, verify, restore, cat",
+            "S3 opens each object's data key",
+        ),
+        uses(Pruner, LIST, Always, Everything, "delete", "finds the plan that a backup belongs to"),
+        uses(Pruner, GET, Always, Catalogue, "delete", "reads in the manifest what is to be deleted"),
+        uses(
+            Pruner,
+            PUT,
+            Always,
+            Deleting,
+            "delete",
+            "remembers what is still to be deleted, should it be cut off",
+        ),
+        uses(Pruner, DELETE, Unversioned, Everything, "delete", "deletes the manifest, then the segments"),
+        uses(
+            Pruner,
+            DELETE_VERSION,
+            Versioned,
+            Everything,
+            "delete",
+            "deletes by version, so that the bytes are freed",
+        ),
+        uses(Pruner, KMS_ENCRYPT, Kms, Everything, "delete", "S3 has a data key made for what it remembers"),
+        uses(Pruner, KMS_DECRYPT, Kms, Everything, "delete", "S3 opens the manifest's data key"),
+        // What a failed or cancelled backup leaves is taken back by the one who may delete; the writer of the
+        // profile `split` may not, and leaves what is no backup.
+        uses(
+            Pruner,
+            DELETE,
+            Unversioned,
+            Everything,
+            "backup",
+            "takes back what a backup stored that did not come about",
+        ),
+        uses(Pruner, DELETE_VERSION, Versioned, Everything, "backup", "the same, by version"),
+    ]
+};
+
+/// Requests of `bucket provision` and of the posture part of `bucket prove`, with the admin's own credentials.
+pub const ADMIN: [(Operation, &str); 35] = {
+    use Level::{Account, Bucket};
+    [
+        (on(Bucket, "CreateBucket", "s3:CreateBucket"), "makes the bucket"),
+        (
+            on(Bucket, "HeadBucket, ListObjectsV2", "s3:ListBucket"),
+            "sees whether the bucket is there, and whether backups are",
+        ),
+        (
+            on(Bucket, "DeleteBucket", "s3:DeleteBucket"),
+            "--destroy: deletes an empty bucket that was made here",
+        ),
+        (on(Bucket, "GetBucketTagging", "s3:GetBucketTagging"), "sees whether the bucket was made here"),
+        (on(Bucket, "PutBucketTagging", "s3:PutBucketTagging"), "remembers that the bucket was made here"),
+        (on(Bucket, "GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock"), "compares Block Public Access"),
+        (on(Bucket, "PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"), "sets it"),
+        (
+            on(Bucket, "GetBucketOwnershipControls", "s3:GetBucketOwnershipControls"),
+            "compares whether ACLs are off",
+        ),
+        (on(Bucket, "PutBucketOwnershipControls", "s3:PutBucketOwnershipControls"), "switches them off"),
+        (on(Bucket, "GetBucketEncryption", "s3:GetEncryptionConfiguration"), "compares default encryption"),
+        (on(Bucket, "PutBucketEncryption", "s3:PutEncryptionConfiguration"), "sets it"),
+        (on(Bucket, "GetBucketVersioning", "s3:GetBucketVersioning"), "compares versioning"),
+        (on(Bucket, "PutBucketVersioning", "s3:PutBucketVersioning"), "switches it on"),
+        (
+            on(Bucket, "GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration"),
+            "compares lifecycle rules",
+        ),
+        (on(Bucket, "PutBucketLifecycleConfiguration", "s3:PutLifecycleConfiguration"), "adds its own"),
+        (
+            on(Bucket, "GetObjectLockConfiguration", "s3:GetBucketObjectLockConfiguration"),
+            "compares Object Lock",
+        ),
+        (
+            on(Bucket, "PutObjectLockConfiguration", "s3:PutBucketObjectLockConfiguration"),
+            "sets the default retention",
+        ),
+        (
+            on(Bucket, "GetBucketPolicy", "s3:GetBucketPolicy"),
+            "compares the bucket policy, statement by statement",
+        ),
+        (on(Bucket, "PutBucketPolicy", "s3:PutBucketPolicy"), "adds its own statements"),
+        (
+            on(Bucket, "DeleteBucketPolicy", "s3:DeleteBucketPolicy"),
+            "--destroy: when no other statement is left",
+        ),
+        (
+            on(Bucket, "GetBucketPolicyStatus", "s3:GetBucketPolicyStatus"),
+            "prove: whether S3 calls the policy public",
+        ),
+        (
+            on(Account, "GetCallerIdentity", "sts:GetCallerIdentity"),
+            "learns account and identity (needs no permission)",
+        ),
+        (
+            on(
+                Account,
+                "GetPolicy, GetPolicyVersion, ListPolicyVersions",
+                "iam:GetPolicy, iam:GetPolicyVersion, iam:ListPolicyVersions",
+            ),
+            "compares the managed policy",
+        ),
+        (
+            on(Account, "CreatePolicy, CreatePolicyVersion", "iam:CreatePolicy, iam:CreatePolicyVersion"),
+            "makes or changes it",
+        ),
+        (
+            on(Account, "DeletePolicyVersion, DeletePolicy", "iam:DeletePolicyVersion, iam:DeletePolicy"),
+            "the oldest of five versions makes room; --destroy",
+        ),
+        (
+            on(Account, "GetGroup, ListAttachedGroupPolicies", "iam:GetGroup, iam:ListAttachedGroupPolicies"),
+            "compares the group",
+        ),
+        (
+            on(
+                Account,
+                "CreateGroup, AttachGroupPolicy, AddUserToGroup",
+                "iam:CreateGroup, iam:AttachGroupPolicy, iam:AddUserToGroup",
+            ),
+            "makes it",
+        ),
+        (
+            on(
+                Account,
+                "DetachGroupPolicy, RemoveUserFromGroup, DeleteGroup",
+                "iam:DetachGroupPolicy, iam:RemoveUserFromGroup, iam:DeleteGroup",
+            ),
+            "--destroy",
+        ),
+        (on(Account, "GetUser, ListAccessKeys", "iam:GetUser, iam:ListAccessKeys"), "compares the user"),
+        (
+            on(Account, "CreateUser, CreateAccessKey", "iam:CreateUser, iam:CreateAccessKey"),
+            "makes it, and its key",
+        ),
+        (on(Account, "DeleteAccessKey, DeleteUser", "iam:DeleteAccessKey, iam:DeleteUser"), "--destroy"),
+        (
+            on(Account, "GetRole, ListAttachedRolePolicies", "iam:GetRole, iam:ListAttachedRolePolicies"),
+            "compares the role",
+        ),
+        (
+            on(
+                Account,
+                "CreateRole, UpdateAssumeRolePolicy, AttachRolePolicy",
+                "iam:CreateRole, iam:UpdateAssumeRolePolicy, iam:AttachRolePolicy",
+            ),
+            "makes it",
+        ),
+        (on(Account, "DetachRolePolicy, DeleteRole", "iam:DetachRolePolicy, iam:DeleteRole"), "--destroy"),
+        (
+            on(
+                Account,
+                "ListGroupsForUser, ListAttachedUserPolicies, ListUserPolicies, GetUserPolicy",
+                "iam:ListGroupsForUser, iam:ListAttachedUserPolicies, iam:ListUserPolicies, iam:GetUserPolicy",
+            ),
+            "explain: reads the policies of an identity, where it may",
+        ),
+    ]
 };
 
 impl Operation {
@@ -51,6 +347,7 @@ impl Operation {
         match self.level {
             Level::Bucket => format!("arn:aws:s3:::{bucket}"),
             Level::Object => format!("arn:aws:s3:::{bucket}/{key}"),
+            Level::Key | Level::Account => "*".into(),
         }
     }
 

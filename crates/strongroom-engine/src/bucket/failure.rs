@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use chrono::{DateTime, Utc};
 
-use super::actions::{self, Operation};
+use super::actions::{self, Level, Operation};
 use crate::error::{Code, Error};
 
 /// What an operation of the SDK can fail with.
@@ -47,6 +47,21 @@ impl Failure {
         self.bucket_region.as_deref()
     }
 
+    /// The error's name in the answer; empty where there is none.
+    pub(super) fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// What the server said.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The HTTP status, where an answer came.
+    pub(super) fn status(&self) -> Option<u16> {
+        self.status
+    }
+
     pub(super) fn is_precondition_failed(&self) -> bool {
         self.status == Some(412)
     }
@@ -85,9 +100,9 @@ impl Failure {
                 Error::new(Code::Encryption, format!("the KMS key cannot be used: {said}"))
                     .help("Check that the key exists in the bucket's region, is enabled, and is a symmetric encryption key.")
             }
-            ("NotImplemented", _) | (_, 501) => {
+            ("NotImplemented" | "MethodNotAllowed", _) | (_, 501) => {
                 let name = operation.name;
-                Error::new(Code::Store, format!("the server does not implement what {name} asks for: {said}"))
+                Error::new(Code::NotOffered, format!("the server does not implement what {name} asks for: {said}"))
                     .help("Strongroom needs S3's PutObject, GetObject, ListObjectsV2 and DeleteObject, and the encryption that --sse names.")
             }
             ("SlowDown" | "ServiceUnavailable" | "InternalError", _) | (_, 500..) => Error::new(
@@ -120,6 +135,7 @@ impl Failure {
             (_, 405) if reads => {
                 Error::new(Code::ObjectMissing, format!("the object `{key}` in bucket `{bucket}` is deleted"))
             }
+            ("MethodNotAllowed", _) if operation.level == Level::Bucket => return None,
             (_, 404 | 405) => not_s3(operation, said),
             _ => return None,
         })
@@ -308,7 +324,7 @@ mod tests {
             (actions::PUT, 400, "KMS.DisabledException", Code::Encryption),
             (actions::PUT, 503, "SlowDown", Code::Store),
             (actions::PUT, 500, "", Code::Store),
-            (actions::PUT, 501, "NotImplemented", Code::Store),
+            (actions::PUT, 501, "NotImplemented", Code::NotOffered),
             (actions::PUT, 301, "PermanentRedirect", Code::BucketRegion),
             (actions::PUT, 404, "", Code::StoreHost),
             (actions::LIST, 404, "", Code::StoreHost),

@@ -3,10 +3,15 @@
 //! The only folder that names the AWS SDK. It knows nothing of MongoDB.
 
 pub mod actions;
+pub mod admin;
+pub mod facts;
 mod failure;
+pub mod identity;
 mod local;
+pub mod probe;
 mod retry;
 mod s3;
+mod session;
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,6 +33,8 @@ pub enum Sse {
     Aes256,
     /// `aws:kms`, with the key's id or ARN, or the account's default key for S3.
     Kms(Option<String>),
+    /// `aws:kms:dsse`: two layers of it.
+    Dsse(Option<String>),
 }
 
 impl Sse {
@@ -37,6 +44,7 @@ impl Sse {
         match encryption.requested.as_deref() {
             None => Self::None,
             Some("AES256") => Self::Aes256,
+            Some("aws:kms:dsse") => Self::Dsse(encryption.kms_key_id.clone()),
             Some(_) => Self::Kms(encryption.kms_key_id.clone()),
         }
     }
@@ -48,6 +56,16 @@ impl Sse {
             Self::None => None,
             Self::Aes256 => Some("AES256"),
             Self::Kms(_) => Some("aws:kms"),
+            Self::Dsse(_) => Some("aws:kms:dsse"),
+        }
+    }
+
+    /// The KMS key that was named.
+    #[must_use]
+    pub fn kms_key(&self) -> Option<&str> {
+        match self {
+            Self::None | Self::Aes256 => None,
+            Self::Kms(key) | Self::Dsse(key) => key.as_deref(),
         }
     }
 }

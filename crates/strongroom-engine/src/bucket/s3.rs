@@ -1,12 +1,8 @@
 //! A bucket on S3 or on a server that speaks its protocol.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
-use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, Region};
+use aws_config::Region;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{Credentials, RequestChecksumCalculation, ResponseChecksumValidation};
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::put_object::PutObjectOutput;
@@ -21,15 +17,10 @@ use tokio::sync::RwLock;
 use super::actions::{self, Operation};
 use super::failure::{Failure, SdkFailure};
 use super::retry::{self, ATTEMPTS};
+use super::session;
 use super::{Fetched, Listing, ObjectStore, Sse, StoreOptions, Stored};
 use crate::error::{Code, Error, Result};
 use crate::location::Location;
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// From the begin of a request to the first byte of its answer: 32 MiB go up in that time at 110 KiB a second.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
-/// Where a bucket is looked for when nothing says where it is; S3's answer names the right region.
-const FIRST_REGION: &str = "us-east-1";
 
 /// A bucket, or a prefix in one.
 #[derive(Debug)]
@@ -169,13 +160,16 @@ impl Bucket {
     async fn stored_before(&self, key: &str, body: &Bytes) -> Result<Stored> {
         match self.fetch_whole(key, None, body.len() as u64).await {
             Ok((stored, bytes)) if bytes == *body => return Ok(stored),
-            // Longer than ours: not ours.
-            Err(error) if error.code() != Code::Damaged => return Err(error),
+            // Longer than ours: not ours. One who only writes may not look.
+            Err(error) if !matches!(error.code(), Code::Damaged | Code::Denied) => return Err(error),
             _ => {}
         }
         Err(Error::new(
             Code::ObjectExists,
-            format!("`{key}` is in {} already, with other bytes", self.location),
+            format!(
+                "`{key}` is in {} already, with other bytes or bytes that may not be compared",
+                self.location
+            ),
         )
         .help("Something else writes there; nothing of it was touched. Start the backup again."))
     }
@@ -280,50 +274,16 @@ impl ObjectStore for Bucket {
     }
 }
 
-/// Endpoint, credentials, profile and region as every AWS tool reads them. A server that is not Amazon's is
-/// addressed by path (`https://server/bucket/key`), which needs no DNS entry for each bucket.
 fn client(options: &StoreOptions, region: Option<Region>) -> BoxFuture<'_, Client> {
-    Box::pin(load(options, region))
+    Box::pin(async { session::s3(options, &session::shared(options, region).await) })
 }
 
-async fn load(options: &StoreOptions, region: Option<Region>) -> Client {
-    let timeouts =
-        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).read_timeout(ANSWER_TIMEOUT).build();
-    let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
-    if let Some(retry) = retry::config() {
-        loader = loader.retry_config(retry);
-    }
-    if let Some(region) = region.or(options.region.clone().map(Region::new)) {
-        loader = loader.region(region);
-    }
-    if let Some(endpoint) = &options.endpoint {
-        loader = loader.endpoint_url(endpoint);
-    }
-    if let Some(key) = options.key.clone() {
-        let token = key.session_token;
-        loader = loader.credentials_provider(Credentials::new(key.id, key.secret, token, None, "strongroom"));
-    }
-    let shared = loader.load().await;
-    let named = options.endpoint.clone().or_else(|| std::env::var("AWS_ENDPOINT_URL_S3").ok());
-    let endpoint = named.or(shared.endpoint_url().map(str::to_owned));
-    let by_path = endpoint.is_some_and(|url| !url.contains(".amazonaws.com"));
-    let mut config = aws_sdk_s3::config::Builder::from(&shared)
-        .force_path_style(by_path)
-        .retry_classifier(retry::Conflicts)
-        // Each PUT carries the SHA-256 of its body; what the SDK would add trips some servers.
-        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
-        .response_checksum_validation(ResponseChecksumValidation::WhenRequired);
-    if shared.region().is_none() {
-        config = config.region(Region::from_static(FIRST_REGION));
-    }
-    Client::from_conf(config.build())
-}
-
-fn sse_headers(asked: &Sse) -> (Option<ServerSideEncryption>, Option<String>) {
+pub(super) fn sse_headers(asked: &Sse) -> (Option<ServerSideEncryption>, Option<String>) {
     match asked {
         Sse::None => (None, None),
         Sse::Aes256 => (Some(ServerSideEncryption::Aes256), None),
         Sse::Kms(key) => (Some(ServerSideEncryption::AwsKms), key.clone()),
+        Sse::Dsse(key) => (Some(ServerSideEncryption::AwsKmsDsse), key.clone()),
     }
 }
 
@@ -356,8 +316,8 @@ async fn receive(found: GetObjectOutput, bytes_max: u64, key: &str) -> Result<By
 /// What was asked and what is reported must agree; a server that reports nothing is not believed, but said to.
 fn check_encryption(asked: &Sse, stored: &Stored, key: &str) -> Result<()> {
     let (Some(wanted), Some(found)) = (asked.header(), stored.encryption.as_deref()) else { return Ok(()) };
-    let same_key = match (asked, stored.kms_key_id.as_deref()) {
-        (Sse::Kms(Some(wanted)), Some(found)) if !wanted.contains("alias/") => {
+    let same_key = match (asked.kms_key(), stored.kms_key_id.as_deref()) {
+        (Some(wanted), Some(found)) if !wanted.contains("alias/") => {
             found == wanted || found.ends_with(&format!("/{wanted}"))
         }
         _ => true,

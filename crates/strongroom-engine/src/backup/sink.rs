@@ -1,0 +1,188 @@
+//! The store, as one backup sees it: what was sent, what came of it, and how to take it back.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use super::cancelled;
+use super::segment::{Finished, Memory};
+use crate::RESTORE_NOTE;
+use crate::bucket::{ObjectStore, Sse, Stored};
+use crate::error::{Code, Result};
+use crate::hash::sha256;
+use crate::layout::{self, BackupId, PlanName};
+use crate::manifest::{Compression, Encryption, Manifest, Segment};
+use crate::progress::{Event, Observer};
+
+/// How long a backup that ends waits for the answers to what it sent: with them it knows what to take back.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// Where one backup goes.
+pub(super) struct Sink {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) plan: PlanName,
+    pub(super) id: BackupId,
+    pub(super) compression: Compression,
+    pub(super) sse: Sse,
+    /// What was sent to the store, whether or not an answer came.
+    pub(super) attempted: Mutex<Vec<Attempt>>,
+    /// Ends every reader: cancelled by the person, or because one of them failed.
+    pub(super) stop: CancellationToken,
+    pub(super) memory: Memory,
+    pub(super) observer: Arc<dyn Observer>,
+}
+
+/// A PUT that was begun.
+#[derive(Debug, Clone)]
+pub(super) struct Attempt {
+    pub(super) key: String,
+    pub(super) stored: Option<Stored>,
+}
+
+impl Sink {
+    /// Stores one segment; its run and part give its place in the archive.
+    pub(super) async fn store_segment(&self, run: usize, part: usize, finished: Finished) -> Result<Segment> {
+        let extension = self.compression.extension();
+        let key = layout::segment_key(&self.plan, &self.id, run, part, extension);
+        let stored_bytes = finished.body.len() as u64;
+        let stored = self.put_hashed(&key, finished.body, &finished.sha256).await?;
+        self.observer.observe(&Event::Segment { key: key.clone(), stored_bytes });
+        Ok(Segment {
+            key,
+            version_id: stored.version_id,
+            stored_bytes,
+            raw_bytes: finished.raw_bytes,
+            sha256: hex::encode(finished.sha256),
+            contents: finished.contents,
+        })
+    }
+
+    pub(super) async fn put(&self, key: &str, body: Bytes) -> Result<Stored> {
+        let sha256 = sha256(&body);
+        self.put_hashed(key, body, &sha256).await
+    }
+
+    pub(super) async fn put_hashed(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
+        self.attempted().push(Attempt { key: key.into(), stored: None });
+        let answer = self.send(key, body, sha256).await;
+        let mut attempted = self.attempted();
+        match &answer {
+            Ok(stored) => {
+                if let Some(attempt) = attempted.iter_mut().rfind(|attempt| attempt.key == key) {
+                    attempt.stored = Some(stored.clone());
+                }
+            }
+            // What was refused is not there.
+            Err(error) if error.code() == Code::Denied => attempted.retain(|attempt| attempt.key != key),
+            Err(_) => {}
+        }
+        drop(attempted);
+        answer
+    }
+
+    /// A store that gives no answer must not hold up the end.
+    pub(super) async fn send(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
+        let too_late = async {
+            self.stop.cancelled().await;
+            tokio::time::sleep(LAST_ANSWERS).await;
+        };
+        tokio::select! {
+            answer = self.store.put(key, body, sha256, &self.sse) => answer,
+            () = too_late => Err(cancelled()),
+        }
+    }
+
+    pub(super) fn attempted(&self) -> MutexGuard<'_, Vec<Attempt>> {
+        self.attempted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How to restore without this program stands beside the backups. One that is there is left alone.
+    pub(super) async fn leave_restore_note(&self) -> Result<()> {
+        let body = Bytes::from_static(RESTORE_NOTE.as_bytes());
+        let sha256 = sha256(&body);
+        match self.send(layout::RESTORE_NOTE, body, &sha256).await {
+            Err(error) if error.code() != Code::ObjectExists => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Takes back what was stored. The manifest goes first, in case its PUT arrived although its answer did not.
+    pub(super) async fn clean_up(&self) {
+        self.observer.observe(&Event::Phase { name: "cleaning up" });
+        let attempted = std::mem::take(&mut *self.attempted());
+        let mut left = Vec::new();
+        for attempt in attempted.into_iter().rev() {
+            if self.take_back(&attempt).await.is_err() {
+                left.push(attempt.key);
+            }
+        }
+        if let Some(first) = left.first() {
+            let message = format!(
+                "{} objects of the backup that did not come about could not be deleted, such as `{first}`; \
+                 they are no backup, and may be deleted",
+                left.len()
+            );
+            self.observer.observe(&Event::Warning { message });
+        }
+    }
+
+    pub(super) async fn take_back(&self, attempt: &Attempt) -> Result<()> {
+        let version = match &attempt.stored {
+            Some(stored) => stored.version_id.clone(),
+            None => match self.store.get(&attempt.key, None, u64::MAX).await {
+                Ok(found) => found.version_id,
+                Err(error) if error.code() == Code::ObjectMissing => return Ok(()),
+                Err(error) => return Err(error),
+            },
+        };
+        self.store.delete(&attempt.key, version.as_deref()).await
+    }
+
+    /// Deletes the segments of a run that is read again.
+    pub(super) async fn take_back_run(&self, place: usize, parts: usize) -> Result<()> {
+        let extension = self.compression.extension();
+        let keys: Vec<String> = (0..parts)
+            .map(|part| layout::segment_key(&self.plan, &self.id, place + 1, part, extension))
+            .collect();
+        let (taken, kept) = std::mem::take(&mut *self.attempted())
+            .into_iter()
+            .partition::<Vec<_>, _>(|attempt| keys.contains(&attempt.key));
+        self.attempted().extend(kept);
+        for attempt in taken {
+            let outcome = self.take_back(&attempt).await;
+            if outcome.is_err() {
+                self.attempted().push(attempt);
+            }
+            outcome.map_err(|e| e.context("taking back segments that are read again"))?;
+        }
+        Ok(())
+    }
+
+    /// What each PUT reported was compared with the request as it came; here they are only gathered.
+    pub(super) fn encryption(&self) -> Encryption {
+        let attempted = self.attempted();
+        let reported: BTreeSet<Option<String>> =
+            attempted.iter().filter_map(|a| a.stored.as_ref()).map(|s| s.encryption.clone()).collect();
+        let kms_key_id = attempted.iter().find_map(|a| a.stored.as_ref()?.kms_key_id.clone());
+        Encryption {
+            requested: self.sse.header().map(str::to_owned),
+            kms_key_id,
+            // Only what every answer said counts.
+            reported: if reported.len() == 1 { reported.into_iter().next().flatten() } else { None },
+        }
+    }
+
+    /// Writes the manifest: from then on there is a backup.
+    pub(super) async fn commit(&self, manifest: &Manifest) -> Result<()> {
+        self.leave_restore_note().await?;
+        if self.stop.is_cancelled() {
+            return Err(cancelled());
+        }
+        let key = layout::backup_key(&self.plan, &self.id, layout::MANIFEST);
+        self.put(&key, manifest.to_json()?.into()).await?;
+        Ok(())
+    }
+}

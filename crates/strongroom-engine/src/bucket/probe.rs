@@ -1,0 +1,345 @@
+//! Requests that a backup never makes: those that a locked bucket has to refuse, and those that show that it does
+//! not refuse too much. Each is made once, as asked, and its answer is given back as it came.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::{Region, SdkConfig};
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, ObjectCannedAcl};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Serialize;
+
+use super::failure::{Failure, SdkFailure};
+use super::s3::sse_headers;
+use super::{Sse, StoreOptions, session};
+
+/// How a request differs from one of a backup.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Oddity {
+    /// The encryption to ask for.
+    pub sse: Sse,
+    /// A key of the client's own (SSE-C).
+    pub customer_key: bool,
+    /// Without `If-None-Match: *`.
+    pub overwrites: bool,
+    /// A canned ACL, such as `public-read`.
+    pub acl: Option<&'static str>,
+    /// The account that the request expects as the bucket's owner.
+    pub expected_owner: Option<String>,
+}
+
+/// Over which connection, and signed by whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// As every other request.
+    Usual,
+    /// The same over plain HTTP.
+    PlainHttp,
+    /// Without a signature.
+    Anonymous,
+}
+
+/// What came back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// The HTTP status; none where no answer came.
+    pub status: Option<u16>,
+    /// The error's name.
+    pub code: String,
+    /// What the server said.
+    pub message: String,
+    /// The encryption that the answer reports.
+    pub encryption: Option<String>,
+    /// The version that was made or read.
+    pub version_id: Option<String>,
+    /// What a further request needs: the id of an upload, the bytes of an object.
+    #[serde(skip)]
+    pub more: Option<String>,
+}
+
+impl Answer {
+    /// Whether it was done.
+    #[must_use]
+    pub fn done(&self) -> bool {
+        self.status.is_some_and(|status| (200..300).contains(&status))
+    }
+
+    /// Whether it was refused, and not merely failed.
+    #[must_use]
+    pub fn refused(&self) -> bool {
+        matches!(self.status, Some(401 | 403 | 405))
+            || matches!(self.code.as_str(), "AccessDenied" | "AccessControlListNotSupported")
+    }
+
+    /// Whether the server does not know such a request.
+    #[must_use]
+    pub fn not_offered(&self) -> bool {
+        self.status == Some(501) || matches!(self.code.as_str(), "NotImplemented" | "UnsupportedOperation")
+    }
+}
+
+fn failed<E: SdkFailure>(error: &SdkError<E>) -> Answer {
+    let failure = Failure::of(error);
+    Answer {
+        status: failure.status(),
+        code: failure.code().into(),
+        message: failure.message().into(),
+        ..Answer::default()
+    }
+}
+
+/// One who asks, in one bucket.
+#[derive(Debug)]
+pub struct Prober {
+    bucket: String,
+    usual: Client,
+    plain: Option<Client>,
+    anonymous: Client,
+    /// The server, where it is not Amazon's.
+    endpoint: Option<String>,
+    region: String,
+}
+
+/// Any key will do: nothing is kept that is encrypted with it.
+const CUSTOMER_KEY: [u8; 32] = [0x53; 32];
+
+impl Prober {
+    /// Opens the bucket in its region.
+    pub async fn open(bucket: &str, options: &StoreOptions) -> Self {
+        let mut shared = once(&session::shared(options, None).await);
+        let client = session::s3(options, &shared);
+        // Whatever the answer is, it tells the region.
+        let region = match client.list_objects_v2().bucket(bucket).max_keys(0).send().await {
+            Ok(_) => None,
+            Err(error) => Failure::of(&error).bucket_region().map(str::to_owned),
+        };
+        if let Some(region) = region {
+            shared = shared.into_builder().region(Region::new(region)).build();
+        }
+        let endpoint = session::endpoint(options, &shared);
+        let region = shared.region().map_or(session::FIRST_REGION, AsRef::as_ref).to_owned();
+        Self {
+            bucket: bucket.into(),
+            usual: session::s3(options, &shared),
+            plain: plain(options, &shared, endpoint.as_deref(), &region),
+            anonymous: anonymous(options, &shared),
+            endpoint,
+            region,
+        }
+    }
+
+    /// The server's URL, where it is not Amazon's.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.as_deref()
+    }
+
+    /// The bucket's region.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Whether the server is reached over TLS, so that a request over plain HTTP is another one.
+    #[must_use]
+    pub fn has_plain_http(&self) -> bool {
+        self.plain.is_some()
+    }
+
+    fn client(&self, way: Way) -> &Client {
+        match way {
+            Way::Usual => &self.usual,
+            Way::PlainHttp => self.plain.as_ref().unwrap_or(&self.usual),
+            Way::Anonymous => &self.anonymous,
+        }
+    }
+
+    /// Writes a small object.
+    pub async fn put(&self, way: Way, key: &str, body: &[u8], odd: &Oddity) -> Answer {
+        let (sse, kms_key) = sse_headers(&odd.sse);
+        let customer = odd.customer_key.then(customer_key);
+        let put =
+            self.client(way).put_object().bucket(&self.bucket).key(key).body(ByteStream::from(body.to_vec()));
+        let put = put
+            .checksum_sha256(BASE64.encode(crate::hash::sha256(body)))
+            .set_server_side_encryption(sse)
+            .set_ssekms_key_id(kms_key)
+            .set_sse_customer_algorithm(customer.as_ref().map(|_| "AES256".to_owned()))
+            .set_sse_customer_key(customer.as_ref().map(|(key, _)| key.clone()))
+            .set_sse_customer_key_md5(customer.map(|(_, md5)| md5))
+            .set_if_none_match((!odd.overwrites).then(|| "*".to_owned()))
+            .set_acl(odd.acl.map(ObjectCannedAcl::from))
+            .set_expected_bucket_owner(odd.expected_owner.clone());
+        match put.send().await {
+            Ok(answer) => Answer {
+                status: Some(200),
+                encryption: answer.server_side_encryption().map(|sse| sse.as_str().to_owned()),
+                version_id: version(answer.version_id()),
+                ..Answer::default()
+            },
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// Reads an object, by version where one is given.
+    pub async fn get(&self, way: Way, key: &str, version_id: Option<&str>) -> Answer {
+        let get = self
+            .client(way)
+            .get_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .set_version_id(version_id.map(str::to_owned));
+        match get.send().await {
+            Ok(answer) => {
+                let found = Answer {
+                    status: Some(200),
+                    encryption: answer.server_side_encryption().map(|sse| sse.as_str().to_owned()),
+                    version_id: version(answer.version_id()),
+                    ..Answer::default()
+                };
+                match answer.body.collect().await {
+                    Ok(body) => Answer {
+                        more: Some(String::from_utf8_lossy(&body.into_bytes()).into_owned()),
+                        ..found
+                    },
+                    Err(error) => Answer { status: None, message: error.to_string(), ..found },
+                }
+            }
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// Lists below a prefix.
+    pub async fn list(&self, way: Way, prefix: &str) -> Answer {
+        match self.client(way).list_objects_v2().bucket(&self.bucket).prefix(prefix).max_keys(1).send().await
+        {
+            Ok(_) => Answer { status: Some(200), ..Answer::default() },
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// Deletes an object, or one version of it.
+    pub async fn delete(&self, key: &str, version_id: Option<&str>) -> Answer {
+        let delete = self
+            .usual
+            .delete_object()
+            .bucket(&self.bucket)
+            .key(key)
+            .set_version_id(version_id.map(str::to_owned));
+        match delete.send().await {
+            Ok(answer) => {
+                Answer { status: Some(204), version_id: version(answer.version_id()), ..Answer::default() }
+            }
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// Makes an object public, or tries to.
+    pub async fn publish(&self, key: &str) -> Answer {
+        match self
+            .usual
+            .put_object_acl()
+            .bucket(&self.bucket)
+            .key(key)
+            .acl(ObjectCannedAcl::PublicRead)
+            .send()
+            .await
+        {
+            Ok(_) => Answer { status: Some(200), ..Answer::default() },
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// Begins an upload in parts.
+    pub async fn begin_upload(&self, key: &str, sse: &Sse) -> Answer {
+        let (sse, kms_key) = sse_headers(sse);
+        let begin = self.usual.create_multipart_upload().bucket(&self.bucket).key(key);
+        match begin.set_server_side_encryption(sse).set_ssekms_key_id(kms_key).send().await {
+            Ok(answer) => Answer {
+                status: Some(200),
+                encryption: answer.server_side_encryption().map(|sse| sse.as_str().to_owned()),
+                more: answer.upload_id().map(str::to_owned),
+                ..Answer::default()
+            },
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// Sends one part, and ends the upload.
+    pub async fn end_upload(&self, key: &str, upload: &str, body: &[u8]) -> Answer {
+        let part = self.usual.upload_part().bucket(&self.bucket).key(key).upload_id(upload).part_number(1);
+        let part = match part.body(ByteStream::from(body.to_vec())).send().await {
+            Ok(part) => {
+                CompletedPart::builder().part_number(1).set_e_tag(part.e_tag().map(str::to_owned)).build()
+            }
+            Err(error) => return failed(&error),
+        };
+        let parts = CompletedMultipartUpload::builder().parts(part).build();
+        let end = self.usual.complete_multipart_upload().bucket(&self.bucket).key(key).upload_id(upload);
+        match end.if_none_match("*").multipart_upload(parts).send().await {
+            Ok(answer) => Answer {
+                status: Some(200),
+                encryption: answer.server_side_encryption().map(|sse| sse.as_str().to_owned()),
+                version_id: version(answer.version_id()),
+                ..Answer::default()
+            },
+            Err(error) => failed(&error),
+        }
+    }
+
+    /// Gives an upload up.
+    pub async fn abort_upload(&self, key: &str, upload: &str) -> Answer {
+        match self.usual.abort_multipart_upload().bucket(&self.bucket).key(key).upload_id(upload).send().await
+        {
+            Ok(_) => Answer { status: Some(204), ..Answer::default() },
+            Err(error) => failed(&error),
+        }
+    }
+}
+
+/// A probe asks once: what it is answered is the finding.
+fn once(shared: &SdkConfig) -> SdkConfig {
+    const LONGEST: Duration = Duration::from_secs(60);
+    let timeouts = shared
+        .timeout_config()
+        .cloned()
+        .map_or_else(|| aws_config::timeout::TimeoutConfig::builder(), |timeouts| timeouts.to_builder());
+    let retry = RetryConfig::standard().with_max_attempts(2);
+    shared
+        .clone()
+        .into_builder()
+        .retry_config(retry)
+        .timeout_config(timeouts.operation_timeout(LONGEST).build())
+        .build()
+}
+
+/// The same server over plain HTTP; none where it speaks nothing else.
+fn plain(options: &StoreOptions, shared: &SdkConfig, endpoint: Option<&str>, region: &str) -> Option<Client> {
+    let url = match endpoint {
+        Some(endpoint) => format!("http://{}", endpoint.strip_prefix("https://")?),
+        None => format!("http://s3.{region}.amazonaws.com"),
+    };
+    let options = StoreOptions { endpoint: Some(url.clone()), ..options.clone() };
+    Some(session::s3(&options, &shared.clone().into_builder().endpoint_url(url).build()))
+}
+
+/// Signed by nobody.
+fn anonymous(options: &StoreOptions, shared: &SdkConfig) -> Client {
+    let mut nobody = shared.clone().into_builder();
+    nobody.set_credentials_provider(None);
+    let config = session::s3(options, &nobody.build()).config().to_builder().allow_no_auth().build();
+    Client::from_conf(config)
+}
+
+fn customer_key() -> (String, String) {
+    use md5::{Digest, Md5};
+    (BASE64.encode(CUSTOMER_KEY), BASE64.encode(Md5::digest(CUSTOMER_KEY)))
+}
+
+fn version(id: Option<&str>) -> Option<String> {
+    id.filter(|id| !id.is_empty() && *id != "null").map(str::to_owned)
+}

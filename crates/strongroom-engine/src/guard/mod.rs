@@ -1,0 +1,23 @@
+//! The bucket's security: the policies for given settings, applied, proved and explained.
+//!
+//! What is decided here is pure: settings and facts go in, documents, plans and verdicts come out. Requests are
+//! made by `bucket/`.
+
+mod explain;
+mod formats;
+mod policy;
+mod prove;
+pub mod provision;
+mod report;
+mod settings;
+mod table;
+mod thief;
+
+pub use explain::{Checked, Explained, Sources, explain, plan_check};
+pub use formats::{Format, render};
+pub use policy::{Attached, Document, documents};
+pub use prove::{Credentials, Finding, Report, Verdict, prove};
+pub use report::html;
+pub use settings::{Dialect, Profile, Retention, RetentionMode, Settings, Trust, partition};
+pub use table::iam_page;
+pub use thief::{Ability, thief};

@@ -1,0 +1,109 @@
+//! A plan, carried out.
+
+use super::plan::{Change, Plan, Step};
+use crate::bucket::AccessKey;
+use crate::bucket::admin::Admin;
+use crate::error::{Code, Error, Result};
+use crate::guard::provision::wish;
+
+/// A key that was made, for the one moment it can be shown.
+#[derive(Debug, Clone)]
+pub struct NewKey {
+    /// Whose.
+    pub user: String,
+    /// The key.
+    pub key: AccessKey,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Subjects of the changes that were made.
+    pub done: Vec<String>,
+    /// Keys that were made.
+    pub keys: Vec<NewKey>,
+    /// Why the next change could not be made; none if all were.
+    pub stopped: Option<Error>,
+}
+
+/// Makes the changes one after the other, and stops at the first that fails. The same command again goes on from
+/// there, because it looks at what is there anew.
+pub async fn apply(admin: &Admin, plan: &Plan) -> Applied {
+    let mut applied = Applied::default();
+    for (place, change) in plan.changes.iter().enumerate() {
+        match make(admin, &change.step).await {
+            Ok(key) => {
+                applied.done.push(change.subject.clone());
+                applied.keys.extend(key);
+            }
+            Err(error) => {
+                applied.stopped = Some(told(error, change, place, plan));
+                break;
+            }
+        }
+    }
+    applied
+}
+
+/// What was done, what was not, and how to go on.
+fn told(error: Error, change: &Change, done: usize, plan: &Plan) -> Error {
+    let left: Vec<&str> = plan.changes[done..].iter().map(|change| change.subject.as_str()).collect();
+    let help = error.help_text().unwrap_or_default().to_owned();
+    error
+        .context(format!("{} ({done} of {} changes were made)", change.subject, plan.changes.len()))
+        .help(format!("{help} Not done: {}. The same command goes on from here.", left.join(", ")))
+}
+
+async fn make(admin: &Admin, step: &Step) -> Result<Option<NewKey>> {
+    match step {
+        Step::CreateBucket(lock) => {
+            admin.create_bucket(*lock).await?;
+            match admin.tag().await {
+                // Without tags the bucket is not known as made here, and --destroy leaves it.
+                Err(error) if error.code() == Code::NotOffered => {}
+                other => other?,
+            }
+        }
+        Step::BlockPublicAccess => not_offered_is_fine(admin.block_public_access().await)?,
+        Step::EnforceOwner => not_offered_is_fine(admin.enforce_owner().await)?,
+        Step::Encrypt(sse) => not_offered_is_fine(admin.set_encryption(sse).await)?,
+        Step::KeepVersions => admin.keep_versions().await?,
+        Step::Lifecycle(rule) => admin.set_lifecycle_rule(wish::LIFECYCLE_ID, rule.as_ref()).await?,
+        Step::Lock(retention) => admin.lock_objects(retention.mode.as_str(), retention.days).await?,
+        Step::BucketPolicy(text) => admin.set_policy(text.as_deref()).await?,
+        Step::DeleteBucket => admin.delete_bucket().await?,
+        Step::CreateKey(user) => {
+            let key = admin.create_access_key(user).await?;
+            return Ok(Some(NewKey { user: user.clone(), key }));
+        }
+        step => make_identity(admin, step).await?,
+    }
+    Ok(None)
+}
+
+/// Of a bucket that has just been made it is not known beforehand what the server offers; the next look tells.
+fn not_offered_is_fine(outcome: Result<()>) -> Result<()> {
+    match outcome {
+        Err(error) if error.code() == Code::NotOffered => Ok(()),
+        other => other,
+    }
+}
+
+async fn make_identity(admin: &Admin, step: &Step) -> Result<()> {
+    match step {
+        Step::CreatePolicy(name, text) => admin.create_policy(name, text).await,
+        Step::ChangePolicy(arn, text) => admin.change_policy(arn, text).await,
+        Step::CreateGroup(name) => admin.create_group(name).await,
+        Step::AttachToGroup(name, arn) => admin.attach_to_group(name, arn).await,
+        Step::CreateUser(name) => admin.create_user(name).await,
+        Step::JoinGroup(name) => admin.join_group(name).await,
+        Step::CreateRole(name, trust) => admin.create_role(name, trust).await,
+        Step::ChangeTrust(name, trust) => admin.change_trust(name, trust).await,
+        Step::AttachToRole(name, arn) => admin.attach_to_role(name, arn).await,
+        Step::DeleteUser(name) => admin.delete_user(name).await,
+        Step::DeleteGroup(name, arn) => admin.delete_group(name, arn).await,
+        Step::DeleteRole(name, arn) => admin.delete_role(name, arn).await,
+        Step::DeletePolicy(arn) => admin.delete_policy(arn).await,
+        other => Err(Error::new(Code::Internal, format!("{other:?} is a step of the bucket"))),
+    }
+}
