@@ -21,6 +21,8 @@ pub(crate) fn tools() -> Outcome {
     println!("mongod       {}", tools::mongod()?.display());
     ceph::install()?;
     println!("ceph         {}", ceph::PACKAGES.join(" "));
+    println!("moto         {}", tools::python("moto", &[testbed::moto::PACKAGE])?.display());
+    println!("cfn-lint     {}", tools::cfn_lint()?.display());
     println!("cargo-fuzz   {}", fuzzer()?.display());
     Ok(())
 }

@@ -62,12 +62,14 @@ pub enum Code {
     NotABackup,
     /// Finished, but something is missing; what, was listed.
     Incomplete,
+    /// A bucket's security is not as it should be; what is wrong, was listed.
+    NotProved,
     /// Ended by the person, cleanly.
     Cancelled,
 }
 
 /// Every code, for tables and tests.
-pub const CODES: [Code; 27] = [
+pub const CODES: [Code; 28] = [
     Code::Internal,
     Code::Usage,
     Code::Uri,
@@ -94,6 +96,7 @@ pub const CODES: [Code; 27] = [
     Code::TargetNotEmpty,
     Code::NotABackup,
     Code::Incomplete,
+    Code::NotProved,
     Code::Cancelled,
 ];
 
@@ -128,6 +131,7 @@ impl Code {
             Self::TargetNotEmpty => "SR-TARGET-NOT-EMPTY",
             Self::NotABackup => "SR-NOT-A-BACKUP",
             Self::Incomplete => "SR-INCOMPLETE",
+            Self::NotProved => "SR-NOT-PROVED",
             Self::Cancelled => "SR-CANCELLED",
         }
     }
@@ -156,6 +160,7 @@ impl Code {
             Self::TargetNotEmpty => 6,
             Self::NotABackup => 7,
             Self::Incomplete => 8,
+            Self::NotProved => 9,
             Self::Cancelled => 130,
         }
     }
@@ -164,10 +169,24 @@ impl Code {
 /// What went wrong, why, and what to do.
 pub struct Error(Box<Inner>);
 
+/// A request that was refused, for whoever can explain it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The permission.
+    pub action: String,
+    /// On what.
+    pub resource: String,
+    /// Condition keys that the request carried, and their values.
+    pub context: Vec<(String, String)>,
+    /// What the server said.
+    pub said: String,
+}
+
 struct Inner {
     code: Code,
     message: String,
     help: Option<String>,
+    refused: Option<Refused>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -177,7 +196,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error with its stable code and what happened.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { code, message: message.into(), help: None, source: None }))
+        Self(Box::new(Inner { code, message: message.into(), help: None, refused: None, source: None }))
     }
 
     /// Adds what the person can do about it; replaces an earlier help.
@@ -185,6 +204,19 @@ impl Error {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.0.help = Some(help.into());
         self
+    }
+
+    /// Adds the request that was refused.
+    #[must_use]
+    pub fn refused(mut self, refused: Refused) -> Self {
+        self.0.refused = Some(refused);
+        self
+    }
+
+    /// The request that was refused, where it was one.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refused> {
+        self.0.refused.as_ref()
     }
 
     /// Adds the cause. Its text must hold no secret: it is printed.

@@ -1,5 +1,7 @@
 //! The command line.
 
+pub(crate) mod bucket;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -23,6 +25,7 @@ Exit statuses:
   6    the target of the restore is not empty
   7    there is no such backup
   8    done, but something is missing; it was listed
+  9    the bucket's security is not as it should be; it was listed
   130  cancelled
 
 AWS credentials, region and endpoint are read as every AWS tool reads them (environment, profiles, roles).";
@@ -68,6 +71,9 @@ pub(crate) enum Command {
     /// Delete a backup, freeing its bytes in a versioned bucket too
     #[command(before_help = "Example: strongroom delete s3://my-backups/shop 20261123T020000Z-7f3k --yes")]
     Delete(Delete),
+    /// The bucket's security: policies, provision, prove, explain, lint
+    #[command(subcommand, before_help = "Example: strongroom bucket prove s3://my-backups/shop")]
+    Bucket(bucket::Bucket),
 }
 
 #[derive(Debug, Args)]

@@ -61,9 +61,12 @@ impl Output {
         } else {
             write!(out, "{text}")
         };
-        written
-            .and_then(|()| out.flush())
-            .map_err(|e| Error::new(Code::Internal, format!("the answer cannot be written: {e}")).source(e))
+        match written.and_then(|()| out.flush()) {
+            // Who reads with `head` has what was wanted.
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            other => other,
+        }
+        .map_err(|e| Error::new(Code::Internal, format!("the answer cannot be written: {e}")).source(e))
     }
 
     /// Stdout, for what the command was asked for; nothing else goes there afterwards.

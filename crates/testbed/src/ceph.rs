@@ -3,11 +3,12 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::daemon::Daemon;
 use crate::mongod::free_port;
 use crate::tools::{self, Missing, run};
 
@@ -23,9 +24,6 @@ pub const BACKUP: (&str, &str) = ("backup", "backupsecret");
 
 const READY_TRIES: u32 = 120;
 const READY_PAUSE: Duration = Duration::from_millis(500);
-/// Starts a daemon, and ends it when its input ends.
-const WATCHDOG: &str = r#""$@" & read -r _; kill -KILL $! 2>/dev/null; wait"#;
-
 /// Installs what is missing.
 ///
 /// # Errors
@@ -49,20 +47,6 @@ pub struct Ceph {
     // In the order of their start; dropped first, so that they end before their folder.
     daemons: Vec<Daemon>,
     folder: TempDir,
-}
-
-#[derive(Debug)]
-struct Daemon {
-    stdin: Option<ChildStdin>,
-    watchdog: Child,
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        drop(self.stdin.take());
-        // Nothing can be done about a failure here, and nothing depends on it.
-        let _ = self.watchdog.wait();
-    }
 }
 
 impl Ceph {
@@ -138,10 +122,12 @@ impl Ceph {
     fn daemon(&mut self, program: &str, arguments: &[&str]) -> Result<(), Missing> {
         let failed = |e: std::io::Error| Missing(format!("{program} cannot be started: {e}"));
         let log = File::create(self.path(&format!("{program}.out"))).map_err(failed)?;
-        let mut command = self.command("sh", &["-c", WATCHDOG, "ceph-watchdog", program, "-f"]);
-        command.args(arguments).stdin(Stdio::piped()).stderr(log.try_clone().map_err(failed)?).stdout(log);
-        let mut watchdog = command.spawn().map_err(failed)?;
-        self.daemons.push(Daemon { stdin: watchdog.stdin.take(), watchdog });
+        let arguments = [&["-f"], arguments].concat();
+        let conf = self.path("ceph.conf");
+        let started = Daemon::start(program, &arguments, log, |command| {
+            command.current_dir(self.folder.path()).env("CEPH_CONF", conf);
+        });
+        self.daemons.push(started.map_err(failed)?);
         Ok(())
     }
 

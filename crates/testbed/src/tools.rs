@@ -99,6 +99,40 @@ fn need_libraries(mongod: &Path) -> Result<(), Missing> {
     install_packages(&packages)
 }
 
+/// The folder with the programs of Python packages, in an environment of their own. `name` is that of the
+/// environment, packages have their versions with them.
+///
+/// # Errors
+/// When they cannot be fetched.
+pub fn python(name: &str, packages: &[&str]) -> Result<PathBuf, Missing> {
+    let hash = hex::encode(Sha256::digest(packages.join(" ")));
+    let folder = folder().join(format!("{name}-{}", &hash[..8]));
+    let done = folder.join("complete");
+    if !done.exists() {
+        let lock = lock()?;
+        if !done.exists() {
+            run(
+                Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder),
+                "make a Python environment",
+            )?;
+            let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+            let what = format!("fetch {name} from PyPI");
+            run(Command::new(folder.join("bin/python")).args(pip).args(packages), &what)?;
+            File::create(&done).map_err(|e| Missing(e.to_string()))?;
+        }
+        drop(lock);
+    }
+    Ok(folder.join("bin"))
+}
+
+/// The program that checks CloudFormation templates.
+///
+/// # Errors
+/// When it cannot be fetched.
+pub fn cfn_lint() -> Result<PathBuf, Missing> {
+    Ok(python("cfn-lint", &["cfn-lint==1.58.0"])?.join("cfn-lint"))
+}
+
 /// Installs Debian packages where that may be done: as root, or when `sudo -n` works.
 ///
 /// # Errors

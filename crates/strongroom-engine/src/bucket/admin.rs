@@ -90,7 +90,7 @@ impl Admin {
         answer.map_err(|error| self.explained(&Failure::of(&error), operation))
     }
 
-    /// What an answer tells of a setting. `missing` is the code for one that is not set.
+    /// What an answer tells of a setting. `missing` is the code for one that is not set, if there is one.
     fn seen<T, E: SdkFailure>(
         &self,
         answer: Result<T, SdkError<E>>,
@@ -102,7 +102,7 @@ impl Admin {
             Err(error) => Failure::of(&error),
         };
         match (failure.code(), failure.status()) {
-            (code, _) if code == missing => Ok(Seen::Is(None)),
+            (code, _) if code == missing && !code.is_empty() => Ok(Seen::Is(None)),
             ("NotImplemented" | "MethodNotAllowed" | "UnsupportedOperation", _) | (_, Some(405 | 501)) => {
                 Ok(Seen::NotOffered)
             }

@@ -6,7 +6,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use chrono::{DateTime, Utc};
 
 use super::actions::{self, Level, Operation};
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Refused};
 
 /// What an operation of the SDK can fail with.
 pub(super) trait SdkFailure: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static {}
@@ -202,7 +202,8 @@ impl Failure {
             );
         }
         let statement = operation.statement(bucket, prefix);
-        let mut help = format!("This statement in the identity's policy allows it: {statement}");
+        let why = kind_of_refusal(said).map(|kind| format!("{kind}. ")).unwrap_or_default();
+        let mut help = format!("{why}This statement in the identity's policy allows it: {statement}");
         if operation == actions::PUT {
             let sent = sse.unwrap_or("none");
             help = format!(
@@ -210,8 +211,45 @@ impl Failure {
                  --sse aws:kms (sent was: {sent})."
             );
         }
-        Error::new(Code::Denied, message).help(help)
+        let mut context: Vec<(String, String)> = Vec::new();
+        if operation == actions::PUT {
+            context.extend([("s3:if-none-match", "*"), ("s3:ObjectCreationOperation", "true")].map(owned));
+            context.extend(sse.map(|sse| owned(("s3:x-amz-server-side-encryption", sse))));
+        }
+        if operation == actions::LIST {
+            context.extend([("s3:prefix", key), ("s3:delimiter", "/")].map(owned));
+        }
+        let refused = Refused { action: operation.action.into(), resource, context, said: said.into() };
+        Error::new(Code::Denied, message).help(help).refused(refused)
     }
+}
+
+fn owned((key, value): (&str, &str)) -> (String, String) {
+    (key.into(), value.into())
+}
+
+/// Since 2024 Amazon S3 says which kind of policy refuses a request of the same account.
+fn kind_of_refusal(said: &str) -> Option<&'static str> {
+    [
+        ("explicit deny in a resource-based policy", "A Deny in the bucket's policy forbids it"),
+        ("explicit deny in an identity-based policy", "A Deny in the identity's own policies forbids it"),
+        ("explicit deny in a service control policy", "A Deny in the organization's policy forbids it"),
+        (
+            "explicit deny in a resource control policy",
+            "A Deny in the organization's policy on resources forbids it",
+        ),
+        ("explicit deny in a permissions boundary", "A Deny in the permissions boundary forbids it"),
+        ("explicit deny in a session policy", "A Deny in the session's policy forbids it"),
+        ("explicit deny in a VPC endpoint policy", "A Deny in the VPC endpoint's policy forbids it"),
+        ("no identity-based policy allows", "Nothing allows it"),
+        ("no resource-based policy allows", "The bucket's policy does not allow it to another account"),
+        ("no permissions boundary allows", "The permissions boundary does not allow it"),
+        ("no session policy allows", "The session's policy does not allow it"),
+        ("no VPC endpoint policy allows", "The VPC endpoint's policy does not allow it"),
+    ]
+    .into_iter()
+    .find(|(words, _)| said.contains(words))
+    .map(|(_, kind)| kind)
 }
 
 #[expect(clippy::disallowed_methods, reason = "how far this clock is off can only be read from it")]

@@ -81,6 +81,8 @@ pub struct StoreOptions {
     pub region: Option<String>,
     /// The key that signs.
     pub key: Option<AccessKey>,
+    /// The AWS profile whose credentials sign, whatever the environment holds.
+    pub profile: Option<String>,
 }
 
 /// An access key. Its debug output shows no secret.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::Client;
@@ -33,6 +34,10 @@ pub(super) async fn shared(options: &StoreOptions, region: Option<Region>) -> Sd
     if let Some(key) = options.key.clone() {
         let token = key.session_token;
         loader = loader.credentials_provider(Credentials::new(key.id, key.secret, token, None, "strongroom"));
+    }
+    if let Some(profile) = &options.profile {
+        let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(credentials);
     }
     let shared = loader.load().await;
     if shared.region().is_some() {

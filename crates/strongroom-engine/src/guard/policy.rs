@@ -63,17 +63,23 @@ impl Document {
 #[must_use]
 pub fn documents(settings: &Settings) -> Vec<Document> {
     let mut documents = Vec::new();
+    let mut of_bucket = Vec::new();
     for (roles, role) in settings.identities() {
         let statements = match settings.profile {
             Profile::Classic => classic(settings),
             Profile::Single | Profile::Split => allowed(settings, roles),
         };
+        if let Some(arn) = &settings.grant_to {
+            let allowed = statements.into_iter().filter(|statement| statement["Effect"] == "Allow");
+            of_bucket.extend(allowed.map(|statement| with_principal(statement, json!({"AWS": [arn]}))));
+            continue;
+        }
         let name = settings.identity_name(role);
         documents.push(Document { attached: Attached::Identity { roles, name }, policy: policy(statements) });
     }
-    let denied = denied(settings);
-    if !denied.is_empty() {
-        documents.push(Document { attached: Attached::Bucket, policy: policy(denied) });
+    of_bucket.extend(denied(settings));
+    if !of_bucket.is_empty() {
+        documents.push(Document { attached: Attached::Bucket, policy: policy(of_bucket) });
     }
     if let Some(trust) = &settings.trust {
         for (_, role) in settings.identities() {
@@ -200,20 +206,25 @@ fn condition(statement: &mut Value, operator: &str, key: &str, value: Value) {
 /// What nobody may do to the bucket, whoever they are.
 fn denied(settings: &Settings) -> Vec<Value> {
     match (settings.profile, settings.dialect) {
-        (Profile::Classic, _) | (_, Dialect::Ceph) => {
-            classic_denials(settings).into_iter().map(for_everyone).collect()
-        }
+        (Profile::Classic, _) | (_, Dialect::Ceph) => classic_denials(settings)
+            .into_iter()
+            .map(|statement| with_principal(statement, json!("*")))
+            .collect(),
         (Profile::Single | Profile::Split, Dialect::Aws) => modern_denials(settings),
     }
 }
 
-/// The same statement in a bucket policy, where it binds all.
-fn for_everyone(statement: Value) -> Value {
-    let Value::Object(mut members) = statement else { return statement };
+/// The same statement in a bucket policy, where it is for those it names.
+fn with_principal(statement: Value, principal: Value) -> Value {
+    let Value::Object(members) = statement else { return statement };
     let mut with = Map::new();
-    with.insert("Effect".into(), members.remove("Effect").unwrap_or_default());
-    with.insert("Principal".into(), "*".into());
-    with.extend(members);
+    for (name, value) in members {
+        let after = name == "Effect";
+        with.insert(name, value);
+        if after {
+            with.insert("Principal".into(), principal.clone());
+        }
+    }
     Value::Object(with)
 }
 

@@ -148,6 +148,8 @@ pub struct Settings {
     pub object_lock: Option<Retention>,
     /// A role instead of a user.
     pub trust: Option<Trust>,
+    /// An identity that is there already, by its ARN: the bucket policy allows it, and none is made.
+    pub grant_to: Option<String>,
     /// How the server reads policies.
     pub dialect: Dialect,
     /// What names of policies, groups, users and roles begin with.
@@ -194,6 +196,7 @@ impl Settings {
             header_required: false,
             object_lock: None,
             trust: None,
+            grant_to: None,
             dialect: Dialect::Aws,
             name: name_for(bucket),
         }
@@ -221,6 +224,12 @@ impl Settings {
             return refuse(
                 "an account's number has twelve digits",
                 "`aws sts get-caller-identity` shows it.",
+            );
+        }
+        if self.grant_to.is_some() && (self.profile == Profile::Split || self.trust.is_some()) {
+            return refuse(
+                "--grant-to names one identity that is there: neither three, nor a role that is to be made",
+                "Use --profile single or classic, without --role.",
             );
         }
         let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);

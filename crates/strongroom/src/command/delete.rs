@@ -1,14 +1,14 @@
 //! `strongroom delete`.
 
 use std::fmt;
-use std::io::{self, BufRead, IsTerminal};
 
 use serde::Serialize;
 use strongroom_engine::bucket;
 use strongroom_engine::catalog::{self, Deleted};
-use strongroom_engine::error::{Code, Error, Result};
+use strongroom_engine::error::Result;
 use strongroom_engine::layout::BackupId;
 
+use super::confirm;
 use crate::cli::Delete;
 use crate::output::Output;
 use crate::words::size;
@@ -16,7 +16,7 @@ use crate::words::size;
 pub(crate) async fn run(options: Delete, output: &Output) -> Result<()> {
     let id: BackupId = options.backup.parse()?;
     if !options.yes {
-        confirm(&id, output)?;
+        confirm(&format!("Delete backup {id} for good?"), "nothing was deleted", output)?;
     }
     let store = bucket::open(&options.place.location, options.place.owner.options())?;
     let observer = output.observer();
@@ -24,23 +24,6 @@ pub(crate) async fn run(options: Delete, output: &Output) -> Result<()> {
     drop(observer);
     let answer = Answer { id: id.as_str(), deleted };
     output.answer(&answer, &answer)
-}
-
-fn confirm(id: &BackupId, output: &Output) -> Result<()> {
-    if !io::stdin().is_terminal() {
-        return Err(Error::new(
-            Code::Usage,
-            format!("nobody is there to ask whether `{id}` is to be deleted"),
-        )
-        .help("Say --yes."));
-    }
-    output.remark(&format!("Delete backup {id} for good? Write `yes` to go on:"));
-    let mut answer = String::new();
-    let read = io::stdin().lock().read_line(&mut answer);
-    match read {
-        Ok(_) if answer.trim() == "yes" => Ok(()),
-        _ => Err(Error::new(Code::Cancelled, "nothing was deleted")),
-    }
 }
 
 #[derive(Serialize)]

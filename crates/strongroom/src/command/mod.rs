@@ -1,6 +1,7 @@
 //! The commands: each reads its options, calls the engine, and says what came of it.
 
 mod backup;
+mod bucket;
 mod cat;
 mod delete;
 mod list;
@@ -8,21 +9,31 @@ mod restore;
 mod show;
 mod verify;
 
+use std::io::{self, BufRead, IsTerminal};
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use strongroom_engine::bucket::{self, ObjectStore};
+use strongroom_engine::bucket::{ObjectStore, StoreOptions};
 use strongroom_engine::catalog;
 use strongroom_engine::error::{Code, Error, Result};
+use strongroom_engine::guard;
 use strongroom_engine::manifest::Manifest;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Arguments, Command, One};
 use crate::output::Output;
 
-/// Runs one command.
+/// Runs one command. What was refused is explained.
 pub(crate) async fn run(arguments: Arguments, output: &Output, cancel: CancellationToken) -> Result<()> {
-    match arguments.command {
+    match one(arguments.command, output, cancel.clone()).await {
+        Err(error) => Err(explained(error, cancel).await),
+        done => done,
+    }
+}
+
+async fn one(command: Command, output: &Output, cancel: CancellationToken) -> Result<()> {
+    match command {
         Command::Backup(options) => backup::run(*options, output, cancel).await,
         Command::Restore(options) => restore::run(*options, output, cancel).await,
         Command::List(options) => until_cancelled(list::run(options, output), cancel).await,
@@ -31,6 +42,38 @@ pub(crate) async fn run(arguments: Arguments, output: &Output, cancel: Cancellat
         Command::Cat(options) => until_cancelled(cat::run(options, output), cancel).await,
         // What is begun is ended by the same command later, so it may stop anywhere.
         Command::Delete(options) => until_cancelled(delete::run(options, output), cancel).await,
+        // Each change is whole, and what is not done is done by the same command later.
+        Command::Bucket(command) => until_cancelled(bucket::run(command, output), cancel).await,
+    }
+}
+
+/// Which statement refused a request, or which is missing, if the policies may be read.
+async fn explained(error: Error, cancel: CancellationToken) -> Error {
+    const LONGEST: Duration = Duration::from_secs(10);
+    let Some(refused) = error.refusal().cloned() else { return error };
+    let options = StoreOptions::default();
+    let told = tokio::select! {
+        told = tokio::time::timeout(LONGEST, guard::explain_refusal(&options, &refused)) => told.ok().flatten(),
+        () = cancel.cancelled() => None,
+    };
+    let Some(told) = told else { return error };
+    let because = told.because.join("; ");
+    let statement = told.statement.map(|statement| format!(" {statement}")).unwrap_or_default();
+    error.help(format!("{because}{} {}{statement}", if because.is_empty() { "" } else { "." }, told.advice))
+}
+
+/// Asks a person; without one, --yes must be said.
+fn confirm(question: &str, otherwise: &str, output: &Output) -> Result<()> {
+    if !io::stdin().is_terminal() {
+        return Err(
+            Error::new(Code::Usage, format!("nobody is there to answer: {question}")).help("Say --yes.")
+        );
+    }
+    output.remark(&format!("{question} Write `yes` to go on:"));
+    let mut answer = String::new();
+    match io::stdin().lock().read_line(&mut answer) {
+        Ok(_) if answer.trim() == "yes" => Ok(()),
+        _ => Err(Error::new(Code::Cancelled, otherwise)),
     }
 }
 
@@ -42,7 +85,7 @@ async fn until_cancelled<F: Future<Output = Result<()>>>(work: F, cancel: Cancel
     }
 }
 
-pub(crate) fn no_runtime(error: std::io::Error) -> Error {
+pub(crate) fn no_runtime(error: io::Error) -> Error {
     Error::new(Code::Internal, "the runtime cannot be started").source(error)
 }
 
@@ -62,7 +105,7 @@ fn parallelism(asked: Option<u16>) -> usize {
 
 /// The store and the manifest that a command works on.
 async fn find(one: One) -> Result<(Arc<dyn ObjectStore>, Manifest)> {
-    let store = bucket::open(&one.place.location, one.place.owner.options())?;
+    let store = strongroom_engine::bucket::open(&one.place.location, one.place.owner.options())?;
     let manifest = catalog::find(&*store, one.place.plan.as_ref(), &one.backup).await?;
     Ok((store, manifest))
 }

@@ -1,6 +1,7 @@
 //! The program as a person runs it, against a real mongod and a bucket that enforces policies.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, that is how it fails")]
 
+mod bucket;
 mod errors;
 mod interop;
 mod jobs;

@@ -1,0 +1,283 @@
+//! The options of `strongroom bucket`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use strongroom_engine::bucket::{Sse, StoreOptions};
+use strongroom_engine::error::{Code, Error, Result};
+use strongroom_engine::guard::{Dialect, Format, Profile, Retention, Settings, Trust};
+use strongroom_engine::location::Location;
+
+use super::{parse, sse};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bucket {
+    /// Print the policies for a location: documents, commands, templates or steps
+    #[command(
+        before_help = "Example: strongroom bucket policy s3://my-backups/shop --profile split --format terraform"
+    )]
+    Policy(Box<PolicyArguments>),
+    /// Make the bucket, its settings, policies and identities; shows first what will change
+    #[command(
+        before_help = "Example: AWS_PROFILE=admin strongroom bucket provision s3://my-backups/shop --write-profile backups"
+    )]
+    Provision(Box<Provision>),
+    /// Prove with live requests that what is needed works and what must be refused is refused
+    #[command(
+        before_help = "Example: AWS_PROFILE=backups strongroom bucket prove s3://my-backups/shop --html proof.html"
+    )]
+    Prove(Box<Prove>),
+    /// Explain what policies do: to one request, to Strongroom's own, to a thief of the key
+    #[command(
+        before_help = "Example: strongroom bucket explain s3://my-backups/shop --identity-policy policy.json --action s3:PutObject"
+    )]
+    Explain(Box<Explain>),
+    /// Find what is wrong in a policy file
+    #[command(before_help = "Example: strongroom bucket lint policy.json")]
+    Lint(Lint),
+}
+
+/// What the policies are for.
+#[derive(Debug, Args)]
+pub(crate) struct Wanted {
+    /// s3://bucket/prefix
+    #[arg(value_parser = parse::<Location>)]
+    pub(crate) location: Location,
+    /// classic (mLab's page), single (one identity below the prefix) or split (writer, restorer, pruner)
+    #[arg(long, default_value = "single", value_parser = from_words::<Profile>)]
+    profile: Profile,
+    /// The bucket's region [default: AWS_REGION, or us-east-1]
+    #[arg(long)]
+    region: Option<String>,
+    /// For a bucket that keeps versions
+    #[arg(long)]
+    versioned: bool,
+    /// The encryption to require: none, AES256, aws:kms[:KEY] or aws:kms:dsse[:KEY]
+    #[arg(long, default_value = "AES256", value_parser = sse)]
+    sse: Sse,
+    /// Require the encryption header itself, although the bucket's default would encrypt as well
+    #[arg(long)]
+    require_header: bool,
+    /// Lock every new version: governance:30d or compliance:30d
+    #[arg(long, value_name = "LOCK", value_parser = from_words::<Retention>)]
+    object_lock: Option<Retention>,
+    /// The account that owns the bucket
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+    /// What names of policies, groups, users and roles begin with
+    #[arg(long)]
+    name: Option<String>,
+    /// Let an identity in that is there already, by its ARN, through the bucket policy
+    #[arg(long, value_name = "ARN", conflicts_with = "role")]
+    grant_to: Option<String>,
+    /// A role instead of a user: account, an account's number (with --external-id), or kubernetes
+    #[arg(long, value_name = "WHO")]
+    role: Option<String>,
+    /// What the other account must name when it takes the role on
+    #[arg(long, value_name = "ID")]
+    external_id: Option<String>,
+    /// For --role kubernetes: the cluster's OIDC provider, without https://
+    #[arg(long, value_name = "HOST/PATH")]
+    oidc_provider: Option<String>,
+    /// For --role kubernetes: namespace:name
+    #[arg(long, value_name = "NAME")]
+    service_account: Option<String>,
+    /// How the server reads policies
+    #[arg(long, default_value = "aws")]
+    server: Server,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Server {
+    Aws,
+    Ceph,
+}
+
+fn from_words<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, String> {
+    text.parse()
+}
+
+impl Wanted {
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        let mut settings = Settings::of(&self.location)?;
+        let named = self.region.clone().or_else(|| std::env::var("AWS_REGION").ok());
+        settings.region = named.unwrap_or(settings.region);
+        settings.account = self.account.clone();
+        settings.profile = self.profile;
+        settings.versioned = self.versioned;
+        settings.sse = self.sse.clone();
+        settings.header_required = self.require_header;
+        settings.object_lock = self.object_lock;
+        settings.grant_to = self.grant_to.clone();
+        settings.trust = self.trust()?;
+        settings.dialect = match self.server {
+            Server::Aws => Dialect::Aws,
+            Server::Ceph => Dialect::Ceph,
+        };
+        if let Some(name) = &self.name {
+            settings.name.clone_from(name);
+        }
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// Whether the region was said.
+    pub(crate) fn region(&self) -> Option<String> {
+        self.region.clone()
+    }
+
+    fn trust(&self) -> Result<Option<Trust>> {
+        let missing = |option: &str, role: &str| {
+            Err(Error::new(Code::Usage, format!("--role {role} needs {option}"))
+                .help("`strongroom bucket policy --help` says what it is."))
+        };
+        Ok(Some(match self.role.as_deref() {
+            None => return Ok(None),
+            Some("account") => Trust::Account,
+            Some("kubernetes") => match (&self.oidc_provider, &self.service_account) {
+                (Some(provider), Some(account)) => Trust::Kubernetes {
+                    provider: provider.trim_start_matches("https://").into(),
+                    service_account: account.clone(),
+                },
+                (None, _) => return missing("--oidc-provider", "kubernetes"),
+                (_, None) => return missing("--service-account", "kubernetes"),
+            },
+            Some(account) if account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) => {
+                match &self.external_id {
+                    Some(id) => Trust::CrossAccount { account: account.into(), external_id: id.clone() },
+                    None => return missing("--external-id", account),
+                }
+            }
+            Some(other) => {
+                return Err(Error::new(Code::Usage, format!("`{other}` is not who may take a role on"))
+                    .help("It is account, the number of another account, or kubernetes."));
+            }
+        }))
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PolicyArguments {
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    /// json, aws-cli, cloudformation, terraform or console
+    #[arg(long, default_value = "json", value_parser = from_words::<Format>)]
+    pub(crate) format: Format,
+    /// Only this document
+    #[arg(long)]
+    pub(crate) only: Option<Only>,
+    /// Add the statements to the policy in this file, and print the whole
+    #[arg(long, value_name = "FILE", requires = "only")]
+    pub(crate) merge: Option<PathBuf>,
+}
+
+/// One of the documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Only {
+    /// The identity's, or the writer's.
+    Identity,
+    /// The restorer's.
+    Restorer,
+    /// The pruner's.
+    Pruner,
+    /// The bucket's.
+    Bucket,
+    /// Who may take the role on.
+    Trust,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Provision {
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    /// Only show what would change
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Only the bucket: no users, groups, roles and managed policies
+    #[arg(long)]
+    pub(crate) bucket_only: bool,
+    /// Write the access key to this profile of ~/.aws/credentials instead of showing it
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) write_profile: Option<String>,
+    /// Make another access key for a user that has one
+    #[arg(long)]
+    pub(crate) new_key: bool,
+    /// Undo what was made here; refused while there are backups
+    #[arg(long, conflicts_with = "new_key")]
+    pub(crate) destroy: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Prove {
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    /// The AWS profile of an admin, for a look at the bucket's settings and for cleaning up
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) admin_profile: Option<String>,
+    /// The AWS profile of the writer (--profile split)
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) writer_profile: Option<String>,
+    /// The AWS profile of the restorer (--profile split)
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) restorer_profile: Option<String>,
+    /// The AWS profile of the pruner (--profile split)
+    #[arg(long, value_name = "PROFILE")]
+    pub(crate) pruner_profile: Option<String>,
+    /// Write the report as a page that needs nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+}
+
+impl Prove {
+    pub(crate) fn of_profile(profile: &Option<String>) -> StoreOptions {
+        StoreOptions { profile: profile.clone(), ..StoreOptions::default() }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    /// A policy of the identity, from a file; may be repeated. Without files: fetched, as far as permitted
+    #[arg(long = "identity-policy", alias = "policy", value_name = "FILE")]
+    pub(crate) identity_policies: Vec<PathBuf>,
+    /// The bucket's policy, from a file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) bucket_policy: Option<PathBuf>,
+    /// Explain this one request, such as s3:PutObject
+    #[arg(long)]
+    pub(crate) action: Option<String>,
+    /// The key of the request, from the bucket's root; without one it is about the bucket
+    #[arg(long, requires = "action")]
+    pub(crate) key: Option<String>,
+    /// A header or condition key of the request, NAME=VALUE; may be repeated
+    #[arg(long = "header", value_name = "NAME=VALUE", requires = "action")]
+    pub(crate) headers: Vec<String>,
+    /// The ARN of the one who asks [default: whose credentials these are]
+    #[arg(long, value_name = "ARN")]
+    pub(crate) principal: Option<String>,
+    /// Tell what somebody who holds this identity's key could do
+    #[arg(long, conflicts_with = "action")]
+    pub(crate) thief: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Lint {
+    /// The file, or - for stdin
+    pub(crate) file: PathBuf,
+    /// What it is attached to [default: as its Principal elements say]
+    #[arg(long)]
+    pub(crate) kind: Option<LintKind>,
+}
+
+/// What a policy is attached to.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LintKind {
+    /// A user, group or role.
+    Identity,
+    /// A bucket.
+    Bucket,
+}

@@ -1,0 +1,84 @@
+//! `strongroom bucket prove`.
+
+use std::fmt;
+
+use serde_json::Value;
+use strongroom_engine::bucket::actions::Role;
+use strongroom_engine::error::{Code, Error, Result};
+use strongroom_engine::guard::{Credentials, Profile, Report, Settings, Verdict, html, prove};
+
+use crate::cli::bucket::Prove;
+use crate::command::now;
+use crate::output::Output;
+
+pub(crate) async fn run(options: &Prove, output: &Output) -> Result<()> {
+    let settings = options.wanted.settings()?;
+    let credentials = credentials(options, &settings)?;
+    let report = prove(&settings, &credentials, now).await?;
+    if let Some(path) = &options.html {
+        std::fs::write(path, html(&report))
+            .map_err(|e| Error::new(Code::Usage, format!("`{}` cannot be written: {e}", path.display())))?;
+    }
+    let (evidence, hash) = report.evidence();
+    let mut value: Value = serde_json::from_str(&evidence).unwrap_or_default();
+    value["sha256"] = Value::from(hash.as_str());
+    value["holds"] = Value::from(report.holds());
+    output.answer(&value, &Card { report: &report, hash: &hash })?;
+    if report.holds() {
+        return Ok(());
+    }
+    let failed: Vec<&str> =
+        report.findings.iter().filter(|f| f.verdict == Verdict::Fail).map(|f| f.id).collect();
+    Err(Error::new(Code::NotProved, format!("the bucket is not as it should be: {}", failed.join(", ")))
+        .help("Each fail above says what mends it; `strongroom bucket provision` makes most of it."))
+}
+
+fn credentials(options: &Prove, settings: &Settings) -> Result<Credentials> {
+    let profiles = [&options.writer_profile, &options.restorer_profile, &options.pruner_profile];
+    if settings.profile == Profile::Split && profiles.iter().any(|profile| profile.is_none()) {
+        return Err(Error::new(Code::Usage, "--profile split is proved with three identities")
+            .help("Name their AWS profiles: --writer-profile, --restorer-profile and --pruner-profile."));
+    }
+    let roles = Role::ALL.into_iter().zip(profiles).map(|(role, profile)| (role, Prove::of_profile(profile)));
+    let admin = options.admin_profile.is_some().then(|| Prove::of_profile(&options.admin_profile));
+    Ok(Credentials { roles: roles.collect(), admin })
+}
+
+struct Card<'a> {
+    report: &'a Report,
+    hash: &'a str,
+}
+
+impl fmt::Display for Card<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let report = self.report;
+        let server = report.endpoint.as_deref().unwrap_or("Amazon S3");
+        writeln!(
+            f,
+            "s3://{}/{} at {server}, {}, profile {}",
+            report.bucket, report.prefix, report.region, report.profile
+        )?;
+        if let Some(caller) = &report.identity {
+            writeln!(f, "as {}, {}", caller.arn, report.at)?;
+        }
+        for finding in &report.findings {
+            writeln!(f, "{:>16}  {}", finding.verdict.as_str(), finding.name)?;
+            if finding.verdict != Verdict::Pass {
+                writeln!(
+                    f,
+                    "{:>16}    {}: expected {}, saw {}",
+                    "", finding.request, finding.expected, finding.seen
+                )?;
+            }
+            if let Some(mend) = &finding.mend {
+                writeln!(f, "{:>16}    mend: {mend}", "")?;
+            }
+        }
+        for key in &report.left_behind {
+            writeln!(f, "could not be deleted again: {key}")?;
+        }
+        let [pass, fail, unknown, absent] = report.counts;
+        writeln!(f, "{pass} pass, {fail} fail, {unknown} could not be told, {absent} not offered here")?;
+        writeln!(f, "SHA-256 of the evidence: {}", self.hash)
+    }
+}

@@ -1,0 +1,6 @@
+//! `strongroom bucket`.
+
+mod explain;
+mod permissions;
+mod policy;
+mod provision;
