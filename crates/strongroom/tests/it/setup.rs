@@ -65,16 +65,7 @@ impl Guarded {
     }
 
     pub(crate) async fn owner_client(&self) -> aws_sdk_s3::Client {
-        let owner = self.sandbox.owner();
-        let credentials = aws_sdk_s3::config::Credentials::new(&owner.id, &owner.secret, None, None, "test");
-        let config = aws_sdk_s3::Config::builder()
-            .behavior_version_latest()
-            .region(aws_sdk_s3::config::Region::new(self.sandbox.region().to_owned()))
-            .endpoint_url(self.sandbox.endpoint())
-            .credentials_provider(credentials)
-            .force_path_style(true)
-            .build();
-        aws_sdk_s3::Client::from_conf(config)
+        owner_client(&self.sandbox)
     }
 
     pub(crate) async fn keep_versions(&self) {
@@ -111,6 +102,20 @@ impl Guarded {
         let arguments = [&["--json", "backup", "--uri", &uri, "--to", &location], more].concat();
         self.run(&arguments).await
     }
+}
+
+/// A client with the key of the sandbox's owner.
+pub(crate) fn owner_client(sandbox: &Sandbox) -> aws_sdk_s3::Client {
+    let owner = sandbox.owner();
+    let credentials = aws_sdk_s3::config::Credentials::new(&owner.id, &owner.secret, None, None, "test");
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version_latest()
+        .region(aws_sdk_s3::config::Region::new(sandbox.region().to_owned()))
+        .endpoint_url(sandbox.endpoint())
+        .credentials_provider(credentials)
+        .force_path_style(true)
+        .build();
+    aws_sdk_s3::Client::from_conf(config)
 }
 
 /// The program, with nothing of this process' environment that could lead it elsewhere.

@@ -4,3 +4,4 @@ mod explain;
 mod permissions;
 mod policy;
 mod provision;
+mod prove;

@@ -1,0 +1,362 @@
+//! `strongroom bucket prove`: a bucket that is locked passes, and each way to leave it open is named.
+
+use std::collections::BTreeMap;
+use std::process::Command;
+
+use sandbox::{AccessKey, Sandbox};
+use serde_json::{Value, json};
+use strongroom_engine::guard::{Attached, Profile, Settings, documents};
+
+use crate::setup::{Done, program, run};
+
+const BUCKET: &str = "acme-backups";
+const LOCATION: &str = "s3://acme-backups/shop";
+
+/// A bucket as `provision` makes it, with the identities of its profile, and an admin.
+pub(crate) struct Locked {
+    pub(crate) sandbox: Sandbox,
+    pub(crate) settings: Settings,
+    /// Of each identity: its user's name and key.
+    keys: Vec<(String, AccessKey)>,
+    /// Options that `prove` gets besides.
+    options: Vec<&'static str>,
+    home: tempfile::TempDir,
+}
+
+impl Locked {
+    pub(crate) async fn bucket(profile: Profile, options: &[&'static str], change: impl FnOnce(&mut Settings)) -> Self {
+        let sandbox = Sandbox::builder().start().await.unwrap();
+        let mut settings = Settings { profile, ..Settings::new(BUCKET, "shop") };
+        settings.account = Some(sandbox.account().id().to_owned());
+        change(&mut settings);
+        let home = tempfile::tempdir().unwrap();
+        let mut locked = Self { sandbox, settings, keys: Vec::new(), options: options.to_vec(), home };
+        locked.make_identities();
+        locked.write_profiles();
+        locked.provision().await;
+        locked
+    }
+
+    fn make_identities(&mut self) {
+        let account = self.sandbox.account();
+        for document in documents(&self.settings) {
+            if let Attached::Identity { name, .. } = &document.attached {
+                account.put_policy(name, &document.policy.to_string()).unwrap();
+                account.create_user(name).unwrap();
+                account.attach_user_policy(name, name).unwrap();
+                self.keys.push((name.clone(), account.create_access_key(name).unwrap()));
+            }
+        }
+    }
+
+    fn write_profiles(&self) {
+        let owner = ("admin".to_owned(), self.sandbox.owner().clone());
+        let mut text = String::new();
+        for (name, key) in self.keys.iter().chain([&owner]) {
+            let name = name.trim_start_matches("strongroom-acme-backups-");
+            text += &format!("[{name}]\naws_access_key_id = {}\naws_secret_access_key = {}\n", key.id, key.secret);
+        }
+        std::fs::write(self.home.path().join("credentials"), text).unwrap();
+        std::fs::write(self.home.path().join("ca.pem"), self.sandbox.certificate_pem()).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str], key: &AccessKey) -> Command {
+        let mut command = program(arguments);
+        command.env("AWS_ENDPOINT_URL", self.sandbox.tls_endpoint()).env("AWS_REGION", self.sandbox.region());
+        command.env("AWS_ACCESS_KEY_ID", &key.id).env("AWS_SECRET_ACCESS_KEY", &key.secret);
+        command.env("SSL_CERT_FILE", self.home.path().join("ca.pem"));
+        command.env("AWS_SHARED_CREDENTIALS_FILE", self.home.path().join("credentials"));
+        command
+    }
+
+    /// The options that describe these settings.
+    fn wanted(&self) -> Vec<&str> {
+        let mut options = vec!["--profile", self.settings.profile.as_str()];
+        options.extend(&self.options);
+        if self.settings.versioned {
+            options.push("--versioned");
+        }
+        options
+    }
+
+    async fn provision(&self) {
+        let arguments = [&["bucket", "provision", LOCATION, "--yes", "--bucket-only"], &self.wanted()[..]].concat();
+        run(self.command(&arguments, self.sandbox.owner())).await.ok();
+    }
+
+    pub(crate) async fn prove(&self, more: &[&str]) -> Done {
+        let mut arguments = [&["--json", "bucket", "prove", LOCATION, "--admin-profile", "admin"], &self.wanted()[..], more].concat();
+        if self.settings.profile == Profile::Split {
+            arguments.extend(["--writer-profile", "writer", "--restorer-profile", "restorer", "--pruner-profile", "pruner"]);
+        }
+        run(self.command(&arguments, &self.keys[0].1)).await
+    }
+
+    /// Ids of probes and what came of them; nothing may be left behind.
+    async fn verdicts(&self) -> BTreeMap<String, String> {
+        let report = self.prove(&[]).await.json();
+        assert_eq!(report["left_behind"], json!([]), "{report:#}");
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        report["findings"].as_array().unwrap().iter().map(|f| (text(&f["id"]), text(&f["verdict"]))).collect()
+    }
+
+    async fn failing(&self) -> Vec<String> {
+        let verdicts = self.verdicts().await;
+        verdicts.into_iter().filter(|(_, verdict)| verdict == "fail").map(|(id, _)| id).collect()
+    }
+
+    /// The bucket policy, changed by its owner.
+    async fn change_policy(&self, change: impl FnOnce(&mut Vec<Value>)) {
+        let client = self.owner().await;
+        let text = client.get_bucket_policy().bucket(BUCKET).send().await.unwrap().policy.unwrap();
+        let mut policy: Value = serde_json::from_str(&text).unwrap();
+        let mut statements = policy["Statement"].as_array().unwrap().clone();
+        change(&mut statements);
+        policy["Statement"] = Value::Array(statements);
+        client.put_bucket_policy().bucket(BUCKET).policy(policy.to_string()).send().await.unwrap();
+    }
+
+    async fn drop_statement(&self, sid: &str) {
+        self.change_policy(|statements| statements.retain(|statement| statement["Sid"] != sid)).await;
+    }
+
+    async fn owner(&self) -> aws_sdk_s3::Client {
+        crate::setup::owner_client(&self.sandbox)
+    }
+
+    async fn set_default_encryption(&self, mode: &str) {
+        use aws_sdk_s3::types::{
+            ServerSideEncryption, ServerSideEncryptionByDefault, ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
+        };
+        let default = ServerSideEncryptionByDefault::builder().sse_algorithm(ServerSideEncryption::from(mode)).build().unwrap();
+        let rule = ServerSideEncryptionRule::builder().apply_server_side_encryption_by_default(default).build();
+        let all = ServerSideEncryptionConfiguration::builder().rules(rule).build().unwrap();
+        let put = self.owner().await.put_bucket_encryption().bucket(BUCKET).server_side_encryption_configuration(all).send().await;
+        put.unwrap();
+    }
+
+    /// An identity's policy, changed.
+    fn change_identity(&self, place: usize, change: impl FnOnce(&mut Value)) {
+        let name = &self.keys[place].0;
+        let of = |document: &&strongroom_engine::guard::Document| matches!(&document.attached, Attached::Identity { name: of, .. } if of == name);
+        let mut policy = documents(&self.settings).iter().find(of).unwrap().policy.clone();
+        change(&mut policy);
+        self.sandbox.account().put_policy(name, &policy.to_string()).unwrap();
+    }
+}
+
+fn allow(policy: &mut Value, action: &str, resource: &str) {
+    let statement = json!({"Effect": "Allow", "Action": action, "Resource": resource});
+    policy["Statement"].as_array_mut().unwrap().push(statement);
+}
+
+fn without(policy: &mut Value, action: &str) {
+    for statement in policy["Statement"].as_array_mut().unwrap() {
+        if let Some(actions) = statement["Action"].as_array_mut() {
+            actions.retain(|other| other != action);
+            if actions.is_empty() {
+                actions.push(json!("s3:GetBucketLocation"));
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_bucket_passes_in_every_profile() {
+    for (profile, options, versioned) in [
+        (Profile::Classic, &[][..], false),
+        (Profile::Classic, &[], true),
+        (Profile::Single, &[], false),
+        (Profile::Single, &["--require-header"], true),
+        (Profile::Split, &["--require-header"], false),
+        (Profile::Split, &[], true),
+    ] {
+        let locked = Locked::bucket(profile, options, |settings| settings.versioned = versioned).await;
+        let done = locked.prove(&[]).await;
+        let report = done.json();
+        assert_eq!(done.status, 0, "{profile:?} {options:?}: {report:#}");
+        assert_eq!(report["left_behind"], json!([]));
+        assert!(report["counts"][0].as_u64().unwrap() >= 18, "{report:#}");
+        let keys = locked.owner().await.list_object_versions().bucket(BUCKET).send().await.unwrap();
+        let left: Vec<&str> = keys.versions().iter().filter_map(|version| version.key()).collect();
+        assert_eq!(left, ["shop/RESTORE.md"], "all is cleaned up, by version");
+    }
+}
+
+/// Breaks a locked bucket in one way; `prove` must name every probe that finds it.
+async fn found(locked: &Locked, fault: &str, wanted: &[&str]) {
+    let failing = locked.failing().await;
+    for probe in wanted {
+        assert!(failing.iter().any(|id| id == probe), "{fault}: `{probe}` is not among {failing:?}");
+    }
+}
+
+const SINGLE: [(&str, &[&str]); 5] = [
+    ("StrongroomDenyPlainHttp", &["plain-http", "tls-only"]),
+    ("StrongroomDenyOtherEncryption", &["no-header", "wrong-mode", "wrong-mode-upload", "backup-unencrypted"]),
+    ("StrongroomDenyCustomerKeys", &["customer-key"]),
+    ("StrongroomDenyOverwrite", &["overwrite"]),
+    ("none of them", &[]),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_statement_that_is_missing_in_the_bucket_policy_is_missed() {
+    for (sid, wanted) in SINGLE {
+        let locked = Locked::bucket(Profile::Single, &["--require-header"], |settings| settings.header_required = true).await;
+        locked.drop_statement(sid).await;
+        // With the header required, SSE-C is refused by that rule too.
+        if sid == "StrongroomDenyCustomerKeys" {
+            locked.drop_statement("StrongroomDenyOtherEncryption").await;
+        }
+        found(&locked, sid, wanted).await;
+        if wanted.is_empty() {
+            assert_eq!(locked.failing().await, Vec::<String>::new());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fail_comes_with_the_statement_that_mends_it() {
+    let locked = Locked::bucket(Profile::Single, &[], |_| {}).await;
+    locked.drop_statement("StrongroomDenyPlainHttp").await;
+    let done = locked.prove(&["--html", &locked.home.path().join("proof.html").display().to_string()]).await;
+    done.failed("SR-NOT-PROVED", 9, &["plain-http", "tls-only"]);
+    let report = done.json();
+    let finding = report["findings"].as_array().unwrap().iter().find(|f| f["id"] == "plain-http").unwrap().clone();
+    assert_eq!(finding["mend"]["Sid"], "StrongroomDenyPlainHttp");
+    let page = std::fs::read_to_string(locked.home.path().join("proof.html")).unwrap();
+    assert!(page.contains(report["sha256"].as_str().unwrap()) && page.contains("Something fails"));
+    assert!(!page.contains("http://") || !page.contains("src="), "the page needs nothing else");
+    let secret = &locked.keys[0].1.secret;
+    assert!(!page.contains(secret) && !done.text().contains(secret));
+    // Mended, it passes.
+    let mend = finding["mend"].clone();
+    locked.change_policy(|statements| statements.push(mend)).await;
+    assert_eq!(locked.failing().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_permission_too_few_or_too_many_is_named() {
+    const OBJECTS: &str = "arn:aws:s3:::acme-backups/shop/*";
+    const ALL: &str = "arn:aws:s3:::acme-backups/*";
+    const WHOLE: &str = "arn:aws:s3:::acme-backups";
+    type Break = fn(&mut Value);
+    let faults: [(&str, Profile, usize, bool, Break, &[&str]); 19] = [
+        ("no PutObject", Profile::Single, 0, false, |p| without(p, "s3:PutObject"), &["backup-encrypted", "put"]),
+        ("no GetObject", Profile::Single, 0, false, |p| without(p, "s3:GetObject"), &["get", "backup-verified"]),
+        ("no ListBucket", Profile::Single, 0, false, |p| without(p, "s3:ListBucket"), &["backup-listed"]),
+        ("no DeleteObject", Profile::Single, 0, false, |p| without(p, "s3:DeleteObject"), &["delete", "backup-deleted"]),
+        ("no DeleteObjectVersion", Profile::Single, 0, true, |p| without(p, "s3:DeleteObjectVersion"), &["delete", "backup-deleted"]),
+        ("no GetObjectVersion", Profile::Single, 0, true, |p| without(p, "s3:GetObjectVersion"), &["backup-verified"]),
+        ("writes everywhere", Profile::Single, 0, false, |p| allow(p, "s3:PutObject", ALL), &["put-outside"]),
+        ("reads everywhere", Profile::Single, 0, false, |p| allow(p, "s3:GetObject", ALL), &["get-outside"]),
+        ("lists everything", Profile::Single, 0, false, |p| allow(p, "s3:ListBucket", WHOLE), &["list-outside"]),
+        ("the writer reads", Profile::Split, 0, false, |p| allow(p, "s3:GetObject", OBJECTS), &["writer-reads"]),
+        ("the writer lists", Profile::Split, 0, false, |p| allow(p, "s3:ListBucket", WHOLE), &["writer-lists"]),
+        ("the writer deletes", Profile::Split, 0, false, |p| allow(p, "s3:DeleteObject", OBJECTS), &["writer-deletes"]),
+        ("the writer deletes versions", Profile::Split, 0, true, |p| allow(p, "s3:DeleteObjectVersion", OBJECTS), &["writer-deletes"]),
+        ("the restorer deletes", Profile::Split, 1, false, |p| allow(p, "s3:DeleteObject", OBJECTS), &["restorer-deletes"]),
+        ("the restorer writes", Profile::Split, 1, false, |p| allow(p, "s3:PutObject", OBJECTS), &["restorer-writes"]),
+        ("the pruner reads", Profile::Split, 2, false, |p| allow(p, "s3:GetObject", OBJECTS), &["pruner-reads"]),
+        ("the pruner writes", Profile::Split, 2, false, |p| allow(p, "s3:PutObject", OBJECTS), &["pruner-writes"]),
+        ("the pruner cannot delete", Profile::Split, 2, false, |p| without(p, "s3:DeleteObject"), &["delete", "backup-deleted"]),
+        ("the restorer cannot list", Profile::Split, 1, false, |p| without(p, "s3:ListBucket"), &["backup-listed"]),
+    ];
+    for (fault, profile, identity, versioned, breaks, wanted) in faults {
+        let locked = Locked::bucket(profile, &[], |settings| settings.versioned = versioned).await;
+        locked.change_identity(identity, breaks);
+        found(&locked, fault, wanted).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_setting_of_the_bucket_that_is_wrong_is_named() {
+    use aws_sdk_s3::types::{
+        BucketLifecycleConfiguration, BucketVersioningStatus, ExpirationStatus, LifecycleExpiration, LifecycleRule,
+        LifecycleRuleFilter, ObjectOwnership, OwnershipControls, OwnershipControlsRule, VersioningConfiguration,
+    };
+    let locked = async || Locked::bucket(Profile::Single, &[], |settings| settings.versioned = true).await;
+
+    let open = locked().await;
+    open.owner().await.delete_public_access_block().bucket(BUCKET).send().await.unwrap();
+    found(&open, "no Block Public Access", &["block-public-access"]).await;
+
+    let acls = locked().await;
+    let client = acls.owner().await;
+    client.delete_public_access_block().bucket(BUCKET).send().await.unwrap();
+    let writer = OwnershipControlsRule::builder().object_ownership(ObjectOwnership::ObjectWriter).build().unwrap();
+    let controls = OwnershipControls::builder().rules(writer).build().unwrap();
+    client.put_bucket_ownership_controls().bucket(BUCKET).ownership_controls(controls).send().await.unwrap();
+    acls.change_identity(0, |policy| allow(policy, "s3:PutObjectAcl", "arn:aws:s3:::acme-backups/*"));
+    found(&acls, "ACLs are on", &["ownership", "public-acl", "public-acl-read", "publish"]).await;
+
+    let suspended = locked().await;
+    let off = VersioningConfiguration::builder().status(BucketVersioningStatus::Suspended).build();
+    suspended.owner().await.put_bucket_versioning().bucket(BUCKET).versioning_configuration(off).send().await.unwrap();
+    found(&suspended, "versions are suspended", &["versioning"]).await;
+
+    let leftovers = locked().await;
+    leftovers.owner().await.delete_bucket_lifecycle().bucket(BUCKET).send().await.unwrap();
+    found(&leftovers, "no lifecycle rule", &["lifecycle"]).await;
+
+    let expiring = locked().await;
+    let rule = LifecycleRule::builder()
+        .id("tidy")
+        .status(ExpirationStatus::Enabled)
+        .filter(LifecycleRuleFilter::builder().prefix("shop/").build())
+        .expiration(LifecycleExpiration::builder().days(7).build())
+        .build()
+        .unwrap();
+    let rules = BucketLifecycleConfiguration::builder().rules(rule).build().unwrap();
+    expiring.owner().await.put_bucket_lifecycle_configuration().bucket(BUCKET).lifecycle_configuration(rules).send().await.unwrap();
+    found(&expiring, "a rule deletes backups", &["expiry", "lifecycle"]).await;
+
+    let kms = Locked::bucket(Profile::Single, &["--sse", "aws:kms"], |settings| {
+        settings.sse = strongroom_engine::bucket::Sse::Kms(None);
+    })
+    .await;
+    kms.set_default_encryption("AES256").await;
+    found(&kms, "the default is weaker than what is required", &["default-encryption", "backup-default-encrypted"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_else_the_bucket_policy_lets_in_is_named() {
+    let everybody = |action: &str, resource: &str| json!({"Sid": "Everybody", "Effect": "Allow", "Principal": "*", "Action": action, "Resource": resource});
+    for (fault, action, resource, wanted) in [
+        ("everybody reads", "s3:GetObject", "arn:aws:s3:::acme-backups/*", &["anonymous-get", "policy-public", "other-principals"]),
+        ("everybody lists", "s3:ListBucket", "arn:aws:s3:::acme-backups", &["anonymous-list", "policy-public", "other-principals"]),
+        ("everybody writes", "s3:PutObject", "arn:aws:s3:::acme-backups/*", &["anonymous-put", "policy-public", "other-principals"]),
+    ] {
+        let locked = Locked::bucket(Profile::Single, &[], |_| {}).await;
+        locked.owner().await.delete_public_access_block().bucket(BUCKET).send().await.unwrap();
+        locked.change_policy(|statements| statements.push(everybody(action, resource))).await;
+        found(&locked, fault, wanted).await;
+    }
+    let locked = Locked::bucket(Profile::Single, &[], |_| {}).await;
+    let other = json!({"Sid": "Other", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::444455556666:root"}, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::acme-backups/*"});
+    locked.change_policy(|statements| statements.push(other)).await;
+    found(&locked, "another account reads", &["other-principals"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_enforces_nothing_fails_nearly_everything() {
+    let locked = Locked::bucket(Profile::Split, &["--require-header"], |settings| settings.header_required = true).await;
+    locked.sandbox.ignore_policies(true);
+    found(&locked, "no policy is enforced", &["no-header", "wrong-mode", "plain-http", "put-outside", "overwrite", "writer-reads", "writer-deletes"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_missing_is_named_and_one_that_holds_passes() {
+    let lock = ["--object-lock", "governance:1d"];
+    let locked = Locked::bucket(Profile::Single, &lock, |settings| {
+        settings.versioned = true;
+        settings.object_lock = "governance:1d".parse().ok();
+    })
+    .await;
+    let report = locked.prove(&[]).await.json();
+    let verdict = |id: &str| report["findings"].as_array().unwrap().iter().find(|f| f["id"] == id).unwrap()["verdict"].clone();
+    assert_eq!((verdict("locked"), verdict("object-lock")), ("pass".into(), "pass".into()), "{report:#}");
+    let open = Locked::bucket(Profile::Single, &[], |settings| settings.versioned = true).await;
+    let done = open.prove(&lock).await;
+    done.failed("SR-NOT-PROVED", 9, &["object-lock", "locked"]);
+}
