@@ -314,6 +314,8 @@ fn aws_entry(name: &str, place: &str) -> Outcome<Entry> {
         ["arn", _, "iam" | "sts", "", account, what] if is_account(account) && !name.contains(['*', '?']) => {
             Ok(if what == "root" { Entry::Account(account.into()) } else { Entry::Arn(name.into()) })
         }
+        // How other servers name their users: AWS has none such.
+        ["arn", _, "iam", "", "", what] if what.starts_with("user/") => Ok(Entry::Unsupported(name.into())),
         _ => Err(broken(
             place,
             format!("`{name}` is not `*`, an account or the ARN of a user, role or session"),

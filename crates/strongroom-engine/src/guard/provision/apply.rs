@@ -3,6 +3,7 @@
 use super::plan::{Change, Plan, Step};
 use crate::bucket::AccessKey;
 use crate::bucket::admin::Admin;
+use crate::bucket::facts::{BucketFacts, Seen};
 use crate::error::{Code, Error, Result};
 use crate::guard::provision::wish;
 
@@ -20,6 +21,8 @@ pub struct NewKey {
 pub struct Applied {
     /// Subjects of the changes that were made.
     pub done: Vec<String>,
+    /// Subjects of the changes that the server turned out not to offer.
+    pub skipped: Vec<String>,
     /// Keys that were made.
     pub keys: Vec<NewKey>,
     /// Why the next change could not be made; none if all were.
@@ -30,7 +33,12 @@ pub struct Applied {
 /// there, because it looks at what is there anew.
 pub async fn apply(admin: &Admin, plan: &Plan) -> Applied {
     let mut applied = Applied::default();
+    let mut facts = None;
     for (place, change) in plan.changes.iter().enumerate() {
+        if facts.as_ref().is_some_and(|facts| !is_offered(&change.step, facts)) {
+            applied.skipped.push(change.subject.clone());
+            continue;
+        }
         match make(admin, &change.step).await {
             Ok(key) => {
                 applied.done.push(change.subject.clone());
@@ -41,8 +49,24 @@ pub async fn apply(admin: &Admin, plan: &Plan) -> Applied {
                 break;
             }
         }
+        if matches!(change.step, Step::CreateBucket(_)) {
+            // Only a bucket that is there tells what the server offers.
+            facts = admin.facts().await.ok();
+        }
     }
     applied
+}
+
+fn is_offered(step: &Step, facts: &BucketFacts) -> bool {
+    match step {
+        Step::BlockPublicAccess => facts.public_access_block != Seen::NotOffered,
+        Step::EnforceOwner => facts.ownership != Seen::NotOffered,
+        Step::Encrypt(_) => facts.encryption != Seen::NotOffered,
+        Step::Lifecycle(_) => facts.lifecycle != Seen::NotOffered,
+        Step::Lock(_) => facts.object_lock != Seen::NotOffered,
+        Step::BucketPolicy(_) => facts.policy != Seen::NotOffered,
+        _ => true,
+    }
 }
 
 /// What was done, what was not, and how to go on.
@@ -64,9 +88,9 @@ async fn make(admin: &Admin, step: &Step) -> Result<Option<NewKey>> {
                 other => other?,
             }
         }
-        Step::BlockPublicAccess => not_offered_is_fine(admin.block_public_access().await)?,
-        Step::EnforceOwner => not_offered_is_fine(admin.enforce_owner().await)?,
-        Step::Encrypt(sse) => not_offered_is_fine(admin.set_encryption(sse).await)?,
+        Step::BlockPublicAccess => admin.block_public_access().await?,
+        Step::EnforceOwner => admin.enforce_owner().await?,
+        Step::Encrypt(sse) => admin.set_encryption(sse).await?,
         Step::KeepVersions => admin.keep_versions().await?,
         Step::Lifecycle(rule) => admin.set_lifecycle_rule(wish::LIFECYCLE_ID, rule.as_ref()).await?,
         Step::Lock(retention) => admin.lock_objects(retention.mode.as_str(), retention.days).await?,
@@ -79,14 +103,6 @@ async fn make(admin: &Admin, step: &Step) -> Result<Option<NewKey>> {
         step => make_identity(admin, step).await?,
     }
     Ok(None)
-}
-
-/// Of a bucket that has just been made it is not known beforehand what the server offers; the next look tells.
-fn not_offered_is_fine(outcome: Result<()>) -> Result<()> {
-    match outcome {
-        Err(error) if error.code() == Code::NotOffered => Ok(()),
-        other => other,
-    }
 }
 
 async fn make_identity(admin: &Admin, step: &Step) -> Result<()> {

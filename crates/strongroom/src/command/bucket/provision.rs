@@ -161,6 +161,7 @@ struct Answer<'a> {
     #[serde(flatten)]
     plan: &'a Plan,
     done: &'a [String],
+    not_offered: &'a [String],
     complete: bool,
     keys: Vec<Key<'a>>,
 }
@@ -182,6 +183,7 @@ impl<'a> Answer<'a> {
         Self {
             plan,
             done: &applied.done,
+            not_offered: &applied.skipped,
             complete: applied.stopped.is_none(),
             keys: shown.iter().map(key).collect(),
         }
@@ -199,6 +201,9 @@ impl fmt::Display for Done<'_> {
         writeln!(f, "{} of {} changes made", self.answer.done.len(), self.plan.changes.len())?;
         for subject in self.answer.done {
             writeln!(f, "  {subject}")?;
+        }
+        for subject in self.answer.not_offered {
+            writeln!(f, "not offered by this server, left out: {subject}")?;
         }
         for note in &self.plan.notes {
             writeln!(f, "note: {note}")?;

@@ -1,7 +1,8 @@
 //! `strongroom bucket`.
 
+mod ceph;
 mod explain;
 mod permissions;
 mod policy;
 mod provision;
-mod prove;
+// mod prove;
