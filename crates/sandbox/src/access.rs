@@ -71,6 +71,17 @@ fn action(operation: &str, versioned: bool) -> Option<(&'static str, bool)> {
         "GetBucketPolicy" => ("s3:GetBucketPolicy", true),
         "PutBucketPolicy" => ("s3:PutBucketPolicy", true),
         "DeleteBucketPolicy" => ("s3:DeleteBucketPolicy", true),
+        "GetBucketPolicyStatus" => ("s3:GetBucketPolicyStatus", true),
+        "GetPublicAccessBlock" => ("s3:GetBucketPublicAccessBlock", true),
+        "PutPublicAccessBlock" | "DeletePublicAccessBlock" => ("s3:PutBucketPublicAccessBlock", true),
+        "GetBucketOwnershipControls" => ("s3:GetBucketOwnershipControls", true),
+        "PutBucketOwnershipControls" | "DeleteBucketOwnershipControls" => {
+            ("s3:PutBucketOwnershipControls", true)
+        }
+        "GetBucketLifecycleConfiguration" => ("s3:GetLifecycleConfiguration", true),
+        "PutBucketLifecycleConfiguration" | "DeleteBucketLifecycle" => ("s3:PutLifecycleConfiguration", true),
+        "GetBucketTagging" => ("s3:GetBucketTagging", true),
+        "PutBucketTagging" | "DeleteBucketTagging" => ("s3:PutBucketTagging", true),
         "GetObject" | "HeadObject" if versioned => ("s3:GetObjectVersion", false),
         "GetObject" | "HeadObject" => ("s3:GetObject", false),
         "PutObject" | "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload" | "CopyObject" => {

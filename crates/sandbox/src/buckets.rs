@@ -9,6 +9,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use iam_policy::Policy;
+use s3s::dto::{LifecycleRule, ObjectOwnership, PublicAccessBlockConfiguration, Tag};
 
 /// Bytes of an object, wherever they are kept.
 #[derive(Debug, Clone)]
@@ -59,6 +60,8 @@ impl Blob {
 pub(crate) struct Encryption {
     pub(crate) algorithm: Option<String>,
     pub(crate) kms_key_id: Option<String>,
+    /// Whether the bucket keeps a key of its own under that of AWS KMS.
+    pub(crate) bucket_key: bool,
     /// The MD5 of a key that the client holds.
     pub(crate) customer_key_md5: Option<String>,
 }
@@ -98,12 +101,37 @@ pub(crate) enum Versioning {
     Suspended,
 }
 
+/// What is set for a bucket, and kept as it was given.
+#[derive(Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) public_access_block: Option<PublicAccessBlockConfiguration>,
+    pub(crate) ownership: Option<ObjectOwnership>,
+    pub(crate) lifecycle: Option<Vec<LifecycleRule>>,
+    pub(crate) tags: Option<Vec<Tag>>,
+}
+
+impl Settings {
+    /// What a new bucket of Amazon S3 has since April 2023 (User Guide, "Default settings for new S3 buckets
+    /// FAQ").
+    pub(crate) fn of_new_bucket() -> Self {
+        let all = PublicAccessBlockConfiguration {
+            block_public_acls: Some(true),
+            block_public_policy: Some(true),
+            ignore_public_acls: Some(true),
+            restrict_public_buckets: Some(true),
+        };
+        let ownership = ObjectOwnership::from_static(ObjectOwnership::BUCKET_OWNER_ENFORCED);
+        Self { public_access_block: Some(all), ownership: Some(ownership), ..Self::default() }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Bucket {
     pub(crate) created: SystemTime,
     pub(crate) versioning: Versioning,
     pub(crate) default_encryption: Encryption,
     pub(crate) policy: Option<(Policy, String)>,
+    pub(crate) settings: Settings,
     /// Of every key: its versions, the newest last.
     pub(crate) objects: BTreeMap<String, Vec<Version>>,
     pub(crate) uploads: BTreeMap<String, Upload>,
@@ -113,12 +141,13 @@ pub(crate) struct Bucket {
 pub(crate) const NULL_VERSION: &str = "null";
 
 impl Bucket {
-    pub(crate) fn new(created: SystemTime, default_encryption: Encryption) -> Self {
+    pub(crate) fn new(created: SystemTime, default_encryption: Encryption, settings: Settings) -> Self {
         Self {
             created,
             versioning: Versioning::Never,
             default_encryption,
             policy: None,
+            settings,
             objects: BTreeMap::new(),
             uploads: BTreeMap::new(),
         }

@@ -9,6 +9,7 @@ mod account;
 mod api;
 mod buckets;
 mod decisions;
+mod public;
 mod server;
 mod state;
 

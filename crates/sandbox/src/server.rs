@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use crate::access::Guard;
 use crate::account::{AccessKey, Account};
 use crate::api::Api;
-use crate::buckets::{Bucket, Buckets, Versioning};
+use crate::buckets::{Buckets, Versioning};
 use crate::decisions::{Decisions, Judged};
 use crate::state::{Peer, State};
 
@@ -179,7 +179,7 @@ impl Sandbox {
 
     /// Makes a bucket, as its owner would in the console. Whether it was not there before.
     pub fn create_bucket(&self, name: &str) -> bool {
-        let bucket = Bucket::new(self.state.now(), self.state.default_encryption());
+        let bucket = self.state.new_bucket();
         self.state.buckets.with(|buckets| match buckets.contains_key(name) {
             true => false,
             false => buckets.insert(name.into(), bucket).is_none(),

@@ -9,7 +9,7 @@ use s3s::access::S3AccessContext;
 use s3s::path::S3Path;
 
 use crate::account::Account;
-use crate::buckets::{Buckets, Encryption};
+use crate::buckets::{Bucket, Buckets, Encryption, Settings};
 use crate::decisions::Decisions;
 
 /// The address that a connection comes from.
@@ -46,6 +46,11 @@ impl State {
     pub(crate) fn upload_encryption(&self, path: &S3Path, upload: &str) -> Option<String> {
         let S3Path::Object { bucket, .. } = path else { return None };
         self.buckets.with(|buckets| buckets.get(&**bucket)?.uploads.get(upload)?.encryption.algorithm.clone())
+    }
+
+    /// A bucket as Amazon S3 makes one.
+    pub(crate) fn new_bucket(&self) -> Bucket {
+        Bucket::new(self.now(), self.default_encryption(), Settings::of_new_bucket())
     }
 
     /// What a new bucket encrypts with: AES256 on Amazon S3 since January 2023.

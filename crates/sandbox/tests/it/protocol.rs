@@ -10,14 +10,7 @@ use aws_sdk_s3::types::{
 };
 use sandbox::{Data, Sandbox};
 
-use crate::setup::{client, outcome};
-
-async fn owner(sandbox: &Sandbox) -> Client {
-    let key = sandbox.owner();
-    let client = client(&sandbox.endpoint(), sandbox.region(), &key.id, &key.secret);
-    client.create_bucket().bucket("box").send().await.unwrap();
-    client
-}
+use crate::setup::{outcome, owner};
 
 async fn keep_versions(client: &Client) {
     let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
@@ -277,7 +270,7 @@ async fn of_many_keys_each_is_judged_alone() {
         .put_user_policy("u", "p", r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:DeleteObject","Resource":"arn:aws:s3:::box/mine/*"}]}"#)
         .unwrap();
     let key = account.create_access_key("u").unwrap();
-    let user = self::client(&sandbox.endpoint(), sandbox.region(), &key.id, &key.secret);
+    let user = crate::setup::client(&sandbox.endpoint(), sandbox.region(), &key.id, &key.secret);
     let objects = ["mine/1", "theirs/1"].map(|key| ObjectIdentifier::builder().key(key).build().unwrap());
     let delete = Delete::builder().set_objects(Some(objects.to_vec())).build().unwrap();
     let done = user.delete_objects().bucket("box").delete(delete).send().await.unwrap();

@@ -3,6 +3,7 @@
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::{Credentials, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use sandbox::Sandbox;
 
 pub(crate) fn client(endpoint: &str, region: &str, key: &str, secret: &str) -> Client {
     let config = aws_sdk_s3::Config::builder()
@@ -16,6 +17,14 @@ pub(crate) fn client(endpoint: &str, region: &str, key: &str, secret: &str) -> C
         .force_path_style(true)
         .build();
     Client::from_conf(config)
+}
+
+/// The owner of the sandbox, with a bucket `box`.
+pub(crate) async fn owner(sandbox: &Sandbox) -> Client {
+    let key = sandbox.owner();
+    let client = client(&sandbox.endpoint(), sandbox.region(), &key.id, &key.secret);
+    client.create_bucket().bucket("box").send().await.unwrap();
+    client
 }
 
 /// `allowed`, or the error's code; an answer without one has its HTTP status.
