@@ -29,12 +29,14 @@
 
 mod condition;
 mod evaluate;
+mod glob;
 mod notes;
 mod parse;
 mod pattern;
 mod policy;
 mod principal;
 mod request;
+pub mod service;
 
 pub use condition::{ALL_OPERATORS, Condition};
 pub use evaluate::{Decision, Evaluation, Named, Policies, Reason, decide, evaluate};
@@ -42,6 +44,7 @@ pub use parse::PolicyError;
 pub use policy::{Effect, Kind, Policy, Statement};
 pub use principal::Principal;
 pub use request::{Context, Request};
+pub use service::{Access, Action, KeyType};
 
 /// Three answers to whether something matches: the third where AWS's documentation does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
