@@ -195,6 +195,33 @@ impl Condition {
         self.values.iter().map(|value| value.written.as_str())
     }
 
+    pub(crate) fn family(&self) -> Family {
+        self.family
+    }
+
+    pub(crate) fn is_negated(&self) -> bool {
+        self.negated
+    }
+
+    pub(crate) fn is_if_exists(&self) -> bool {
+        self.if_exists
+    }
+
+    pub(crate) fn quantifier(&self) -> Option<Quantifier> {
+        self.quantifier
+    }
+
+    /// The first value that is none of the operator's type.
+    pub(crate) fn unclear(&self) -> Option<&str> {
+        self.values.iter().find(|value| value.meaning == Meaning::Unclear).map(|value| value.written.as_str())
+    }
+
+    /// Whether it is `Null` with just this value.
+    pub(crate) fn is_null(&self, wanted: bool) -> bool {
+        let fits = |value: &Wanted| value.meaning == Meaning::Bool(wanted);
+        self.family == Family::Null && !self.values.is_empty() && self.values.iter().all(fits)
+    }
+
     /// The condition, and what is seen of its key, in words.
     pub(crate) fn describe(&self, context: &Context) -> String {
         let seen = match context.get(&self.looked_up) {

@@ -28,6 +28,7 @@
 //! ```
 
 mod condition;
+mod edit;
 mod evaluate;
 mod glob;
 mod notes;
@@ -37,14 +38,17 @@ mod policy;
 mod principal;
 mod request;
 pub mod service;
+mod size;
 
 pub use condition::{ALL_OPERATORS, Condition};
+pub use edit::{Change, MergeError, Merged, StatementDiff, diff, merge, remove, same_statement};
 pub use evaluate::{Decision, Evaluation, Named, Policies, Reason, decide, evaluate};
 pub use parse::PolicyError;
 pub use policy::{Effect, Kind, Policy, Statement};
 pub use principal::Principal;
 pub use request::{Context, Request};
 pub use service::{Access, Action, KeyType};
+pub use size::{Attachment, Size, size};
 
 /// Three answers to whether something matches: the third where AWS's documentation does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
