@@ -277,8 +277,8 @@ pub fn matching(pattern: &str) -> Vec<&'static Action> {
         return Vec::new();
     }
     let reading = Reading { wildcards: true, variables: false };
-    let pattern = Pattern::new(pattern, reading).in_lower_case();
-    actions().filter(|action| pattern.matches(&action.name.to_ascii_lowercase())).collect()
+    let pattern = Pattern::new(pattern, reading);
+    actions().filter(|action| pattern.matches_without_case(&action.name)).collect()
 }
 
 /// A longer pattern of an action is not looked at.
@@ -305,6 +305,11 @@ pub(crate) fn nearest_key(key: &str) -> Option<&'static str> {
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, _)| *distance <= (wanted.chars().count() / 4).min(DISTANCE_MAX))
         .map(|(_, name)| name)
+}
+
+/// All kinds of resources.
+pub(crate) fn types() -> impl Iterator<Item = &'static ResourceType> {
+    tables().types.iter()
 }
 
 fn begins(text: &str, start: &str) -> bool {
