@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use crate::Truth;
 use crate::notes::{Notes, note};
-use crate::pattern::{NoValue, Pattern, Reading};
+use crate::pattern::{Pattern, Reading};
 use crate::request::Context;
 
 /// What an operator compares.
@@ -195,6 +195,33 @@ impl Condition {
         self.values.iter().map(|value| value.written.as_str())
     }
 
+    pub(crate) fn family(&self) -> Family {
+        self.family
+    }
+
+    pub(crate) fn is_negated(&self) -> bool {
+        self.negated
+    }
+
+    pub(crate) fn is_if_exists(&self) -> bool {
+        self.if_exists
+    }
+
+    pub(crate) fn quantifier(&self) -> Option<Quantifier> {
+        self.quantifier
+    }
+
+    /// The first value that is none of the operator's type.
+    pub(crate) fn unclear(&self) -> Option<&str> {
+        self.values.iter().find(|value| value.meaning == Meaning::Unclear).map(|value| value.written.as_str())
+    }
+
+    /// Whether it is `Null` with just this value.
+    pub(crate) fn is_null(&self, wanted: bool) -> bool {
+        let fits = |value: &Wanted| value.meaning == Meaning::Bool(wanted);
+        self.family == Family::Null && !self.values.is_empty() && self.values.iter().all(fits)
+    }
+
     /// The condition, and what is seen of its key, in words.
     pub(crate) fn describe(&self, context: &Context) -> String {
         let seen = match context.get(&self.looked_up) {
@@ -267,9 +294,8 @@ impl Condition {
 impl Wanted {
     fn new(value: &str, how: Written, family: Family, variables: bool) -> Self {
         let meaning = match family {
-            Family::Text { like, ignore_case } if how == Written::Text => {
-                let pattern = Pattern::new(value, Reading { wildcards: like, variables });
-                Meaning::Text(if ignore_case { lower(value, variables) } else { pattern })
+            Family::Text { like, .. } if how == Written::Text => {
+                Meaning::Text(Pattern::new(value, Reading { wildcards: like, variables }))
             }
             Family::Text { .. } => Meaning::Unclear,
             Family::Number(_) => value.trim().parse().map_or(Meaning::Unclear, Meaning::Number),
@@ -290,12 +316,9 @@ impl Wanted {
     fn matches(&self, value: &str, family: Family, context: &Context) -> Truth {
         match (&self.meaning, family) {
             (Meaning::Text(pattern), Family::Text { ignore_case: true, .. }) => {
-                let lowered = resolved(pattern, context, |p| p.clone().in_lower_case());
-                truth_of(lowered, |pattern| pattern.matches(&value.to_ascii_lowercase()))
+                fits(pattern, context, |pattern| pattern.matches_without_case(value))
             }
-            (Meaning::Text(pattern), _) => {
-                truth_of(resolved(pattern, context, Clone::clone), |pattern| pattern.matches(value))
-            }
+            (Meaning::Text(pattern), _) => fits(pattern, context, |pattern| pattern.matches(value)),
             (Meaning::Number(wanted), Family::Number(comparison)) => match value.trim().parse::<f64>() {
                 Ok(found) => comparison.holds(found.partial_cmp(wanted)).into(),
                 Err(_) => Truth::Unknown,
@@ -317,22 +340,13 @@ impl Wanted {
     }
 }
 
-fn lower(value: &str, variables: bool) -> Pattern {
-    Pattern::new(value, Reading { wildcards: false, variables })
-}
-
-fn resolved(
-    pattern: &Pattern,
-    context: &Context,
-    finish: impl Fn(&Pattern) -> Pattern,
-) -> Result<Pattern, NoValue> {
-    if pattern.has_variables() { pattern.resolve(context).map(|p| finish(&p)) } else { Ok(finish(pattern)) }
-}
-
 /// A variable without a value makes a comparison false (so a negated one true); one with many is unclear.
-fn truth_of(pattern: Result<Pattern, NoValue>, matches: impl Fn(&Pattern) -> bool) -> Truth {
-    match pattern {
-        Ok(pattern) => matches(&pattern).into(),
+fn fits(pattern: &Pattern, context: &Context, matches: impl Fn(&Pattern) -> bool) -> Truth {
+    if !pattern.has_variables() {
+        return matches(pattern).into();
+    }
+    match pattern.resolve(context) {
+        Ok(resolved) => matches(&resolved).into(),
         Err(missing) if missing.many => Truth::Unknown,
         Err(_) => Truth::No,
     }
@@ -375,10 +389,8 @@ fn arn(parts: &[Pattern], value: &str, context: &Context) -> Truth {
     if found.len() != ARN_PARTS {
         return Truth::Unknown;
     }
-    let fits = |(pattern, part): (&Pattern, &&str)| {
-        truth_of(resolved(pattern, context, Clone::clone), |pattern| pattern.matches(part))
-    };
-    parts.iter().zip(&found).map(fits).fold(Truth::Yes, Truth::and)
+    let pairs = parts.iter().zip(&found);
+    pairs.map(|(pattern, part)| fits(pattern, context, |p| p.matches(part))).fold(Truth::Yes, Truth::and)
 }
 
 fn boolean(value: &str) -> Option<bool> {

@@ -30,19 +30,26 @@
 mod condition;
 pub mod edit;
 mod evaluate;
+mod glob;
+mod lint;
 mod notes;
 mod parse;
 mod pattern;
 mod policy;
 mod principal;
 mod request;
+pub mod service;
+mod size;
 
 pub use condition::{ALL_OPERATORS, Condition};
 pub use evaluate::{Decision, Evaluation, Named, Policies, Reason, decide, evaluate};
+pub use lint::{Finding, RULES, Severity, lint};
 pub use parse::PolicyError;
 pub use policy::{Effect, Kind, Policy, Statement};
 pub use principal::Principal;
 pub use request::{Context, Request};
+pub use service::{Access, Action, KeyType};
+pub use size::{Attachment, Size, size};
 
 /// Three answers to whether something matches: the third where AWS's documentation does not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

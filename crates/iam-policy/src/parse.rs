@@ -36,14 +36,23 @@ impl Policy {
     /// # Errors
     /// With the place and the rule, for text that AWS would call malformed.
     pub fn parse(text: &str, kind: Kind) -> Result<Self, PolicyError> {
-        if text.len() > TEXT_BYTES_MAX {
-            return Err(broken("the text", format!("it is longer than {TEXT_BYTES_MAX} bytes")));
-        }
-        let Strict(document) = serde_json::from_str(text)
-            .map_err(|e| broken(format!("line {}, column {}", e.line(), e.column()), e.to_string()))?;
+        Self::from_document(document(text)?, kind)
+    }
+
+    pub(crate) fn from_document(document: Value, kind: Kind) -> Result<Self, PolicyError> {
         let statements = statements(&document, kind)?;
         Ok(Self { kind, document, statements })
     }
+}
+
+/// Reads JSON without members that stand twice.
+pub(crate) fn document(text: &str) -> Result<Value, PolicyError> {
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(broken("the text", format!("it is longer than {TEXT_BYTES_MAX} bytes")));
+    }
+    let Strict(document) = serde_json::from_str(text)
+        .map_err(|e| broken(format!("line {}, column {}", e.line(), e.column()), e.to_string()))?;
+    Ok(document)
 }
 
 /// A JSON value without members that stand twice.
@@ -238,7 +247,7 @@ fn action_pattern(action: &str, place: &str) -> Outcome<Pattern> {
             return Err(rule());
         }
     }
-    Ok(Pattern::new(action, Reading { wildcards: true, variables: false }).in_lower_case())
+    Ok(Pattern::new(action, Reading { wildcards: true, variables: false }))
 }
 
 fn resource_patterns(value: &Value, variables: bool, place: &str) -> Outcome<Vec<Pattern>> {

@@ -74,16 +74,6 @@ impl Pattern {
         self
     }
 
-    /// The same without case: for ASCII, as actions are.
-    pub(crate) fn in_lower_case(mut self) -> Self {
-        for piece in &mut self.pieces {
-            if let Piece::Text(text) = piece {
-                *text = text.to_ascii_lowercase();
-            }
-        }
-        self
-    }
-
     pub(crate) fn has_variables(&self) -> bool {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Variable { .. }))
     }
@@ -107,6 +97,20 @@ impl Pattern {
 
     /// Whether all of `text` fits. Variables must have been resolved: one that was not fits nothing.
     pub(crate) fn matches(&self, text: &str) -> bool {
+        self.fits(text, |rest, wanted| rest.strip_prefix(wanted))
+    }
+
+    /// The same without case, for ASCII.
+    pub(crate) fn matches_without_case(&self, text: &str) -> bool {
+        self.fits(text, |rest, wanted| {
+            let head = rest.as_bytes().get(..wanted.len())?;
+            // A head that ends within a character is another text.
+            if head.eq_ignore_ascii_case(wanted.as_bytes()) { rest.get(wanted.len()..) } else { None }
+        })
+    }
+
+    /// `after` gives what follows a literal piece at a text's beginning, if it is there.
+    fn fits<'t>(&self, text: &'t str, after: impl Fn(&'t str, &str) -> Option<&'t str>) -> bool {
         let (mut piece, mut rest) = (0, text);
         let mut star: Option<(usize, &str)> = None;
         loop {
@@ -118,17 +122,17 @@ impl Pattern {
                     piece += 1;
                     continue;
                 }
-                Some(Piece::Text(wanted)) => rest.strip_prefix(wanted.as_str()),
+                Some(Piece::Text(wanted)) => after(rest, wanted),
                 Some(Piece::One) => rest.chars().next().map(|c| &rest[c.len_utf8()..]),
                 Some(Piece::Variable { .. }) => None,
             };
             match (fits, &mut star) {
-                (Some(after), _) => (piece, rest) = (piece + 1, after),
+                (Some(remaining), _) => (piece, rest) = (piece + 1, remaining),
                 // The last `*` takes one character more.
-                (None, Some((after, taken))) => match taken.chars().next() {
+                (None, Some((next, taken))) => match taken.chars().next() {
                     Some(c) => {
                         *taken = &taken[c.len_utf8()..];
-                        (piece, rest) = (*after, *taken);
+                        (piece, rest) = (*next, *taken);
                     }
                     None => return false,
                 },

@@ -140,8 +140,7 @@ impl Statement {
     }
 
     fn matches_action(&self, request: &Request, notes: &mut Notes<'_>) -> Truth {
-        let action = request.action.to_ascii_lowercase();
-        let listed = self.actions.entries.iter().any(|pattern| pattern.matches(&action));
+        let listed = self.actions.entries.iter().any(|pattern| pattern.matches_without_case(&request.action));
         let truth = Truth::from(listed != self.actions.not);
         if truth == Truth::No {
             let element = if self.actions.not { "NotAction" } else { "Action" };

@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, that is how it fails")]
 
 mod corpus;
+mod lint;
 mod peer;
 mod properties;

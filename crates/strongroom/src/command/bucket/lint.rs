@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use iam_policy::Kind;
-use iam_policy::lint::{Finding, Severity, lint};
+use iam_policy::{Finding, Kind, Severity, lint};
 use serde::Serialize;
 use strongroom_engine::error::{Code, Error, Result};
 

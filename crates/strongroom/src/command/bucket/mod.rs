@@ -1,6 +1,7 @@
 //! `strongroom bucket`: its security drawn up, applied, proved and explained.
 
 mod explain;
+mod lint;
 mod policy;
 mod prove;
 mod provision;
@@ -18,7 +19,7 @@ pub(crate) async fn run(command: Bucket, output: &Output) -> Result<()> {
         Bucket::Provision(options) => provision::run(&options, output).await,
         Bucket::Prove(options) => prove::run(&options, output).await,
         Bucket::Explain(options) => explain::run(&options, output).await,
-        Bucket::Lint(_) => Ok(()),
+        Bucket::Lint(options) => lint::run(&options, output),
     }
 }
 
