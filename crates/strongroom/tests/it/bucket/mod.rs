@@ -2,6 +2,7 @@
 
 mod ceph;
 mod explain;
+mod lint;
 mod permissions;
 mod policy;
 mod provision;
