@@ -163,7 +163,6 @@ fn request(state: &State, cx: &mut S3AccessContext<'_>, operation: &str) -> S3Re
         context.set("s3:authType", if presigned { "REST-QUERY-STRING" } else { "REST-HEADER" });
         context.set("s3:signatureversion", "AWS4-HMAC-SHA256");
     }
-    context.set("aws:SecureTransport", state.secure_transport.to_string());
     context.set("s3:ResourceAccount", state.account.id());
     context.set("aws:ResourceAccount", state.account.id());
     let now: DateTime<Utc> = state.now().into();
@@ -172,7 +171,8 @@ fn request(state: &State, cx: &mut S3AccessContext<'_>, operation: &str) -> S3Re
     if let Some(agent) = cx.headers().get("user-agent").and_then(|value| value.to_str().ok()) {
         context.set("aws:UserAgent", agent);
     }
-    if let Some(Peer(address)) = state.peer_of(cx) {
+    if let Some(Peer { address, secure }) = state.peer_of(cx) {
+        context.set("aws:SecureTransport", secure.to_string());
         context.set("aws:SourceIp", address.to_string());
     }
     Ok(request)

@@ -12,6 +12,7 @@ mod decisions;
 mod public;
 mod server;
 mod state;
+mod tls;
 
 pub use account::{AccessKey, Account, AccountError};
 pub use decisions::Judged;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -16,9 +16,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use s3s::Body;
 use s3s::service::{S3Service, S3ServiceBuilder};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use crate::access::Guard;
 use crate::account::{AccessKey, Account};
@@ -26,9 +29,12 @@ use crate::api::Api;
 use crate::buckets::{Buckets, Versioning};
 use crate::decisions::{Decisions, Judged};
 use crate::state::{Peer, State};
+use crate::tls;
 
 /// Connections served at once; more wait.
 const CONNECTIONS_MAX: usize = 512;
+/// How long a connection may take to say its first byte, and then to agree on TLS.
+const GREETING_MAX: Duration = Duration::from_secs(30);
 /// How far a request's date may be off (Amazon S3 API Reference, "RequestTimeTooSkewed").
 const SKEW_MAX: Duration = Duration::from_secs(15 * 60);
 
@@ -68,7 +74,7 @@ impl Builder {
         self
     }
 
-    /// Whether requests count as sent over TLS, as behind a proxy that ends TLS. Default: no.
+    /// Whether plain requests count as sent over TLS too, as behind a proxy that ends TLS. Default: no.
     #[must_use]
     pub fn secure_transport(mut self, secure: bool) -> Self {
         self.secure_transport = secure;
@@ -92,7 +98,7 @@ impl Builder {
     /// Starts the endpoint on a free port of 127.0.0.1. Needs a Tokio runtime.
     ///
     /// # Errors
-    /// As the port cannot be bound or the folder cannot be made.
+    /// As the port cannot be bound, the folder or the certificate cannot be made.
     pub async fn start(self) -> io::Result<Sandbox> {
         let folder = match self.data {
             Data::Memory => None,
@@ -103,6 +109,7 @@ impl Builder {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
+        let (tls, certificate) = tls::make()?;
         let state = Arc::new(State {
             account: Account::new(&self.account),
             region: self.region,
@@ -117,9 +124,10 @@ impl Builder {
         let mut service = S3ServiceBuilder::new(Api(state.clone()));
         service.set_auth(Guard(state.clone()));
         service.set_access(Guard(state.clone()));
-        let server = tokio::spawn(accept(listener, service.build(), state.clone()));
+        let endpoint = Endpoint { service: service.build(), state: state.clone(), tls };
+        let server = tokio::spawn(accept(listener, endpoint));
         let owner = state.account.create_root_access_key();
-        Ok(Sandbox { address, state, owner, server })
+        Ok(Sandbox { address, state, owner, certificate, server })
     }
 }
 
@@ -129,6 +137,7 @@ pub struct Sandbox {
     address: SocketAddr,
     state: Arc<State>,
     owner: AccessKey,
+    certificate: String,
     server: JoinHandle<()>,
 }
 
@@ -157,6 +166,19 @@ impl Sandbox {
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The same port over TLS, such as `https://127.0.0.1:40123`; its certificate is
+    /// [`certificate_pem`](Self::certificate_pem).
+    #[must_use]
+    pub fn tls_endpoint(&self) -> String {
+        format!("https://{}", self.address)
+    }
+
+    /// The certificate to trust, in PEM. It is made anew at every start and speaks for 127.0.0.1 and localhost.
+    #[must_use]
+    pub fn certificate_pem(&self) -> &str {
+        &self.certificate
     }
 
     /// The region of its buckets.
@@ -235,25 +257,48 @@ impl Sandbox {
     }
 }
 
-async fn accept(listener: TcpListener, service: S3Service, state: Arc<State>) {
+/// What every connection needs.
+#[derive(Clone)]
+struct Endpoint {
+    service: S3Service,
+    state: Arc<State>,
+    tls: TlsAcceptor,
+}
+
+async fn accept(listener: TcpListener, endpoint: Endpoint) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let Ok(permit) = connections.clone().acquire_owned().await else { return };
         let Ok((stream, peer)) = listener.accept().await else { continue };
-        let (service, state) = (service.clone(), state.clone());
+        let endpoint = endpoint.clone();
         tokio::spawn(async move {
-            serve(stream, peer, service, state).await;
+            // A connection that breaks is the client's news, not the server's.
+            let _ = connect(stream, peer.ip(), endpoint).await;
             drop(permit);
         });
     }
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, service: S3Service, state: Arc<State>) {
+/// Serves a connection, over TLS if it begins so.
+async fn connect(stream: TcpStream, address: IpAddr, endpoint: Endpoint) -> io::Result<()> {
+    if !timeout(GREETING_MAX, tls::begins(&stream)).await?? {
+        serve(stream, Peer { address, secure: endpoint.state.secure_transport }, endpoint).await;
+        return Ok(());
+    }
+    let stream = timeout(GREETING_MAX, endpoint.tls.accept(stream)).await??;
+    serve(stream, Peer { address, secure: true }, endpoint).await;
+    Ok(())
+}
+
+async fn serve<S>(stream: S, peer: Peer, endpoint: Endpoint)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let answer = service_fn(move |request: Request<Incoming>| {
-        let (service, state) = (service.clone(), state.clone());
+        let Endpoint { service, state, .. } = endpoint.clone();
         async move { Ok::<_, Infallible>(answer(request, peer, &service, &state).await) }
     });
-    // A connection that breaks is the client's news, not the server's.
+    // As above.
     let _ = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), answer)
@@ -262,11 +307,11 @@ async fn serve(stream: TcpStream, peer: SocketAddr, service: S3Service, state: A
 
 async fn answer(
     mut request: Request<Incoming>,
-    peer: SocketAddr,
+    peer: Peer,
     service: &S3Service,
     state: &State,
 ) -> Response<Body> {
-    request.extensions_mut().insert(Peer(peer.ip()));
+    request.extensions_mut().insert(peer);
     let bucket =
         request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default().to_owned();
     let known = |state: &State| state.buckets.with(|buckets| buckets.contains_key(&bucket));

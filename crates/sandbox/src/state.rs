@@ -12,9 +12,13 @@ use crate::account::Account;
 use crate::buckets::{Bucket, Buckets, Encryption, Settings};
 use crate::decisions::Decisions;
 
-/// The address that a connection comes from.
+/// How a connection comes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Peer(pub(crate) IpAddr);
+pub(crate) struct Peer {
+    pub(crate) address: IpAddr,
+    /// Whether it counts as TLS.
+    pub(crate) secure: bool,
+}
 
 #[derive(Debug)]
 pub(crate) struct State {

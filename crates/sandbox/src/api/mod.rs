@@ -1,4 +1,8 @@
 //! The operations, on what is stored: one file for each concern.
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "every operation takes its request as the trait hands it on"
+)]
 
 mod bucket;
 mod checks;

@@ -5,3 +5,4 @@ mod matrix;
 mod posture;
 mod protocol;
 mod setup;
+mod tls;

@@ -97,7 +97,10 @@ async fn settings_come_back_as_they_were_put() {
     let tag = Tag::builder().key("team").value("backups").build().unwrap();
     let tags = Tagging::builder().tag_set(tag.clone()).build().unwrap();
     client.put_bucket_tagging().bucket("box").tagging(tags).send().await.unwrap();
-    assert_eq!(client.get_bucket_tagging().bucket("box").send().await.unwrap().tag_set(), [tag.clone()]);
+    assert_eq!(
+        client.get_bucket_tagging().bucket("box").send().await.unwrap().tag_set(),
+        std::slice::from_ref(&tag)
+    );
     let twice = Tagging::builder().tag_set(tag.clone()).tag_set(tag).build().unwrap();
     assert_eq!(outcome(client.put_bucket_tagging().bucket("box").tagging(twice).send().await), "InvalidTag");
     client.delete_bucket_tagging().bucket("box").send().await.unwrap();

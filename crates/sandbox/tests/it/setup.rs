@@ -1,22 +1,44 @@
 //! Clients.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{Credentials, Region};
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::{
+    Builder, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use sandbox::Sandbox;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
+use sandbox::{AccessKey, Sandbox};
 
 pub(crate) fn client(endpoint: &str, region: &str, key: &str, secret: &str) -> Client {
-    let config = aws_sdk_s3::Config::builder()
+    Client::from_conf(config(endpoint, region, Credentials::new(key, secret, None, None, "test")).build())
+}
+
+fn config(endpoint: &str, region: &str, credentials: Credentials) -> Builder {
+    aws_sdk_s3::Config::builder()
         .behavior_version_latest()
         .region(Region::new(region.to_owned()))
         .endpoint_url(endpoint)
-        .credentials_provider(Credentials::new(key, secret, None, None, "test"))
-        .retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
-        .request_checksum_calculation(aws_sdk_s3::config::RequestChecksumCalculation::WhenRequired)
-        .response_checksum_validation(aws_sdk_s3::config::ResponseChecksumValidation::WhenRequired)
+        .credentials_provider(credentials)
+        .retry_config(RetryConfig::disabled())
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .force_path_style(true)
-        .build();
-    Client::from_conf(config)
+}
+
+/// A client that comes over TLS and trusts the sandbox's certificate, or only those of the system.
+pub(crate) fn tls_client(sandbox: &Sandbox, key: &AccessKey, trusts: bool) -> Client {
+    let trusted = match trusts {
+        true => TrustStore::empty().with_pem_certificate(sandbox.certificate_pem()),
+        false => TrustStore::default(),
+    };
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(TlsContext::builder().with_trust_store(trusted).build().unwrap())
+        .build_https();
+    let credentials = Credentials::new(&key.id, &key.secret, None, None, "test");
+    let config = config(&sandbox.tls_endpoint(), sandbox.region(), credentials);
+    Client::from_conf(config.http_client(http).build())
 }
 
 /// The owner of the sandbox, with a bucket `box`.

@@ -6,4 +6,4 @@ mod lint;
 mod permissions;
 mod policy;
 mod provision;
-// mod prove;
+mod prove;
