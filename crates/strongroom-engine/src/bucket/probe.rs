@@ -323,8 +323,9 @@ fn plain(options: &StoreOptions, shared: &SdkConfig, endpoint: Option<&str>, reg
         Some(endpoint) => format!("http://{}", endpoint.strip_prefix("https://")?),
         None => format!("http://s3.{region}.amazonaws.com"),
     };
-    let options = StoreOptions { endpoint: Some(url.clone()), ..options.clone() };
-    Some(session::s3(&options, &shared.clone().into_builder().endpoint_url(url).build()))
+    // Said to this client itself, it goes before what the environment says.
+    let config = session::s3(options, shared).config().to_builder().endpoint_url(url);
+    Some(Client::from_conf(config.build()))
 }
 
 /// Signed by nobody.

@@ -22,7 +22,10 @@ async fn faults_are_told_with_what_to_write_instead() {
     let wrong = lint(r#"{"Version": "2021-10-17", "Statement": {"Effect": "Allow", "Action": "s3:HeadBucket", "Resource": "arn:aws:s3:::b"}}"#).await;
     wrong.failed("SR-USAGE", 2, &["errors"]);
     let found = rules(&wrong.json());
-    assert!(found.contains(&"INVALID_VERSION".to_owned()) && found.contains(&"UNKNOWN_ACTION".to_owned()), "{found:?}");
+    assert!(
+        found.contains(&"INVALID_VERSION".to_owned()) && found.contains(&"UNKNOWN_ACTION".to_owned()),
+        "{found:?}"
+    );
     assert!(wrong.text().contains("s3:ListBucket"));
 
     // mLab's page: its ACL actions are told, and are no errors.
@@ -41,11 +44,21 @@ async fn the_policies_that_are_printed_have_no_errors_and_the_narrow_ones_no_war
     let folder = tempfile::tempdir().unwrap();
     for profile in ["single", "split"] {
         for only in ["identity", "restorer", "pruner", "bucket"] {
-            let printed = ["bucket", "policy", "s3://acme-backups/shop", "--versioned", "--profile", profile, "--only", only];
+            let printed = [
+                "bucket",
+                "policy",
+                "s3://acme-backups/shop",
+                "--versioned",
+                "--profile",
+                profile,
+                "--only",
+                only,
+            ];
             let done = run(program(&printed)).await.ok();
             let file = folder.path().join("policy.json");
             fs::write(&file, done.text()).unwrap();
-            let linted = run(program(&["--json", "bucket", "lint", &file.display().to_string()])).await.ok().json();
+            let linted =
+                run(program(&["--json", "bucket", "lint", &file.display().to_string()])).await.ok().json();
             assert_eq!(rules(&linted), Vec::<String>::new(), "{profile} {only}: {linted:#}");
         }
     }

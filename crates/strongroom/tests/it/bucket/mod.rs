@@ -5,5 +5,5 @@ mod explain;
 mod lint;
 mod permissions;
 mod policy;
-mod provision;
 mod prove;
+mod provision;
