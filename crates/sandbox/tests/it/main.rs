@@ -4,5 +4,6 @@
 mod matrix;
 mod posture;
 mod protocol;
+mod public;
 mod setup;
 mod tls;
