@@ -51,11 +51,23 @@ impl S3Access for Guard {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let operation = cx.s3_op().name().to_owned();
         self.0.decisions.count(&operation);
+        check_expected_owner(cx, self.0.account.id())?;
         let request = request::request(&self.0, cx, &operation)?;
         let caller = Caller { request, operation };
         let judged = self.judge(cx, &caller);
         cx.extensions_mut().insert(caller);
         judged
+    }
+}
+
+/// Who asks for a bucket of a certain account gets no other's (Amazon S3 User Guide, "Verifying bucket ownership
+/// with bucket owner condition").
+fn check_expected_owner(cx: &S3AccessContext<'_>, owner: &str) -> S3Result<()> {
+    let names = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
+    let mut expected = names.iter().filter_map(|name| cx.headers().get(*name));
+    match expected.all(|expected| expected.as_bytes() == owner.as_bytes()) {
+        true => Ok(()),
+        false => Err(s3_error!(AccessDenied, "Access Denied")),
     }
 }
 
