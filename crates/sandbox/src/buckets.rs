@@ -11,6 +11,8 @@ use bytes::Bytes;
 use iam_policy::Policy;
 use s3s::dto::{LifecycleRule, ObjectOwnership, PublicAccessBlockConfiguration, Tag};
 
+use crate::acl::Acl;
+
 /// Bytes of an object, wherever they are kept.
 #[derive(Debug, Clone)]
 pub(crate) enum Blob {
@@ -82,6 +84,7 @@ pub(crate) struct Content {
     pub(crate) encryption: Encryption,
     pub(crate) content_type: Option<String>,
     pub(crate) metadata: Option<std::collections::HashMap<String, String>>,
+    pub(crate) acl: Acl,
 }
 
 #[derive(Debug)]
@@ -90,6 +93,7 @@ pub(crate) struct Upload {
     pub(crate) encryption: Encryption,
     pub(crate) parts: BTreeMap<i32, (Bytes, String)>,
     pub(crate) content_type: Option<String>,
+    pub(crate) acl: Acl,
     pub(crate) initiated: SystemTime,
 }
 
@@ -108,6 +112,7 @@ pub(crate) struct Settings {
     pub(crate) ownership: Option<ObjectOwnership>,
     pub(crate) lifecycle: Option<Vec<LifecycleRule>>,
     pub(crate) tags: Option<Vec<Tag>>,
+    pub(crate) acl: Acl,
 }
 
 impl Settings {
@@ -122,6 +127,17 @@ impl Settings {
         };
         let ownership = ObjectOwnership::from_static(ObjectOwnership::BUCKET_OWNER_ENFORCED);
         Self { public_access_block: Some(all), ownership: Some(ownership), ..Self::default() }
+    }
+
+    /// Whether access control lists count for nothing here.
+    pub(crate) fn acls_disabled(&self) -> bool {
+        let ownership = self.ownership.as_ref().map(ObjectOwnership::as_str);
+        ownership == Some(ObjectOwnership::BUCKET_OWNER_ENFORCED)
+    }
+
+    /// Whether one part of Block Public Access is on.
+    pub(crate) fn blocks(&self, part: fn(&PublicAccessBlockConfiguration) -> Option<bool>) -> bool {
+        self.public_access_block.as_ref().and_then(part).unwrap_or(false)
     }
 }
 
@@ -161,6 +177,11 @@ impl Bucket {
 
     pub(crate) fn version(&self, key: &str, id: &str) -> Option<&Version> {
         self.objects.get(key)?.iter().find(|version| version.id == id)
+    }
+
+    pub(crate) fn content_mut(&mut self, key: &str, id: &str) -> Option<&mut Content> {
+        let versions = self.objects.get_mut(key)?;
+        versions.iter_mut().find(|version| version.id == id)?.content.as_mut()
     }
 
     /// Adds a version, or a delete marker where there is no content; its id, if the bucket has versions.

@@ -6,6 +6,7 @@
 
 mod access;
 mod account;
+mod acl;
 mod api;
 mod buckets;
 mod decisions;

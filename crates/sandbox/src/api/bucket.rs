@@ -4,15 +4,25 @@ use s3s::dto::*;
 use s3s::{S3Request, s3_error};
 
 use super::settings::known_ownership;
-use super::{Answer, Api, answer};
+use super::{Answer, Api, acl, answer};
 use crate::buckets::{self, Versioning};
 
 pub(super) fn create(api: &Api, req: S3Request<CreateBucketInput>) -> Answer<CreateBucketOutput> {
-    let name = req.input.bucket;
+    let input = req.input;
+    let grants = [
+        input.grant_full_control.is_some(),
+        input.grant_read.is_some(),
+        input.grant_read_acp.is_some(),
+        input.grant_write.is_some(),
+        input.grant_write_acp.is_some(),
+    ];
+    let given = acl::Given::new(input.acl.as_ref().map(BucketCannedACL::as_str), &grants);
+    let name = input.bucket;
     let mut bucket = api.0.new_bucket();
-    if let Some(ownership) = req.input.object_ownership {
+    if let Some(ownership) = input.object_ownership {
         bucket.settings.ownership = Some(known_ownership(ownership)?);
     }
+    bucket.settings.acl = acl::of_new_bucket(&bucket.settings, &given)?;
     api.0.buckets.with(|buckets| {
         if buckets.contains_key(&name) {
             return Err(s3_error!(BucketAlreadyOwnedByYou, "You own this bucket already"));

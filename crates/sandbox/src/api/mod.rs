@@ -4,6 +4,7 @@
     reason = "every operation takes its request as the trait hands it on"
 )]
 
+mod acl;
 mod bucket;
 mod checks;
 mod delete;
@@ -75,6 +76,10 @@ operations! {
     get_bucket_tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput = settings::get_tagging;
     delete_bucket_tagging(DeleteBucketTaggingInput) -> DeleteBucketTaggingOutput = settings::delete_tagging;
     get_bucket_policy_status(GetBucketPolicyStatusInput) -> GetBucketPolicyStatusOutput = policy::status;
+    put_bucket_acl(PutBucketAclInput) -> PutBucketAclOutput = acl::put_of_bucket;
+    get_bucket_acl(GetBucketAclInput) -> GetBucketAclOutput = acl::get_of_bucket;
+    put_object_acl(PutObjectAclInput) -> PutObjectAclOutput = acl::put_of_object;
+    get_object_acl(GetObjectAclInput) -> GetObjectAclOutput = acl::get_of_object;
     put_object(PutObjectInput) -> PutObjectOutput = object::put .await;
     get_object(GetObjectInput) -> GetObjectOutput = object::get;
     head_object(HeadObjectInput) -> HeadObjectOutput = object::head;
@@ -160,6 +165,25 @@ impl Api {
                 }
                 None => Err(no_such()),
             })
+        })
+    }
+
+    /// Changes what is kept of a version, or of the newest.
+    pub(super) fn change(
+        &self,
+        extensions: &http::Extensions,
+        bucket: &str,
+        key: &str,
+        version: Option<&str>,
+        work: impl FnOnce(&mut Content) -> S3Result<()>,
+    ) -> S3Result<()> {
+        let id = match self.found(bucket, key, version)? {
+            Ok((found, _)) => found.id,
+            Err(missing) => return self.missing(extensions, bucket, missing),
+        };
+        self.bucket(bucket, |bucket| match bucket.content_mut(key, &id) {
+            Some(content) => work(content),
+            None => Err(s3_error!(NoSuchKey, "The specified key does not exist.")),
         })
     }
 }

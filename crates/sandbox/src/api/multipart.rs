@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
+use super::acl::{self, given_acl};
 use super::checks::{check_conditions, check_sums, md5_hex};
 use super::encryption::{Asked, bucket_key, encryption, sse};
 use super::{Answer, Api, answer};
@@ -16,7 +17,10 @@ pub(super) fn create(
     req: S3Request<CreateMultipartUploadInput>,
 ) -> Answer<CreateMultipartUploadOutput> {
     let input = req.input;
-    let default = api.bucket(&input.bucket, |bucket| Ok(bucket.default_encryption.clone()))?;
+    let acl = given_acl!(input);
+    let (default, acl) = api.bucket(&input.bucket, |bucket| {
+        Ok((bucket.default_encryption.clone(), acl::of_new_object(&bucket.settings, &acl)?))
+    })?;
     let asked = Asked {
         algorithm: input.server_side_encryption,
         kms_key_id: input.ssekms_key_id,
@@ -30,6 +34,7 @@ pub(super) fn create(
         encryption: encryption.clone(),
         parts: BTreeMap::new(),
         content_type: input.content_type.map(|kind| kind.to_string()),
+        acl,
         initiated: api.0.now(),
     };
     api.bucket(&input.bucket, |bucket| {
@@ -124,9 +129,9 @@ pub(super) fn complete(
         check_conditions(bucket, &input.key, input.if_none_match.as_ref(), input.if_match.as_ref())?;
         let upload = bucket.uploads.get(&input.upload_id).ok_or_else(no_such_upload)?;
         let (bytes, etag) = put_together(upload, &wanted)?;
-        Ok((bytes, etag, (upload.encryption.clone(), upload.content_type.clone())))
+        Ok((bytes, etag, (upload.encryption.clone(), upload.content_type.clone(), upload.acl)))
     })?;
-    let (encryption, content_type) = upload;
+    let (encryption, content_type, acl) = upload;
     let content = Content {
         blob: api.blob(bytes)?,
         etag: etag.clone(),
@@ -134,6 +139,7 @@ pub(super) fn complete(
         encryption: encryption.clone(),
         content_type,
         metadata: None,
+        acl,
     };
     let now = api.0.now();
     let version_id = api.bucket(&input.bucket, |bucket| {

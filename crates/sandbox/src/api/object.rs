@@ -3,6 +3,7 @@
 use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Response, s3_error};
 
+use super::acl::{self, given_acl};
 use super::checks::{check_conditions, check_crcs, check_sums, md5_hex};
 use super::encryption::{Asked, bucket_key, check_customer_key, encryption, sse};
 use super::{Answer, Api, answer};
@@ -10,9 +11,10 @@ use crate::buckets::{Content, NULL_VERSION, Versioning};
 
 pub(super) async fn put(api: &Api, req: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
     let mut input = req.input;
-    let default = api.bucket(&input.bucket, |bucket| {
+    let acl = given_acl!(input);
+    let (default, acl) = api.bucket(&input.bucket, |bucket| {
         check_conditions(bucket, &input.key, input.if_none_match.as_ref(), input.if_match.as_ref())?;
-        Ok(bucket.default_encryption.clone())
+        Ok((bucket.default_encryption.clone(), acl::of_new_object(&bucket.settings, &acl)?))
     })?;
     let asked = Asked {
         algorithm: input.server_side_encryption.take(),
@@ -37,6 +39,7 @@ pub(super) async fn put(api: &Api, req: S3Request<PutObjectInput>) -> Answer<Put
         encryption: encryption.clone(),
         content_type: input.content_type.map(|kind| kind.to_string()),
         metadata: input.metadata,
+        acl,
         blob: api.blob(bytes)?,
     };
     let etag = content.etag.clone();
@@ -147,7 +150,10 @@ pub(super) fn copy(api: &Api, req: S3Request<CopyObjectInput>) -> Answer<CopyObj
         Err(missing) => return api.missing(&req.extensions, bucket, missing),
     };
     check_customer_key(&source, input.copy_source_sse_customer_key.as_deref())?;
-    let default = api.bucket(&input.bucket, |bucket| Ok(bucket.default_encryption.clone()))?;
+    let acl = given_acl!(input);
+    let (default, acl) = api.bucket(&input.bucket, |bucket| {
+        Ok((bucket.default_encryption.clone(), acl::of_new_object(&bucket.settings, &acl)?))
+    })?;
     let asked = Asked {
         algorithm: input.server_side_encryption,
         kms_key_id: input.ssekms_key_id,
@@ -155,7 +161,7 @@ pub(super) fn copy(api: &Api, req: S3Request<CopyObjectInput>) -> Answer<CopyObj
         customer_key: input.sse_customer_key,
     };
     let encryption = encryption(asked, &default, &api.0.region)?;
-    let content = Content { encryption: encryption.clone(), ..source };
+    let content = Content { encryption: encryption.clone(), acl, ..source };
     let (etag, now) = (content.etag.clone(), api.0.now());
     let version_id = api.bucket(&input.bucket, |bucket| Ok(bucket.add(&input.key, Some(content), now)))?;
     let result = CopyObjectResult {

@@ -11,6 +11,12 @@ pub(super) fn put(api: &Api, req: S3Request<PutBucketPolicyInput>) -> Answer<Put
     let text = req.input.policy;
     let policy = Policy::parse(&text, Kind::Resource).map_err(|e| s3_error!(MalformedPolicy, "{e}"))?;
     api.bucket(&req.input.bucket, |bucket| {
+        if bucket.settings.blocks(|block| block.block_public_policy) && is_public(&policy) {
+            return Err(s3_error!(
+                AccessDenied,
+                "public policies are prevented by the BlockPublicPolicy setting in S3 Block Public Access"
+            ));
+        }
         bucket.policy = Some((policy, text));
         Ok(())
     })?;

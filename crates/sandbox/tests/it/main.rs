@@ -1,8 +1,10 @@
 //! The sandbox as the real AWS SDK sees it, and beside Ceph's gateway.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, that is how it fails")]
 
+mod callers;
 mod matrix;
 mod posture;
 mod protocol;
+mod public;
 mod setup;
 mod tls;

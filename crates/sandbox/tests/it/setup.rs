@@ -26,6 +26,18 @@ fn config(endpoint: &str, region: &str, credentials: Credentials) -> Builder {
         .force_path_style(true)
 }
 
+/// A client without a key.
+pub(crate) fn anonymous(sandbox: &Sandbox) -> Client {
+    let config = aws_sdk_s3::Config::builder()
+        .behavior_version_latest()
+        .region(Region::new(sandbox.region().to_owned()))
+        .endpoint_url(sandbox.endpoint())
+        .allow_no_auth()
+        .retry_config(RetryConfig::disabled())
+        .force_path_style(true);
+    Client::from_conf(config.build())
+}
+
 /// A client that comes over TLS and trusts the sandbox's certificate, or only those of the system.
 pub(crate) fn tls_client(sandbox: &Sandbox, key: &AccessKey, trusts: bool) -> Client {
     let trusted = match trusts {

@@ -1,0 +1,89 @@
+//! From a request to its decision.
+
+mod action;
+mod judge;
+mod request;
+
+use std::sync::Arc;
+
+use iam_policy::Request;
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::{S3Result, s3_error};
+
+use crate::state::State;
+
+/// Who sent a request, and from where: kept with the request for what is judged later.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) request: Request,
+    pub(crate) operation: String,
+}
+
+impl Caller {
+    /// The same caller, asking for something else.
+    pub(crate) fn asking(&self, action: &str, resource: &str) -> Self {
+        let mut other = self.clone();
+        other.request.action = action.into();
+        other.request.resource = resource.into();
+        other
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Guard(pub(crate) Arc<State>);
+
+#[async_trait::async_trait]
+impl S3Auth for Guard {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        match self.0.account.secret(access_key) {
+            Some(secret) => Ok(secret.into()),
+            None => Err(s3_error!(
+                InvalidAccessKeyId,
+                "The AWS Access Key Id you provided does not exist in our records."
+            )),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl S3Access for Guard {
+    async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let operation = cx.s3_op().name().to_owned();
+        self.0.decisions.count(&operation);
+        check_expected_owner(cx, self.0.account.id())?;
+        let request = request::request(&self.0, cx, &operation)?;
+        let caller = Caller { request, operation };
+        let judged = self.judge(cx, &caller);
+        cx.extensions_mut().insert(caller);
+        judged
+    }
+}
+
+/// Who asks for a bucket of a certain account gets no other's (Amazon S3 User Guide, "Verifying bucket ownership
+/// with bucket owner condition").
+fn check_expected_owner(cx: &S3AccessContext<'_>, owner: &str) -> S3Result<()> {
+    let names = ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"];
+    let mut expected = names.iter().filter_map(|name| cx.headers().get(*name));
+    match expected.all(|expected| expected.as_bytes() == owner.as_bytes()) {
+        true => Ok(()),
+        false => Err(s3_error!(AccessDenied, "Access Denied")),
+    }
+}
+
+impl Guard {
+    /// Judges an operation, with what it reads and what its headers ask for besides.
+    fn judge(&self, cx: &S3AccessContext<'_>, caller: &Caller) -> S3Result<()> {
+        match caller.operation.as_str() {
+            // Each of its keys is judged alone.
+            "DeleteObjects" => return Ok(()),
+            "CopyObject" => self.0.judge(&request::source_of(cx, caller)?)?,
+            _ => {}
+        }
+        self.0.judge(caller)?;
+        for action in action::besides(&caller.operation, cx.headers()) {
+            self.0.judge(&caller.asking(action, &caller.request.resource))?;
+        }
+        Ok(())
+    }
+}
