@@ -302,7 +302,8 @@ pub(crate) fn nearest_key(key: &str) -> Option<&'static str> {
     let known = tables().keys.iter().chain(&GLOBAL_KEYS).map(|(name, _)| *name);
     known
         .map(|name| (distance(&name.to_ascii_lowercase(), &wanted), name))
-        .min_by_key(|(distance, _)| *distance)
+        // Of two, the one that goes on where the wrong one ends.
+        .min_by_key(|(distance, name)| (*distance, !begins(name, key)))
         .filter(|(distance, _)| *distance <= (wanted.chars().count() / 4).min(DISTANCE_MAX))
         .map(|(_, name)| name)
 }

@@ -58,10 +58,9 @@ fn idle(view: &View<'_>, condition: &Condition) -> Option<Finding> {
     // The keys of other services' actions are not known here.
     let known =
         |pattern: &&str| pattern.split_once(':').is_none_or(|(service, _)| service::is_known(service));
-    let covered = view.covered();
-    if covered.is_empty()
+    if view.covered().next().is_none()
         || !view.actions.iter().all(known)
-        || covered.iter().any(|action| action.takes_key(key))
+        || view.covered().any(|action| action.takes_key(key))
     {
         return None;
     }

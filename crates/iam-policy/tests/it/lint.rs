@@ -163,10 +163,11 @@ fn conditions_need_keys_that_the_actions_have() {
         list(json!({ "Bool": { "SecureTransport": "true" } })),
         &[("UNKNOWN_CONDITION_KEY", Error, "Statement[0].Condition.Bool.SecureTransport")],
     );
-    in_identity(
+    let near = in_identity(
         list(json!({ "StringEquals": { "aws:PrincipalOrg": "o-1" } })),
         &[("UNKNOWN_CONDITION_KEY", Warning, "Statement[0].Condition.StringEquals.aws:PrincipalOrg")],
     );
+    assert!(near[0].help.contains("`aws:PrincipalOrgID`"), "{near:?}");
     let get = allow(json!(["s3:GetObject", "s3:PutObject"]), json!(OBJECTS));
     let prefix = json!({ "StringLike": { "s3:prefix": "p/*" } });
     in_identity(
