@@ -132,7 +132,9 @@ fn fits(condition: &Condition, of: KeyType) -> bool {
         Family::Text { .. } => match of {
             KeyType::String | KeyType::Strings | KeyType::Arn | KeyType::Arns => true,
             KeyType::Bool => condition.values().all(boolean),
-            KeyType::Number | KeyType::Date | KeyType::Ip => false,
+            // One address of the request against another: AWS's own examples do so.
+            KeyType::Ip => condition.values().all(|value| value.starts_with("${")),
+            KeyType::Number | KeyType::Date => false,
         },
         // Times may be written as seconds.
         Family::Number(_) => matches!(of, KeyType::Number | KeyType::Date),

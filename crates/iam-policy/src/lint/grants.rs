@@ -55,7 +55,7 @@ fn everyone(view: &View<'_>) -> Option<Finding> {
 }
 
 /// Keys that say who asks or from where. Source: Amazon S3 User Guide, "The meaning of public".
-const WHO: [&str; 19] = [
+const WHO: [&str; 18] = [
     "aws:PrincipalAccount",
     "aws:PrincipalArn",
     "aws:PrincipalOrgID",
@@ -65,7 +65,6 @@ const WHO: [&str; 19] = [
     "aws:SourceIp",
     "aws:SourceOrgID",
     "aws:SourceOrgPaths",
-    "aws:SourceOwner",
     "aws:SourceVpc",
     "aws:SourceVpcArn",
     "aws:SourceVpce",

@@ -190,6 +190,7 @@ fn operators_fit_the_keys() {
         ("StringEquals", "s3:max-keys", json!("10"), false),
         ("StringLike", "aws:SourceIp", json!("203.0.113.*"), false),
         ("IpAddress", "aws:SourceIp", json!("203.0.113.0/24"), true),
+        ("StringEquals", "aws:Ec2InstanceSourcePrivateIPv4", json!("${aws:VpcSourceIp}"), true),
         ("Bool", "aws:SecureTransport", json!(true), true),
         ("StringEquals", "aws:SecureTransport", json!("true"), true),
         ("Bool", "aws:username", json!("true"), false),
