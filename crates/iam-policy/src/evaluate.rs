@@ -5,7 +5,7 @@ use std::fmt;
 use crate::Truth;
 use crate::policy::{Effect, Policy, Statement};
 use crate::principal::{Naming, Principal};
-use crate::request::Request;
+use crate::request::{Asked, Request};
 
 /// What comes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,15 +135,19 @@ impl Evaluation {
 /// Judges a request.
 #[must_use]
 pub fn decide(policies: &Policies<'_>, request: &Request) -> Decision {
+    judge(policies, &Asked::new(request))
+}
+
+fn judge(policies: &Policies<'_>, asked: &Asked<'_>) -> Decision {
     let limited = policies.boundary.is_some();
     let mut denied = Truth::No;
     for named in policies.all() {
-        denied = denied.or(any(named, Effect::Deny, |s| s.matches(request, limited, None)));
+        denied = denied.or(any(named, Effect::Deny, |s| s.matches(asked, limited, None)));
         if denied == Truth::Yes {
             return Decision::ExplicitDeny;
         }
     }
-    let allowed = allowed(policies, request);
+    let allowed = allowed(policies, asked);
     match (allowed, denied) {
         (Truth::No, _) => Decision::ImplicitDeny,
         (Truth::Yes, Truth::No) => Decision::Allow,
@@ -154,12 +158,12 @@ pub fn decide(policies: &Policies<'_>, request: &Request) -> Decision {
 /// Judges a request, and says why.
 #[must_use]
 pub fn evaluate(policies: &Policies<'_>, request: &Request) -> Evaluation {
-    let limited = policies.boundary.is_some();
+    let (asked, limited) = (Asked::new(request), policies.boundary.is_some());
     let mut reasons = Vec::new();
     for named in policies.all() {
         for (place, statement) in named.policy.statements().iter().enumerate() {
             let mut notes = Vec::new();
-            let truth = statement.matches(request, limited, Some(&mut notes));
+            let truth = statement.matches(&asked, limited, Some(&mut notes));
             if truth == Truth::Yes {
                 notes.extend(statement.conditions().iter().map(|c| c.describe(&request.context)));
             }
@@ -177,7 +181,7 @@ pub fn evaluate(policies: &Policies<'_>, request: &Request) -> Evaluation {
             });
         }
     }
-    Evaluation { decision: decide(policies, request), reasons }
+    Evaluation { decision: judge(policies, &asked), reasons }
 }
 
 fn any(named: Named<'_>, effect: Effect, matches: impl Fn(&Statement) -> Truth) -> Truth {
@@ -192,8 +196,9 @@ fn any(named: Named<'_>, effect: Effect, matches: impl Fn(&Statement) -> Truth) 
 }
 
 /// Whether something allows it, explicit denials aside.
-fn allowed(policies: &Policies<'_>, request: &Request) -> Truth {
-    let allows = |named: Named<'_>| any(named, Effect::Allow, |s| s.matches(request, false, None));
+fn allowed(policies: &Policies<'_>, asked: &Asked<'_>) -> Truth {
+    let request = asked.request();
+    let allows = |named: Named<'_>| any(named, Effect::Allow, |s| s.matches(asked, false, None));
     let limit = |policy: Option<Named<'_>>| policy.map_or(Truth::Yes, allows);
     let limits = limit(policies.boundary).and(limit(policies.session));
     let identity = match request.principal {
@@ -210,7 +215,7 @@ fn allowed(policies: &Policies<'_>, request: &Request) -> Truth {
     if request.principal.account().is_some() && outside(policies, request) {
         return own.and(allows(resource));
     }
-    own.or(granted(resource, request, limits))
+    own.or(granted(resource, asked, limits))
 }
 
 /// Whether the one who asks belongs to another account than the resource.
@@ -220,10 +225,13 @@ fn outside(policies: &Policies<'_>, request: &Request) -> bool {
 
 /// What the resource's policy gives within one account. A boundary or a session policy that merely does not
 /// allow it takes nothing from a grant to the user or session itself, and all of a grant to the role.
-fn granted(resource: Named<'_>, request: &Request, limits: Truth) -> Truth {
+fn granted(resource: Named<'_>, asked: &Asked<'_>, limits: Truth) -> Truth {
     any(resource, Effect::Allow, |statement| {
-        let matches = statement.matches(request, false, None);
-        let rest = match statement.naming(&request.principal) {
+        let matches = statement.matches(asked, false, None);
+        if matches == Truth::No {
+            return matches;
+        }
+        let rest = match statement.naming(&asked.request().principal) {
             Some(Naming::Itself) => Truth::Yes,
             Some(Naming::Everyone) if statement.names_arns => Truth::Yes,
             Some(Naming::Role) => limits,

@@ -247,7 +247,7 @@ fn action_pattern(action: &str, place: &str) -> Outcome<Pattern> {
             return Err(rule());
         }
     }
-    Ok(Pattern::new(action, Reading { wildcards: true, variables: false }))
+    Ok(Pattern::new(action, Reading { wildcards: true, variables: false }).in_lower_case())
 }
 
 fn resource_patterns(value: &Value, variables: bool, place: &str) -> Outcome<Vec<Pattern>> {

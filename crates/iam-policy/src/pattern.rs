@@ -20,6 +20,8 @@ enum Piece {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Pattern {
     pieces: Vec<Piece>,
+    /// Whether one of them is a variable.
+    variables: bool,
 }
 
 /// How a pattern's text is read.
@@ -38,7 +40,7 @@ pub(crate) struct NoValue {
 
 impl Pattern {
     pub(crate) fn new(text: &str, reading: Reading) -> Self {
-        let mut pattern = Self { pieces: Vec::new() };
+        let mut pattern = Self { pieces: Vec::new(), variables: false };
         let mut rest = text;
         while let Some(c) = rest.chars().next() {
             if reading.variables
@@ -59,6 +61,7 @@ impl Pattern {
     }
 
     fn push(&mut self, piece: Piece) {
+        self.variables |= matches!(piece, Piece::Variable { .. });
         match (self.pieces.last_mut(), piece) {
             (Some(Piece::Text(before)), Piece::Text(more)) => before.push_str(&more),
             (Some(Piece::Any), Piece::Any) => {}
@@ -74,13 +77,23 @@ impl Pattern {
         self
     }
 
+    /// The same in lower case, for ASCII.
+    pub(crate) fn in_lower_case(mut self) -> Self {
+        for piece in &mut self.pieces {
+            if let Piece::Text(text) = piece {
+                text.make_ascii_lowercase();
+            }
+        }
+        self
+    }
+
     pub(crate) fn has_variables(&self) -> bool {
-        self.pieces.iter().any(|piece| matches!(piece, Piece::Variable { .. }))
+        self.variables
     }
 
     /// The pattern with the variables' values in place, which are plain text whatever they hold.
     pub(crate) fn resolve(&self, context: &Context) -> Result<Self, NoValue> {
-        let mut resolved = Self { pieces: Vec::new() };
+        let mut resolved = Self { pieces: Vec::new(), variables: false };
         for piece in &self.pieces {
             resolved.push(match piece {
                 Piece::Variable { key, default } => match (context.get(key), default) {

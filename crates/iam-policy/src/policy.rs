@@ -9,7 +9,7 @@ use crate::condition::Condition;
 use crate::notes::{Notes, note};
 use crate::pattern::Pattern;
 use crate::principal::{self, Entry, Naming, Principal};
-use crate::request::Request;
+use crate::request::{Asked, Request};
 
 /// What a policy is attached to; that decides which elements it must and must not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,29 +122,30 @@ impl Statement {
     }
 
     /// Whether the statement speaks of this request. Without notes it stops at the first thing that does not match.
-    pub(crate) fn matches(&self, request: &Request, limited: bool, mut notes: Notes<'_>) -> Truth {
-        let mut truth = Truth::Yes;
-        let checks: [&dyn Fn(&mut Notes<'_>) -> Truth; 4] = [
-            &|notes| self.matches_action(request, notes),
-            &|notes| self.matches_resource(request, notes),
-            &|notes| self.matches_principal(&request.principal, limited, notes),
-            &|notes| self.matches_conditions(request, notes),
-        ];
-        for check in checks {
-            truth = truth.and(check(&mut notes));
-            if truth == Truth::No && notes.is_none() {
-                break;
-            }
+    pub(crate) fn matches(&self, asked: &Asked<'_>, limited: bool, mut notes: Notes<'_>) -> Truth {
+        let request = asked.request();
+        let notes = &mut notes;
+        let mut truth = self.matches_action(asked, notes);
+        if truth == Truth::No && notes.is_none() {
+            return truth;
         }
-        truth
+        truth = truth.and(self.matches_resource(request, notes));
+        if truth == Truth::No && notes.is_none() {
+            return truth;
+        }
+        truth = truth.and(self.matches_principal(&request.principal, limited, notes));
+        if truth == Truth::No && notes.is_none() {
+            return truth;
+        }
+        truth.and(self.matches_conditions(request, notes))
     }
 
-    fn matches_action(&self, request: &Request, notes: &mut Notes<'_>) -> Truth {
-        let listed = self.actions.entries.iter().any(|pattern| pattern.matches_without_case(&request.action));
+    fn matches_action(&self, asked: &Asked<'_>, notes: &mut Notes<'_>) -> Truth {
+        let listed = self.actions.entries.iter().any(|pattern| pattern.matches(asked.action()));
         let truth = Truth::from(listed != self.actions.not);
         if truth == Truth::No {
             let element = if self.actions.not { "NotAction" } else { "Action" };
-            note(notes, || format!("{element} does not cover {}", request.action));
+            note(notes, || format!("{element} does not cover {}", asked.request().action));
         }
         // An empty list: the documentation does not say what it means.
         if self.actions.entries.is_empty() { Truth::Unknown } else { truth }

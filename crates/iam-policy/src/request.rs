@@ -67,3 +67,25 @@ impl Request {
         Self { principal, action: action.into(), resource: resource.into(), context }
     }
 }
+
+/// A request with what is derived from it once, and not for every statement.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    request: &'a Request,
+    action: String,
+}
+
+impl<'a> Asked<'a> {
+    pub(crate) fn new(request: &'a Request) -> Self {
+        Self { request, action: request.action.to_ascii_lowercase() }
+    }
+
+    pub(crate) fn request(&self) -> &'a Request {
+        self.request
+    }
+
+    /// The action, in lower case.
+    pub(crate) fn action(&self) -> &str {
+        &self.action
+    }
+}

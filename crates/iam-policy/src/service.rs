@@ -84,7 +84,7 @@ struct Tables {
 }
 
 /// Keys that every service knows, though not every request has them.
-const GLOBAL_KEYS: [(&str, KeyType); 59] = [
+const GLOBAL_KEYS: [(&str, KeyType); 61] = [
     ("aws:AssumedRoot", KeyType::String),
     ("aws:CalledVia", KeyType::Strings),
     ("aws:CalledViaAWSMCP", KeyType::String),
@@ -96,6 +96,7 @@ const GLOBAL_KEYS: [(&str, KeyType); 59] = [
     ("aws:Ec2InstanceSourceVpc", KeyType::String),
     ("aws:EpochTime", KeyType::Date),
     ("aws:FederatedProvider", KeyType::String),
+    ("aws:IsMcpServiceAction", KeyType::Bool),
     ("aws:MultiFactorAuthAge", KeyType::Number),
     ("aws:MultiFactorAuthPresent", KeyType::Bool),
     ("aws:PrincipalAccount", KeyType::String),
@@ -121,7 +122,6 @@ const GLOBAL_KEYS: [(&str, KeyType); 59] = [
     ("aws:SourceIp", KeyType::Ip),
     ("aws:SourceOrgID", KeyType::String),
     ("aws:SourceOrgPaths", KeyType::Strings),
-    ("aws:SourceOwner", KeyType::String),
     ("aws:SourceVpc", KeyType::String),
     ("aws:SourceVpcArn", KeyType::Arn),
     ("aws:SourceVpce", KeyType::String),
@@ -137,7 +137,9 @@ const GLOBAL_KEYS: [(&str, KeyType); 59] = [
     ("aws:referer", KeyType::String),
     ("aws:userid", KeyType::String),
     ("aws:username", KeyType::String),
-    ("ec2:RoleDelivery", KeyType::String),
+    ("codebuild:BuildArn", KeyType::Arn),
+    ("codebuild:ProjectArn", KeyType::Arn),
+    ("ec2:RoleDelivery", KeyType::Number),
     ("ec2:SourceInstanceArn", KeyType::Arn),
     ("glue:CredentialIssuingService", KeyType::String),
     ("glue:RoleAssumedBy", KeyType::String),
@@ -150,20 +152,24 @@ const GLOBAL_KEYS: [(&str, KeyType); 59] = [
 const OF_SOME_ACTIONS: [&str; 3] = ["aws:RequestTag/", "aws:ResourceTag/", "aws:TagKeys"];
 
 /// Names of S3's API that are no actions, and the actions that permit those calls. Source: Amazon S3 User Guide,
-/// "Required permissions for Amazon S3 API operations".
-const API_NAMES: [(&str, &str); 30] = [
+/// "Required permissions for Amazon S3 API operations"; `InitiateMultipartUpload` is an older name.
+const API_NAMES: [(&str, &str); 37] = [
     ("CompleteMultipartUpload", "PutObject"),
     ("CopyObject", "PutObject"),
     ("CreateMultipartUpload", "PutObject"),
     ("DeleteBucketCors", "PutBucketCORS"),
     ("DeleteBucketEncryption", "PutEncryptionConfiguration"),
     ("DeleteBucketLifecycle", "PutLifecycleConfiguration"),
+    ("DeleteBucketOwnershipControls", "PutBucketOwnershipControls"),
+    ("DeleteBucketReplication", "PutReplicationConfiguration"),
     ("DeleteBucketTagging", "PutBucketTagging"),
     ("DeleteObjects", "DeleteObject"),
     ("DeletePublicAccessBlock", "PutBucketPublicAccessBlock"),
     ("GetBucketEncryption", "GetEncryptionConfiguration"),
     ("GetBucketLifecycle", "GetLifecycleConfiguration"),
     ("GetBucketLifecycleConfiguration", "GetLifecycleConfiguration"),
+    ("GetBucketNotificationConfiguration", "GetBucketNotification"),
+    ("GetBucketReplication", "GetReplicationConfiguration"),
     ("GetObjectLockConfiguration", "GetBucketObjectLockConfiguration"),
     ("GetPublicAccessBlock", "GetBucketPublicAccessBlock"),
     ("HeadBucket", "ListBucket"),
@@ -178,8 +184,11 @@ const API_NAMES: [(&str, &str); 30] = [
     ("PutBucketEncryption", "PutEncryptionConfiguration"),
     ("PutBucketLifecycle", "PutLifecycleConfiguration"),
     ("PutBucketLifecycleConfiguration", "PutLifecycleConfiguration"),
+    ("PutBucketNotificationConfiguration", "PutBucketNotification"),
+    ("PutBucketReplication", "PutReplicationConfiguration"),
     ("PutObjectLockConfiguration", "PutBucketObjectLockConfiguration"),
     ("PutPublicAccessBlock", "PutBucketPublicAccessBlock"),
+    ("SelectObjectContent", "GetObject"),
     ("UploadPart", "PutObject"),
     ("UploadPartCopy", "PutObject"),
 ];
@@ -302,7 +311,8 @@ pub(crate) fn nearest_key(key: &str) -> Option<&'static str> {
     let known = tables().keys.iter().chain(&GLOBAL_KEYS).map(|(name, _)| *name);
     known
         .map(|name| (distance(&name.to_ascii_lowercase(), &wanted), name))
-        .min_by_key(|(distance, _)| *distance)
+        // Of two, the one that goes on where the wrong one ends.
+        .min_by_key(|(distance, name)| (*distance, !begins(name, key)))
         .filter(|(distance, _)| *distance <= (wanted.chars().count() / 4).min(DISTANCE_MAX))
         .map(|(_, name)| name)
 }

@@ -2,15 +2,15 @@
 
 use super::Finding;
 use super::view::View;
-use crate::service;
+use crate::service::{self, Action};
 
 /// Actions that their service does not have.
 pub(super) fn unknown(view: &View<'_>) -> Vec<Finding> {
-    let nameless = |pattern: &&&str| {
+    let nameless = |(pattern, covered): &(&str, &[&Action])| {
         let known = pattern.split_once(':').is_some_and(|(service, _)| service::is_known(service));
-        known && service::matching(pattern).is_empty()
+        known && covered.is_empty()
     };
-    view.actions.iter().filter(nameless).map(|pattern| finding(view, pattern)).collect()
+    view.patterns().filter(nameless).map(|(pattern, _)| finding(view, pattern)).collect()
 }
 
 fn finding(view: &View<'_>, pattern: &str) -> Finding {

@@ -58,10 +58,9 @@ fn idle(view: &View<'_>, condition: &Condition) -> Option<Finding> {
     // The keys of other services' actions are not known here.
     let known =
         |pattern: &&str| pattern.split_once(':').is_none_or(|(service, _)| service::is_known(service));
-    let covered = view.covered();
-    if covered.is_empty()
+    if view.covered().next().is_none()
         || !view.actions.iter().all(known)
-        || covered.iter().any(|action| action.takes_key(key))
+        || view.covered().any(|action| action.takes_key(key))
     {
         return None;
     }
@@ -133,7 +132,9 @@ fn fits(condition: &Condition, of: KeyType) -> bool {
         Family::Text { .. } => match of {
             KeyType::String | KeyType::Strings | KeyType::Arn | KeyType::Arns => true,
             KeyType::Bool => condition.values().all(boolean),
-            KeyType::Number | KeyType::Date | KeyType::Ip => false,
+            // One address of the request against another: AWS's own examples do so.
+            KeyType::Ip => condition.values().all(|value| value.starts_with("${")),
+            KeyType::Number | KeyType::Date => false,
         },
         // Times may be written as seconds.
         Family::Number(_) => matches!(of, KeyType::Number | KeyType::Date),

@@ -7,7 +7,7 @@ use super::{Finding, Severity};
 use crate::condition::{Condition, Quantifier};
 use crate::policy::{Effect, Kind};
 use crate::principal::Entry;
-use crate::service::{self, Access, Action};
+use crate::service::{Access, Action};
 
 pub(super) fn all(view: &View<'_>, kind: Kind) -> Vec<Finding> {
     if !view.is(Effect::Allow) {
@@ -55,7 +55,7 @@ fn everyone(view: &View<'_>) -> Option<Finding> {
 }
 
 /// Keys that say who asks or from where. Source: Amazon S3 User Guide, "The meaning of public".
-const WHO: [&str; 19] = [
+const WHO: [&str; 18] = [
     "aws:PrincipalAccount",
     "aws:PrincipalArn",
     "aws:PrincipalOrgID",
@@ -65,7 +65,6 @@ const WHO: [&str; 19] = [
     "aws:SourceIp",
     "aws:SourceOrgID",
     "aws:SourceOrgPaths",
-    "aws:SourceOwner",
     "aws:SourceVpc",
     "aws:SourceVpcArn",
     "aws:SourceVpce",
@@ -136,13 +135,12 @@ fn every_object(view: &View<'_>) -> Option<Finding> {
         s3 && !bucket.is_empty() && name.chars().all(|c| matches!(c, '*' | '/'))
     };
     let resource = view.resources.iter().find(wide).filter(|_| !view.has_not_resource())?;
-    let writes = |action: &&&'static Action| {
+    let writes = |action: &&'static Action| {
         action.service() == "s3"
             && !matches!(action.access(), Access::List | Access::Read)
             && action.resource_types().any(|of| of == "object")
     };
-    let covered = view.covered();
-    let first = covered.iter().find(writes)?;
+    let first = view.covered().find(writes)?;
     let message = format!("`{}` is allowed on the objects of every bucket (`{resource}`)", first.name());
     let help = "Name the bucket and the prefix: `arn:aws:s3:::BUCKET/PREFIX/*`.".to_owned();
     Some(Finding::new("RESOURCE_STAR", &view.resource_place(), message, help))
@@ -152,16 +150,15 @@ fn acls(view: &View<'_>) -> Vec<Finding> {
     if view.has_not_action() {
         return Vec::new();
     }
-    view.actions.iter().filter_map(|pattern| acl(view, pattern)).collect()
+    view.patterns().filter_map(|(pattern, covered)| acl(view, pattern, covered)).collect()
 }
 
 /// Wildcards for reading alone are passed over, and so are those for everything, which another rule finds.
-fn acl(view: &View<'_>, pattern: &str) -> Option<Finding> {
+fn acl(view: &View<'_>, pattern: &str, covered: &[&Action]) -> Option<Finding> {
     let (_, name) = pattern.split_once(':')?;
     if name.chars().all(|c| c == '*') {
         return None;
     }
-    let covered = service::matching(pattern);
     let acls = || covered.iter().filter(|action| action.name().ends_with("Acl"));
     let write = acls().find(|action| action.access() == Access::PermissionsManagement);
     let read = acls().next().filter(|_| name.to_ascii_lowercase().contains("acl"));

@@ -36,12 +36,12 @@ pub(super) fn mismatches(view: &View<'_>) -> Vec<Finding> {
     if view.has_not_action() || view.has_not_resource() || view.resources.is_empty() {
         return Vec::new();
     }
-    let idle = view.actions.iter().filter_map(|pattern| {
-        let covered = service::matching(pattern);
-        let first = *covered.first()?;
+    let idle = view.patterns().filter_map(|(pattern, covered)| {
+        let first = covered.first()?;
         // Whether actions of other services are among them is not known.
         let known = pattern.contains(':');
-        (known && !covered.iter().any(|action| view.reaches(action))).then(|| mismatch(view, pattern, first))
+        let reached = covered.iter().any(|action| view.reaches(action));
+        (known && !reached).then(|| mismatch(view, pattern, first))
     });
     idle.collect()
 }
@@ -97,8 +97,8 @@ fn rewritten(resource: &str, wanted: &str) -> Option<String> {
 
 /// `bucket*` where objects are meant.
 pub(super) fn without_slash(view: &View<'_>) -> Vec<Finding> {
-    let object = |action: &&Action| action.resource_types().any(|of| of == "object");
-    if view.has_not_resource() || !view.covered().iter().any(object) {
+    let object = |action: &Action| action.resource_types().any(|of| of == "object");
+    if view.has_not_resource() || !view.covered().any(object) {
         return Vec::new();
     }
     let severity = if view.is(Effect::Allow) { Severity::Warning } else { Severity::Note };
@@ -109,7 +109,9 @@ pub(super) fn without_slash(view: &View<'_>) -> Vec<Finding> {
             let message =
                 format!("`{resource}` also covers every other bucket whose name begins with `{bucket}`");
             let arn = resource.trim_end_matches('*');
-            let help = format!("Write `{arn}` for the bucket and `{arn}/*` for its objects.");
+            let help = format!(
+                "Write `{arn}` for the bucket and `{arn}/*` for its objects; name other buckets one by one."
+            );
             Finding::new("NO_OBJECT_SLASH", &place, message, help).with(severity)
         })
         .collect()

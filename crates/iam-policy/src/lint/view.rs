@@ -16,6 +16,8 @@ pub(super) struct View<'a> {
     pub(super) statement: &'a Statement,
     /// Of `Action` or `NotAction`.
     pub(super) actions: Vec<&'a str>,
+    /// The known actions that each of them covers.
+    covered: Vec<Vec<&'static Action>>,
     /// Of `Resource` or `NotResource`.
     pub(super) resources: Vec<&'a str>,
     /// The forms of resources that a `Resource` can match.
@@ -42,7 +44,8 @@ impl<'a> View<'a> {
         let matched = service::types().filter(|of| globs.iter().any(|glob| of.meets(glob)));
         let forms = matched.map(|of| of.arn).collect();
         let actions = either("Action", "NotAction");
-        Self { place: format!("Statement[{i}]"), statement, actions, resources, forms }
+        let covered = actions.iter().map(|pattern| service::matching(pattern)).collect();
+        Self { place: format!("Statement[{i}]"), statement, actions, covered, resources, forms }
     }
 
     pub(super) fn is(&self, effect: Effect) -> bool {
@@ -70,12 +73,15 @@ impl<'a> View<'a> {
         format!("{}.{element}", self.place)
     }
 
-    /// The known actions that its `Action` covers.
-    pub(super) fn covered(&self) -> Vec<&'static Action> {
-        if self.has_not_action() {
-            return Vec::new();
-        }
-        self.actions.iter().flat_map(|pattern| service::matching(pattern)).collect()
+    /// Its actions as written, each with the known actions that it covers.
+    pub(super) fn patterns(&self) -> impl Iterator<Item = (&'a str, &[&'static Action])> {
+        self.actions.iter().copied().zip(self.covered.iter().map(Vec::as_slice))
+    }
+
+    /// The known actions that its `Action` covers; none if it has a `NotAction`.
+    pub(super) fn covered(&self) -> impl Iterator<Item = &'static Action> {
+        let listed = if self.has_not_action() { &[] } else { self.covered.as_slice() };
+        listed.iter().flatten().copied()
     }
 
     /// Whether an action can be asked for on one of its resources.

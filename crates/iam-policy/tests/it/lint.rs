@@ -164,10 +164,11 @@ fn conditions_need_keys_that_the_actions_have() {
         list(json!({ "Bool": { "SecureTransport": "true" } })),
         &[("UNKNOWN_CONDITION_KEY", Error, "Statement[0].Condition.Bool.SecureTransport")],
     );
-    in_identity(
+    let near = in_identity(
         list(json!({ "StringEquals": { "aws:PrincipalOrg": "o-1" } })),
         &[("UNKNOWN_CONDITION_KEY", Warning, "Statement[0].Condition.StringEquals.aws:PrincipalOrg")],
     );
+    assert!(near[0].help.contains("`aws:PrincipalOrgID`"), "{near:?}");
     let get = allow(json!(["s3:GetObject", "s3:PutObject"]), json!(OBJECTS));
     let prefix = json!({ "StringLike": { "s3:prefix": "p/*" } });
     in_identity(
@@ -190,6 +191,7 @@ fn operators_fit_the_keys() {
         ("StringEquals", "s3:max-keys", json!("10"), false),
         ("StringLike", "aws:SourceIp", json!("203.0.113.*"), false),
         ("IpAddress", "aws:SourceIp", json!("203.0.113.0/24"), true),
+        ("StringEquals", "aws:Ec2InstanceSourcePrivateIPv4", json!("${aws:VpcSourceIp}"), true),
         ("Bool", "aws:SecureTransport", json!(true), true),
         ("StringEquals", "aws:SecureTransport", json!("true"), true),
         ("Bool", "aws:username", json!("true"), false),
