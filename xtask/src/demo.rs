@@ -62,6 +62,8 @@ async fn tell(keep: bool) -> Outcome {
     compare(&source, &target).await?;
 
     two_tests(&scene, &uri, &location).await?;
+    title("Prove the rest of it: what must be refused is refused, to the user and to strangers");
+    scene.must(&["bucket", "prove", &location, "--profile", "classic"]).await?;
     versions(&scene, &uri).await?;
 
     if keep {

@@ -26,7 +26,7 @@ impl Crc64 {
         match (self.length(), next.length()) {
             (_, 0) => {}
             // Combining costs more than most blocks' own sums.
-            (0, _) => self.0 = next.0.clone(),
+            (0, _) => self.0 = next.0,
             _ => self.0.combine(&next.0),
         }
     }

@@ -445,7 +445,9 @@ fn rule(rule: &SdkRule) -> LifecycleRule {
         id: rule.id().unwrap_or_default().into(),
         enabled: *rule.status() == ExpirationStatus::Enabled,
         prefix: prefix.into(),
-        abort_days: rule.abort_incomplete_multipart_upload().and_then(|abort| abort.days_after_initiation()),
+        abort_days: rule
+            .abort_incomplete_multipart_upload()
+            .and_then(AbortIncompleteMultipartUpload::days_after_initiation),
         noncurrent_days: rule
             .noncurrent_version_expiration()
             .and_then(NoncurrentVersionExpiration::noncurrent_days),

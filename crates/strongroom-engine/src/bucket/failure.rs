@@ -201,16 +201,27 @@ impl Failure {
                 "Object Lock keeps this version until its retention ends or its legal hold is lifted; delete it then. No permission is missing.",
             );
         }
-        let statement = operation.statement(bucket, prefix);
-        let why = kind_of_refusal(said).map(|kind| format!("{kind}. ")).unwrap_or_default();
-        let mut help = format!("{why}This statement in the identity's policy allows it: {statement}");
-        if operation == actions::PUT {
-            let sent = sse.unwrap_or("none");
-            help = format!(
-                "{help}. If that is there, a Deny forbids it: policies that demand encryption need --sse AES256 or \
-                 --sse aws:kms (sent was: {sent})."
-            );
-        }
+        let help = match kind_of_refusal(said) {
+            Some(kind) if kind.starts_with("A Deny") => {
+                format!(
+                    "{kind}. {}`strongroom bucket explain` tells which statement does, from the policies.",
+                    about_encryption(operation, sse)
+                )
+            }
+            kind => {
+                let why = kind.map(|kind| format!("{kind}. ")).unwrap_or_default();
+                let statement = operation.statement(bucket, prefix);
+                let deny = match operation == actions::PUT {
+                    true => {
+                        format!(" If that is there, a Deny forbids it. {}", about_encryption(operation, sse))
+                    }
+                    false => String::new(),
+                };
+                format!("{why}This statement in the identity's policy allows it: {statement}{deny}")
+                    .trim_end()
+                    .to_owned()
+            }
+        };
         let mut context: Vec<(String, String)> = Vec::new();
         if operation == actions::PUT {
             context.extend([("s3:if-none-match", "*"), ("s3:ObjectCreationOperation", "true")].map(owned));
@@ -221,6 +232,17 @@ impl Failure {
         }
         let refused = Refused { action: operation.action.into(), resource, context, said: said.into() };
         Error::new(Code::Denied, message).help(help).refused(refused)
+    }
+}
+
+/// What policies mostly ask of a PUT that they refuse.
+fn about_encryption(operation: Operation, sse: Option<&str>) -> String {
+    match operation == actions::PUT {
+        true => format!(
+            "Policies that demand encryption need --sse AES256 or --sse aws:kms (sent was: {}). ",
+            sse.unwrap_or("none")
+        ),
+        false => String::new(),
     }
 }
 

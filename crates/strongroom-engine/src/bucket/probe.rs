@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::SdkError;
@@ -307,7 +308,7 @@ fn once(shared: &SdkConfig) -> SdkConfig {
     let timeouts = shared
         .timeout_config()
         .cloned()
-        .map_or_else(|| aws_config::timeout::TimeoutConfig::builder(), |timeouts| timeouts.to_builder());
+        .map_or_else(TimeoutConfig::builder, |timeouts| timeouts.to_builder());
     let retry = RetryConfig::standard().with_max_attempts(2);
     shared
         .clone()

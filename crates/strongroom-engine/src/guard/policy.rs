@@ -71,27 +71,28 @@ pub fn documents(settings: &Settings) -> Vec<Document> {
         };
         if let Some(arn) = &settings.grant_to {
             let allowed = statements.into_iter().filter(|statement| statement["Effect"] == "Allow");
-            of_bucket.extend(allowed.map(|statement| with_principal(statement, json!({"AWS": [arn]}))));
+            of_bucket.extend(allowed.map(|statement| with_principal(statement, &json!({"AWS": [arn]}))));
             continue;
         }
         let name = settings.identity_name(role);
-        documents.push(Document { attached: Attached::Identity { roles, name }, policy: policy(statements) });
+        documents
+            .push(Document { attached: Attached::Identity { roles, name }, policy: policy(&statements) });
     }
     of_bucket.extend(denied(settings));
     if !of_bucket.is_empty() {
-        documents.push(Document { attached: Attached::Bucket, policy: policy(of_bucket) });
+        documents.push(Document { attached: Attached::Bucket, policy: policy(&of_bucket) });
     }
     if let Some(trust) = &settings.trust {
         for (_, role) in settings.identities() {
             let name = settings.identity_name(role);
-            let policy = policy(vec![trusted(settings, trust)]);
+            let policy = policy(&[trusted(settings, trust)]);
             documents.push(Document { attached: Attached::Trust { name }, policy });
         }
     }
     documents
 }
 
-fn policy(statements: Vec<Value>) -> Value {
+fn policy(statements: &[Value]) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
@@ -131,7 +132,7 @@ fn allowed(settings: &Settings, roles: &[Role]) -> Vec<Value> {
     let uses: Vec<&Use> = USES.iter().filter(|u| roles.contains(&u.role) && applies(settings, u)).collect();
     let mut statements = Vec::new();
     if let Some(mut list) =
-        allow(settings, "List", &actions(&uses, Level::Bucket, None), json!(settings.bucket_arn()))
+        allow(settings, "List", &actions(&uses, Level::Bucket, None), &json!(settings.bucket_arn()))
     {
         if !settings.prefix.is_empty() {
             condition(&mut list, "StringLike", "s3:prefix", json!([format!("{}/*", settings.prefix)]));
@@ -139,15 +140,15 @@ fn allowed(settings: &Settings, roles: &[Role]) -> Vec<Value> {
         statements.push(list);
     }
     let everything = actions(&uses, Level::Object, Some(Scope::Everything));
-    statements.extend(allow(settings, "Objects", &everything, json!(settings.object_arn("*"))));
+    statements.extend(allow(settings, "Objects", &everything, &json!(settings.object_arn("*"))));
     for (name, scope) in [("Catalogue", Scope::Catalogue), ("Deleting", Scope::Deleting)] {
         let mut narrow = actions(&uses, Level::Object, Some(scope));
         narrow.retain(|action| !everything.contains(action));
         let resources: Vec<String> = scope.patterns().iter().map(|p| settings.object_arn(p)).collect();
-        statements.extend(allow(settings, name, &narrow, json!(resources)));
+        statements.extend(allow(settings, name, &narrow, &json!(resources)));
     }
     if let Some(key) = settings.sse.kms_key()
-        && let Some(mut statement) = allow(settings, "Key", &actions(&uses, Level::Key, None), json!(key))
+        && let Some(mut statement) = allow(settings, "Key", &actions(&uses, Level::Key, None), &json!(key))
     {
         condition(
             &mut statement,
@@ -182,7 +183,7 @@ fn actions(uses: &[&Use], level: Level, scope: Option<Scope>) -> Vec<&'static st
     actions
 }
 
-fn allow(settings: &Settings, name: &str, actions: &[&str], resource: Value) -> Option<Value> {
+fn allow(settings: &Settings, name: &str, actions: &[&str], resource: &Value) -> Option<Value> {
     if actions.is_empty() {
         return None;
     }
@@ -208,14 +209,14 @@ fn denied(settings: &Settings) -> Vec<Value> {
     match (settings.profile, settings.dialect) {
         (Profile::Classic, _) | (_, Dialect::Ceph) => classic_denials(settings)
             .into_iter()
-            .map(|statement| with_principal(statement, json!("*")))
+            .map(|statement| with_principal(statement, &json!("*")))
             .collect(),
         (Profile::Single | Profile::Split, Dialect::Aws) => modern_denials(settings),
     }
 }
 
 /// The same statement in a bucket policy, where it is for those it names.
-fn with_principal(statement: Value, principal: Value) -> Value {
+fn with_principal(statement: Value, principal: &Value) -> Value {
     let Value::Object(members) = statement else { return statement };
     let mut with = Map::new();
     for (name, value) in members {

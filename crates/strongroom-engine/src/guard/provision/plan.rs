@@ -145,7 +145,7 @@ fn change(subject: impl Into<String>, effect: Effect, step: Step) -> Change {
 }
 
 impl Change {
-    fn from_to(mut self, before: impl Into<String>, after: impl Into<String>) -> Self {
+    fn between(mut self, before: impl Into<String>, after: impl Into<String>) -> Self {
         self.before = Some(before.into());
         self.after = Some(after.into());
         self
@@ -189,7 +189,7 @@ impl Plan {
             let before = block.map_or("not set", |_| "partly off");
             self.changes.push(
                 change("Block Public Access", Effect::Change, Step::BlockPublicAccess)
-                    .from_to(before, "all four on"),
+                    .between(before, "all four on"),
             );
         }
         if let Some(ownership) = self.look("object ownership", &found.ownership)?
@@ -198,7 +198,7 @@ impl Plan {
             let before = ownership.as_deref().unwrap_or("not set");
             self.changes.push(
                 change("object ownership", Effect::Change, Step::EnforceOwner)
-                    .from_to(before, "BucketOwnerEnforced (ACLs off)"),
+                    .between(before, "BucketOwnerEnforced (ACLs off)"),
             );
         }
         self.encryption(wish, found)?;
@@ -229,7 +229,7 @@ impl Plan {
         let before = with_key(mode, key);
         let after = with_key(wanted, wish.sse.kms_key());
         self.changes
-            .push(change("default encryption", Effect::Change, Step::Encrypt(sse)).from_to(before, after));
+            .push(change("default encryption", Effect::Change, Step::Encrypt(sse)).between(before, after));
         Ok(())
     }
 
@@ -239,7 +239,7 @@ impl Plan {
             (Some("Enabled"), true) | (None, false) => {}
             (now, true) => {
                 let step = change("versioning", Effect::Change, Step::KeepVersions);
-                self.changes.push(step.from_to(now.unwrap_or("off"), "Enabled"));
+                self.changes.push(step.between(now.unwrap_or("off"), "Enabled"));
             }
             (Some(now), false) => self.notes.push(format!(
                 "versioning is {now}: it is left so, but these policies are for a bucket without versions; add --versioned"
@@ -305,7 +305,7 @@ impl Plan {
         let weaker = mode.as_deref() == Some("COMPLIANCE") && wanted.mode.as_str() != "COMPLIANCE"
             || days.is_some_and(|days| i64::from(days) > i64::from(wanted.days));
         let after = format!("{}, {} days", wanted.mode.as_str(), wanted.days);
-        let mut step = change("Object Lock", Effect::Change, Step::Lock(wanted)).from_to(before, after);
+        let mut step = change("Object Lock", Effect::Change, Step::Lock(wanted)).between(before, after);
         step.widens = weaker;
         self.changes.push(step);
         Ok(())
@@ -319,13 +319,17 @@ impl Plan {
         let kept = match &now {
             None => None,
             Some(text) => edit::remove(text, Kind::Resource, |s| is_own(s) && !has_sid(&statements, s))
-                .map_err(unreadable)?,
+                .map_err(|e| unreadable(&e))?,
         };
         let merged = match (&kept, statements.is_empty()) {
             (None, true) => None,
             (kept, _) => {
                 let kept = kept.as_ref().map(Value::to_string);
-                Some(edit::merge(kept.as_deref(), Kind::Resource, &statements, own).map_err(taken)?.document)
+                Some(
+                    edit::merge(kept.as_deref(), Kind::Resource, &statements, own)
+                        .map_err(|e| taken(&e))?
+                        .document,
+                )
             }
         };
         let before: Option<Value> = now.as_deref().and_then(|text| serde_json::from_str(text).ok());
@@ -503,12 +507,12 @@ fn widens(diff: &StatementDiff) -> bool {
     )
 }
 
-fn unreadable(error: iam_policy::PolicyError) -> Error {
+fn unreadable(error: &iam_policy::PolicyError) -> Error {
     Error::new(Code::Usage, format!("the bucket's policy cannot be read: {error}"))
         .help("Look at it with `aws s3api get-bucket-policy`, and mend it first. Nothing was changed.")
 }
 
-fn taken(error: MergeError) -> Error {
+fn taken(error: &MergeError) -> Error {
     Error::new(Code::Usage, error.to_string())
         .help("Rename that statement's Sid, or take it out. Nothing was changed.")
 }
@@ -560,7 +564,7 @@ impl Plan {
             let wanted = documents(settings).into_iter().find(|d| d.attached == Attached::Bucket);
             let ours = wanted.as_ref().map(statements).unwrap_or_default();
             let gone = |s: &Value| is_own(s) || ours.iter().any(|own| edit::same_statement(own, s));
-            let left = edit::remove(&text, Kind::Resource, gone).map_err(unreadable)?;
+            let left = edit::remove(&text, Kind::Resource, gone).map_err(|e| unreadable(&e))?;
             let before: Option<Value> = serde_json::from_str(&text).ok();
             self.policy_change("bucket policy", before.as_ref(), left.as_ref(), Step::BucketPolicy);
         }

@@ -69,3 +69,26 @@ async fn what_a_thief_could_do_is_told() {
     let text = run(program(&arguments[1..])).await.ok().text();
     assert!(text.contains("CAN read the backups"));
 }
+
+/// S3 says that a Deny refused it; the bucket policy, where it may be read, says which and why.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_ends_with_the_statement_that_made_it() {
+    use serde_json::json;
+    let source = crate::setup::small().await;
+    let bucket = format!("arn:aws:s3:::{}", crate::setup::BUCKET);
+    let may_look = json!({"Effect": "Allow", "Action": "s3:GetBucketPolicy", "Resource": bucket});
+    let guarded = crate::setup::Guarded::bucket(&policy(true, &FIRST, vec![may_look])).await;
+    let strict = json!({"Version": "2012-10-17", "Statement": [
+        {"Sid": "OnlyEncrypted", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": format!("{bucket}/*"),
+         "Condition": {"StringNotEquals": {"s3:x-amz-server-side-encryption": "aws:kms"}}}]});
+    let owner = guarded.owner_client().await;
+    owner.put_bucket_policy().bucket(crate::setup::BUCKET).policy(strict.to_string()).send().await.unwrap();
+    let refused = guarded.backup(&source, &["--sse", "AES256"]).await;
+    refused.failed("SR-DENIED", 4, &["statement 1 (OnlyEncrypted)", "it is AES256"]);
+    guarded.backup(&source, &["--sse", "aws:kms"]).await.ok();
+
+    // Without permission to look, what S3 says is what is told.
+    guarded.set_policy(&policy(true, &FIRST, vec![]));
+    let refused = guarded.backup(&source, &["--sse", "AES256"]).await;
+    refused.failed("SR-DENIED", 4, &["A Deny in the bucket's policy forbids it"]);
+}

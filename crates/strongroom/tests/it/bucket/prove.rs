@@ -245,7 +245,7 @@ const SINGLE: [(&str, &[&str]); 5] = [
 async fn each_statement_that_is_missing_in_the_bucket_policy_is_missed() {
     for (sid, wanted) in SINGLE {
         let locked = Locked::bucket(Profile::Single, &["--require-header"], |settings| {
-            settings.header_required = true
+            settings.header_required = true;
         })
         .await;
         locked.drop_statement(sid).await;
@@ -286,8 +286,9 @@ async fn each_permission_too_few_or_too_many_is_named() {
     const OBJECTS: &str = "arn:aws:s3:::acme-backups/shop/*";
     const ALL: &str = "arn:aws:s3:::acme-backups/*";
     const WHOLE: &str = "arn:aws:s3:::acme-backups";
-    type Break = fn(&mut Value);
-    let faults: [(&str, Profile, usize, bool, Break, &[&str]); 19] = [
+    /// What is wrong, where (profile, identity, whether with versions), how it is made so, and what tells.
+    type Fault = (&'static str, Profile, usize, bool, fn(&mut Value), &'static [&'static str]);
+    let faults: [Fault; 19] = [
         (
             "no PutObject",
             Profile::Single,
@@ -532,4 +533,22 @@ async fn whoever_else_the_bucket_policy_lets_in_is_named() {
     let other = json!({"Sid": "Other", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::444455556666:root"}, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::acme-backups/*"});
     locked.change_policy(|statements| statements.push(other)).await;
     found(&locked, "another account reads", &["other-principals"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_is_missing_is_named_and_one_that_holds_passes() {
+    let lock = ["--object-lock", "governance:1d"];
+    let locked = Locked::bucket(Profile::Single, &lock, |settings| {
+        settings.versioned = true;
+        settings.object_lock = "governance:1d".parse().ok();
+    })
+    .await;
+    let report = locked.prove(&[]).await.json();
+    let verdict = |id: &str| {
+        report["findings"].as_array().unwrap().iter().find(|f| f["id"] == id).unwrap()["verdict"].clone()
+    };
+    assert_eq!((verdict("locked"), verdict("object-lock")), ("pass".into(), "pass".into()), "{report:#}");
+    let open = Locked::bucket(Profile::Single, &[], |settings| settings.versioned = true).await;
+    let done = open.prove(&lock).await;
+    done.failed("SR-NOT-PROVED", 9, &["object-lock", "locked"]);
 }
