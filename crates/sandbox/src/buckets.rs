@@ -12,6 +12,7 @@ use iam_policy::Policy;
 use s3s::dto::{LifecycleRule, ObjectOwnership, PublicAccessBlockConfiguration, Tag};
 
 use crate::acl::Acl;
+use crate::lock::{BucketLock, Lock};
 
 /// Bytes of an object, wherever they are kept.
 #[derive(Debug, Clone)]
@@ -85,6 +86,7 @@ pub(crate) struct Content {
     pub(crate) content_type: Option<String>,
     pub(crate) metadata: Option<std::collections::HashMap<String, String>>,
     pub(crate) acl: Acl,
+    pub(crate) lock: Lock,
 }
 
 #[derive(Debug)]
@@ -94,6 +96,8 @@ pub(crate) struct Upload {
     pub(crate) parts: BTreeMap<i32, (Bytes, String)>,
     pub(crate) content_type: Option<String>,
     pub(crate) acl: Acl,
+    /// What was asked for, without what the bucket adds.
+    pub(crate) lock: Lock,
     pub(crate) initiated: SystemTime,
 }
 
@@ -113,6 +117,7 @@ pub(crate) struct Settings {
     pub(crate) lifecycle: Option<Vec<LifecycleRule>>,
     pub(crate) tags: Option<Vec<Tag>>,
     pub(crate) acl: Acl,
+    pub(crate) lock: Option<BucketLock>,
 }
 
 impl Settings {

@@ -10,6 +10,7 @@ mod acl;
 mod api;
 mod buckets;
 mod decisions;
+mod lock;
 mod public;
 mod server;
 mod state;

@@ -37,6 +37,12 @@ pub(super) fn action(operation: &str, versioned: bool) -> Option<(&'static str, 
         "GetObjectAcl" => ("s3:GetObjectAcl", false),
         "PutObjectAcl" if versioned => ("s3:PutObjectVersionAcl", false),
         "PutObjectAcl" => ("s3:PutObjectAcl", false),
+        "GetObjectLockConfiguration" => ("s3:GetBucketObjectLockConfiguration", true),
+        "PutObjectLockConfiguration" => ("s3:PutBucketObjectLockConfiguration", true),
+        "GetObjectRetention" => ("s3:GetObjectRetention", false),
+        "PutObjectRetention" => ("s3:PutObjectRetention", false),
+        "GetObjectLegalHold" => ("s3:GetObjectLegalHold", false),
+        "PutObjectLegalHold" => ("s3:PutObjectLegalHold", false),
         "GetObject" | "HeadObject" if versioned => ("s3:GetObjectVersion", false),
         "GetObject" | "HeadObject" => ("s3:GetObject", false),
         "PutObject" | "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload" | "CopyObject" => {
@@ -56,13 +62,27 @@ pub(super) fn besides(operation: &str, headers: &HeaderMap) -> Vec<&'static str>
     let mut actions = Vec::new();
     let has = |name: &str| headers.contains_key(name);
     let sets_acl = has("x-amz-acl") || headers.keys().any(|name| name.as_str().starts_with("x-amz-grant-"));
+    let mut needs = |when: bool, action| {
+        if when {
+            actions.push(action);
+        }
+    };
     match operation {
-        "PutObject" | "CopyObject" | "CreateMultipartUpload" if sets_acl => actions.push("s3:PutObjectAcl"),
-        "CreateBucket" if sets_acl => actions.push("s3:PutBucketAcl"),
+        "PutObject" | "CopyObject" | "CreateMultipartUpload" => {
+            let retained = has("x-amz-object-lock-mode") || has("x-amz-object-lock-retain-until-date");
+            needs(sets_acl, "s3:PutObjectAcl");
+            needs(retained, "s3:PutObjectRetention");
+            needs(has("x-amz-object-lock-legal-hold"), "s3:PutObjectLegalHold");
+        }
+        "CreateBucket" => {
+            let locks = headers.get("x-amz-bucket-object-lock-enabled");
+            let locks = locks.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
+            needs(sets_acl, "s3:PutBucketAcl");
+            needs(has("x-amz-object-ownership"), "s3:PutBucketOwnershipControls");
+            needs(locks, "s3:PutBucketObjectLockConfiguration");
+            needs(locks, "s3:PutBucketVersioning");
+        }
         _ => {}
-    }
-    if operation == "CreateBucket" && has("x-amz-object-ownership") {
-        actions.push("s3:PutBucketOwnershipControls");
     }
     actions
 }

@@ -77,6 +77,8 @@ impl Guard {
         match caller.operation.as_str() {
             // Each of its keys is judged alone.
             "DeleteObjects" => return Ok(()),
+            // Judged when their bodies are read: condition keys are in there.
+            "PutObjectRetention" | "PutObjectLegalHold" => return Ok(()),
             "CopyObject" => self.0.judge(&request::source_of(cx, caller)?)?,
             _ => {}
         }

@@ -77,8 +77,16 @@ fn from_headers(context: &mut Context, cx: &S3AccessContext<'_>) {
             context.set(&format!("s3:{name}"), value);
         }
     }
-    if let Some(agent) = header("user-agent") {
-        context.set("aws:UserAgent", agent);
+    let others = [
+        ("user-agent", "aws:UserAgent"),
+        ("x-amz-object-lock-legal-hold", "s3:object-lock-legal-hold"),
+        ("x-amz-object-lock-mode", "s3:object-lock-mode"),
+        ("x-amz-object-lock-retain-until-date", "s3:object-lock-retain-until-date"),
+    ];
+    for (name, key) in others {
+        if let Some(value) = header(name) {
+            context.set(key, value);
+        }
     }
 }
 

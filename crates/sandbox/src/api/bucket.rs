@@ -6,6 +6,7 @@ use s3s::{S3Request, s3_error};
 use super::settings::known_ownership;
 use super::{Answer, Api, acl, answer};
 use crate::buckets::{self, Versioning};
+use crate::lock::BucketLock;
 
 pub(super) fn create(api: &Api, req: S3Request<CreateBucketInput>) -> Answer<CreateBucketOutput> {
     let input = req.input;
@@ -21,6 +22,10 @@ pub(super) fn create(api: &Api, req: S3Request<CreateBucketInput>) -> Answer<Cre
     let mut bucket = api.0.new_bucket();
     if let Some(ownership) = input.object_ownership {
         bucket.settings.ownership = Some(known_ownership(ownership)?);
+    }
+    if input.object_lock_enabled_for_bucket == Some(true) {
+        bucket.settings.lock = Some(BucketLock::default());
+        bucket.versioning = Versioning::Enabled;
     }
     bucket.settings.acl = acl::of_new_bucket(&bucket.settings, &given)?;
     api.0.buckets.with(|buckets| {
@@ -77,6 +82,12 @@ pub(super) fn put_versioning(
         _ => return Err(s3_error!(MalformedXML, "Status is Enabled or Suspended")),
     };
     api.bucket(&req.input.bucket, |bucket| {
+        if bucket.settings.lock.is_some() && versioning != Versioning::Enabled {
+            return Err(s3_error!(
+                InvalidBucketState,
+                "An Object Lock configuration is present on this bucket, so the versioning state cannot be changed."
+            ));
+        }
         bucket.versioning = versioning;
         Ok(())
     })?;

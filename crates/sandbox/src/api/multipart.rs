@@ -7,8 +7,9 @@ use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Result, s3_error};
 
 use super::acl::{self, given_acl};
-use super::checks::{check_conditions, check_sums, md5_hex};
+use super::checks::{check_conditions, given_sums, md5_hex};
 use super::encryption::{Asked, bucket_key, encryption, sse};
+use super::lock::{self, given_lock};
 use super::{Answer, Api, answer};
 use crate::buckets::{Content, Upload};
 
@@ -16,10 +17,11 @@ pub(super) fn create(
     api: &Api,
     req: S3Request<CreateMultipartUploadInput>,
 ) -> Answer<CreateMultipartUploadOutput> {
-    let input = req.input;
-    let acl = given_acl!(input);
-    let (default, acl) = api.bucket(&input.bucket, |bucket| {
-        Ok((bucket.default_encryption.clone(), acl::of_new_object(&bucket.settings, &acl)?))
+    let mut input = req.input;
+    let (acl, lock, now) = (given_acl!(input), given_lock!(input), api.0.now());
+    let (default, acl, lock) = api.bucket(&input.bucket, |bucket| {
+        let acl = acl::of_new_object(&bucket.settings, &acl)?;
+        Ok((bucket.default_encryption.clone(), acl, lock.read(&bucket.settings, now)?))
     })?;
     let asked = Asked {
         algorithm: input.server_side_encryption,
@@ -35,7 +37,8 @@ pub(super) fn create(
         parts: BTreeMap::new(),
         content_type: input.content_type.map(|kind| kind.to_string()),
         acl,
-        initiated: api.0.now(),
+        lock,
+        initiated: now,
     };
     api.bucket(&input.bucket, |bucket| {
         bucket.uploads.insert(id.clone(), upload);
@@ -54,8 +57,15 @@ pub(super) fn create(
 
 pub(super) async fn part(api: &Api, req: S3Request<UploadPartInput>) -> Answer<UploadPartOutput> {
     let mut input = req.input;
+    let sums = given_sums!(input);
+    let lock = api.bucket(&input.bucket, |bucket| {
+        let upload = bucket.uploads.get(&input.upload_id).ok_or_else(no_such_upload)?;
+        Ok(upload.lock.clone().or_default(bucket.settings.lock.as_ref(), upload.initiated))
+    })?;
+    lock::check_has_sum(&lock, sums.any(&req.headers), "Put Part")?;
     let bytes = api.collect(input.body.take(), input.content_length).await?;
-    check_sums(&bytes, input.content_md5.as_deref(), input.checksum_sha256.as_deref())?;
+    let sums = sums.and_trailers(req.trailing_headers.as_ref());
+    sums.check(&bytes)?;
     let etag = md5_hex(&bytes);
     let encryption = api.bucket(&input.bucket, |bucket| {
         let upload = bucket.uploads.get_mut(&input.upload_id).ok_or_else(no_such_upload)?;
@@ -67,7 +77,10 @@ pub(super) async fn part(api: &Api, req: S3Request<UploadPartInput>) -> Answer<U
         server_side_encryption: sse(&encryption),
         bucket_key_enabled: bucket_key(&encryption),
         ssekms_key_id: encryption.kms_key_id,
-        checksum_sha256: input.checksum_sha256,
+        checksum_sha256: sums.sha256,
+        checksum_crc32: sums.crc32,
+        checksum_crc32c: sums.crc32c,
+        checksum_crc64nvme: sums.crc64,
         ..UploadPartOutput::default()
     })
 }
@@ -125,13 +138,15 @@ pub(super) fn complete(
 ) -> Answer<CompleteMultipartUploadOutput> {
     let input = req.input;
     let wanted = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
-    let (bytes, etag, upload) = api.bucket(&input.bucket, |bucket| {
+    let now = api.0.now();
+    let (bytes, etag, begun) = api.bucket(&input.bucket, |bucket| {
         check_conditions(bucket, &input.key, input.if_none_match.as_ref(), input.if_match.as_ref())?;
         let upload = bucket.uploads.get(&input.upload_id).ok_or_else(no_such_upload)?;
         let (bytes, etag) = put_together(upload, &wanted)?;
-        Ok((bytes, etag, (upload.encryption.clone(), upload.content_type.clone(), upload.acl)))
+        let lock = upload.lock.clone().or_default(bucket.settings.lock.as_ref(), now);
+        Ok((bytes, etag, (upload.encryption.clone(), upload.content_type.clone(), upload.acl, lock)))
     })?;
-    let (encryption, content_type, acl) = upload;
+    let (encryption, content_type, acl, lock) = begun;
     let content = Content {
         blob: api.blob(bytes)?,
         etag: etag.clone(),
@@ -140,9 +155,11 @@ pub(super) fn complete(
         content_type,
         metadata: None,
         acl,
+        lock,
     };
-    let now = api.0.now();
     let version_id = api.bucket(&input.bucket, |bucket| {
+        // Somebody may have been quicker while the parts were put together.
+        check_conditions(bucket, &input.key, input.if_none_match.as_ref(), input.if_match.as_ref())?;
         bucket.uploads.remove(&input.upload_id);
         Ok(bucket.add(&input.key, Some(content), now))
     })?;

@@ -4,17 +4,21 @@ use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Response, s3_error};
 
 use super::acl::{self, given_acl};
-use super::checks::{check_conditions, check_crcs, check_sums, md5_hex};
+use super::checks::{check_conditions, given_sums, md5_hex};
 use super::encryption::{Asked, bucket_key, check_customer_key, encryption, sse};
+use super::lock::{self, given_lock};
 use super::{Answer, Api, answer};
+use crate::access::Caller;
 use crate::buckets::{Content, NULL_VERSION, Versioning};
 
 pub(super) async fn put(api: &Api, req: S3Request<PutObjectInput>) -> Answer<PutObjectOutput> {
     let mut input = req.input;
-    let acl = given_acl!(input);
-    let (default, acl) = api.bucket(&input.bucket, |bucket| {
+    let (acl, lock, now) = (given_acl!(input), given_lock!(input), api.0.now());
+    let (default, acl, lock) = api.bucket(&input.bucket, |bucket| {
         check_conditions(bucket, &input.key, input.if_none_match.as_ref(), input.if_match.as_ref())?;
-        Ok((bucket.default_encryption.clone(), acl::of_new_object(&bucket.settings, &acl)?))
+        let acl = acl::of_new_object(&bucket.settings, &acl)?;
+        let lock = lock.read(&bucket.settings, now)?.or_default(bucket.settings.lock.as_ref(), now);
+        Ok((bucket.default_encryption.clone(), acl, lock))
     })?;
     let asked = Asked {
         algorithm: input.server_side_encryption.take(),
@@ -23,27 +27,22 @@ pub(super) async fn put(api: &Api, req: S3Request<PutObjectInput>) -> Answer<Put
         customer_key: input.sse_customer_key.take(),
     };
     let encryption = encryption(asked, &default, &api.0.region)?;
+    let sums = given_sums!(input);
+    lock::check_has_sum(&lock, sums.any(&req.headers), "Put Object")?;
     let bytes = api.collect(input.body.take(), input.content_length).await?;
-    check_sums(&bytes, input.content_md5.as_deref(), input.checksum_sha256.as_deref())?;
-    let trailer = |name: &str| {
-        let trailers = req.trailing_headers.as_ref()?;
-        trailers.read(|headers| headers.get(name)?.to_str().ok().map(str::to_owned)).flatten()
-    };
-    let crc32 = input.checksum_crc32.take().or_else(|| trailer("x-amz-checksum-crc32"));
-    let crc32c = input.checksum_crc32c.take().or_else(|| trailer("x-amz-checksum-crc32c"));
-    let crc64 = input.checksum_crc64nvme.take().or_else(|| trailer("x-amz-checksum-crc64nvme"));
-    check_crcs(&bytes, crc32.as_deref(), crc32c.as_deref(), crc64.as_deref())?;
+    let sums = sums.and_trailers(req.trailing_headers.as_ref());
+    sums.check(&bytes)?;
     let content = Content {
         etag: md5_hex(&bytes),
-        sha256: input.checksum_sha256.clone(),
+        sha256: sums.sha256.clone(),
         encryption: encryption.clone(),
         content_type: input.content_type.map(|kind| kind.to_string()),
         metadata: input.metadata,
         acl,
+        lock,
         blob: api.blob(bytes)?,
     };
     let etag = content.etag.clone();
-    let now = api.0.now();
     let version_id = api.bucket(&input.bucket, |bucket| {
         // Somebody may have been quicker while the body came in.
         check_conditions(bucket, &input.key, input.if_none_match.as_ref(), input.if_match.as_ref())?;
@@ -52,10 +51,10 @@ pub(super) async fn put(api: &Api, req: S3Request<PutObjectInput>) -> Answer<Put
     answer(PutObjectOutput {
         e_tag: Some(ETag::Strong(etag)),
         version_id,
-        checksum_sha256: input.checksum_sha256,
-        checksum_crc32: crc32,
-        checksum_crc32c: crc32c,
-        checksum_crc64nvme: crc64,
+        checksum_sha256: sums.sha256,
+        checksum_crc32: sums.crc32,
+        checksum_crc32c: sums.crc32c,
+        checksum_crc64nvme: sums.crc64,
         server_side_encryption: sse(&encryption),
         bucket_key_enabled: bucket_key(&encryption),
         ssekms_key_id: encryption.kms_key_id,
@@ -93,6 +92,9 @@ pub(super) fn get(api: &Api, req: S3Request<GetObjectInput>) -> Answer<GetObject
         }
     };
     let versioning = api.bucket(&input.bucket, |bucket| Ok(bucket.versioning))?;
+    let object = format!("arn:aws:s3:::{}/{}", input.bucket, input.key);
+    let caller = req.extensions.get::<Caller>();
+    let (mode, until, hold) = lock::shown(api, caller, &object, &content.lock);
     let status =
         if content_range.is_some() { http::StatusCode::PARTIAL_CONTENT } else { http::StatusCode::OK };
     let output = GetObjectOutput {
@@ -111,6 +113,9 @@ pub(super) fn get(api: &Api, req: S3Request<GetObjectInput>) -> Answer<GetObject
         ssekms_key_id: content.encryption.kms_key_id,
         sse_customer_algorithm: content.encryption.customer_key_md5.as_ref().map(|_| "AES256".into()),
         sse_customer_key_md5: content.encryption.customer_key_md5,
+        object_lock_mode: mode,
+        object_lock_retain_until_date: until,
+        object_lock_legal_hold_status: hold,
         ..GetObjectOutput::default()
     };
     Ok(S3Response::with_status(output, status))
@@ -124,6 +129,9 @@ pub(super) fn head(api: &Api, req: S3Request<HeadObjectInput>) -> Answer<HeadObj
     };
     check_customer_key(&content, input.sse_customer_key.as_deref())?;
     let versioning = api.bucket(&input.bucket, |bucket| Ok(bucket.versioning))?;
+    let object = format!("arn:aws:s3:::{}/{}", input.bucket, input.key);
+    let caller = req.extensions.get::<Caller>();
+    let (mode, until, hold) = lock::shown(api, caller, &object, &content.lock);
     answer(HeadObjectOutput {
         content_length: Some(content.blob.length().cast_signed()),
         accept_ranges: Some("bytes".into()),
@@ -136,12 +144,15 @@ pub(super) fn head(api: &Api, req: S3Request<HeadObjectInput>) -> Answer<HeadObj
         ssekms_key_id: content.encryption.kms_key_id,
         sse_customer_algorithm: content.encryption.customer_key_md5.as_ref().map(|_| "AES256".into()),
         sse_customer_key_md5: content.encryption.customer_key_md5,
+        object_lock_mode: mode,
+        object_lock_retain_until_date: until,
+        object_lock_legal_hold_status: hold,
         ..HeadObjectOutput::default()
     })
 }
 
 pub(super) fn copy(api: &Api, req: S3Request<CopyObjectInput>) -> Answer<CopyObjectOutput> {
-    let input = req.input;
+    let mut input = req.input;
     let CopySource::Bucket { bucket, key, version_id } = &input.copy_source else {
         return Err(s3_error!(NotImplemented, "access points are not supported"));
     };
@@ -150,9 +161,11 @@ pub(super) fn copy(api: &Api, req: S3Request<CopyObjectInput>) -> Answer<CopyObj
         Err(missing) => return api.missing(&req.extensions, bucket, missing),
     };
     check_customer_key(&source, input.copy_source_sse_customer_key.as_deref())?;
-    let acl = given_acl!(input);
-    let (default, acl) = api.bucket(&input.bucket, |bucket| {
-        Ok((bucket.default_encryption.clone(), acl::of_new_object(&bucket.settings, &acl)?))
+    let (acl, lock, now) = (given_acl!(input), given_lock!(input), api.0.now());
+    let (default, acl, lock) = api.bucket(&input.bucket, |bucket| {
+        let acl = acl::of_new_object(&bucket.settings, &acl)?;
+        let lock = lock.read(&bucket.settings, now)?.or_default(bucket.settings.lock.as_ref(), now);
+        Ok((bucket.default_encryption.clone(), acl, lock))
     })?;
     let asked = Asked {
         algorithm: input.server_side_encryption,
@@ -161,8 +174,8 @@ pub(super) fn copy(api: &Api, req: S3Request<CopyObjectInput>) -> Answer<CopyObj
         customer_key: input.sse_customer_key,
     };
     let encryption = encryption(asked, &default, &api.0.region)?;
-    let content = Content { encryption: encryption.clone(), acl, ..source };
-    let (etag, now) = (content.etag.clone(), api.0.now());
+    let content = Content { encryption: encryption.clone(), acl, lock, ..source };
+    let etag = content.etag.clone();
     let version_id = api.bucket(&input.bucket, |bucket| Ok(bucket.add(&input.key, Some(content), now)))?;
     let result = CopyObjectResult {
         e_tag: Some(ETag::Strong(etag)),

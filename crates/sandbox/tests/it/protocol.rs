@@ -10,7 +10,7 @@ use aws_sdk_s3::types::{
 };
 use sandbox::{Data, Sandbox};
 
-use crate::setup::{outcome, owner};
+use crate::setup::{outcome, owner, summing_owner};
 
 async fn keep_versions(client: &Client) {
     let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
@@ -163,12 +163,12 @@ async fn bytes_that_are_not_what_their_checksum_says_are_refused() {
     let nothing = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
     assert_eq!(outcome(put().checksum_sha256(nothing).send().await), "BadDigest");
     assert_eq!(outcome(put().content_md5("1B2M2Y8AsgTpgAmY7PhCfg==").send().await), "BadDigest");
+    assert_eq!(outcome(put().checksum_crc32("AAAAAA==").send().await), "BadDigest");
+    let summing = summing_owner(&sandbox);
     for algorithm in ["CRC32", "CRC32C", "CRC64NVME", "SHA256"] {
-        assert_eq!(
-            outcome(put().checksum_algorithm(algorithm.into()).send().await),
-            "allowed",
-            "{algorithm}"
-        );
+        let put = summing.put_object().bucket("box").key("k").body(ByteStream::from_static(b"x"));
+        let put = put.checksum_algorithm(algorithm.into()).send().await;
+        assert_eq!(outcome(put), "allowed", "{algorithm}");
     }
 }
 

@@ -26,6 +26,14 @@ fn config(endpoint: &str, region: &str, credentials: Credentials) -> Builder {
         .force_path_style(true)
 }
 
+/// The owner as the SDK is by default: a checksum goes with every body.
+pub(crate) fn summing_owner(sandbox: &Sandbox) -> Client {
+    let key = sandbox.owner();
+    let credentials = Credentials::new(&key.id, &key.secret, None, None, "test");
+    let config = config(&sandbox.endpoint(), sandbox.region(), credentials);
+    Client::from_conf(config.request_checksum_calculation(RequestChecksumCalculation::WhenSupported).build())
+}
+
 /// A client without a key.
 pub(crate) fn anonymous(sandbox: &Sandbox) -> Client {
     let config = aws_sdk_s3::Config::builder()
