@@ -13,7 +13,7 @@ use super::segment::{Finished, SegmentWriter};
 use super::{Work, cancelled};
 use crate::deployment::{Batch, Batches, Described, ReadAt};
 use crate::error::{Code, Error, Result};
-use crate::manifest::Segment;
+use crate::manifest::{Compression, Segment};
 use crate::progress::Event;
 
 /// The bytes of documents that a reply should hold: enough that round trips do not count, and little enough that
@@ -173,9 +173,17 @@ impl RunWriter {
         let Some((place, namespace)) = &self.current else { return Ok(()) };
         let open = match self.open.take() {
             Some(open) => open,
-            None => SegmentWriter::new(self.work.sink.compression, self.work.sink.memory.take())?,
+            None => SegmentWriter::new(self.work.sink.compression, self.work.sink.memory.take(self.room()))?,
         };
         self.open.insert(open).begin_block(*place, namespace)
+    }
+
+    /// What a segment takes at most, but for the last document of one; compressed it is a good deal less.
+    fn room(&self) -> usize {
+        match self.work.sink.compression {
+            Compression::None => usize::try_from(2 * self.work.plan.segment_bytes).unwrap_or(0),
+            Compression::Zstd { .. } | Compression::Gzip { .. } => 0,
+        }
     }
 
     /// Takes a batch in; how many documents and bytes that were.

@@ -17,9 +17,11 @@ type Stages = Meter<Compressor<HashedBuffer>>;
 pub(super) struct Memory(Mutex<Vec<BytesMut>>);
 
 impl Memory {
-    /// An empty buffer, with room if there is one.
-    pub(super) fn take(&self) -> BytesMut {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    /// An empty buffer: one that has room from earlier use, or a new one for `room` bytes. A buffer that grows is
+    /// copied again and again, and is there twice while it is.
+    pub(super) fn take(&self, room: usize) -> BytesMut {
+        let used = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        used.unwrap_or_else(|| BytesMut::with_capacity(room))
     }
 
     /// Keeps the room of `body`, if nobody else holds it any more.

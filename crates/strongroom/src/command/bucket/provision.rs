@@ -20,7 +20,8 @@ use crate::output::Output;
 
 pub(crate) async fn run(options: &Provision, output: &Output) -> Result<()> {
     let mut settings = options.wanted.settings()?;
-    let store = StoreOptions { region: options.wanted.region(), ..StoreOptions::default() };
+    let expected_owner = settings.account.clone();
+    let store = StoreOptions { region: options.wanted.region(), expected_owner, ..StoreOptions::default() };
     let (admin, exists) = Admin::open(&settings.bucket, store).await?;
     settings.region = admin.region().to_owned();
     let bucket_only = options.bucket_only || settings.grant_to.is_some();

@@ -29,7 +29,16 @@ impl Locked {
         options: &[&'static str],
         change: impl FnOnce(&mut Settings),
     ) -> Self {
-        let sandbox = Sandbox::builder().start().await.unwrap();
+        Self::at(Sandbox::builder(), profile, options, change).await
+    }
+
+    async fn at(
+        builder: sandbox::Builder,
+        profile: Profile,
+        options: &[&'static str],
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
+        let sandbox = builder.start().await.unwrap();
         let mut settings = Settings { profile, ..Settings::new(BUCKET, "shop") };
         settings.account = Some(sandbox.account().id().to_owned());
         change(&mut settings);
@@ -551,4 +560,46 @@ async fn a_lock_that_is_missing_is_named_and_one_that_holds_passes() {
     let open = Locked::bucket(Profile::Single, &[], |settings| settings.versioned = true).await;
     let done = open.prove(&lock).await;
     done.failed("SR-NOT-PROVED", 9, &["object-lock", "locked"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_enforces_nothing_fails_nearly_everything() {
+    let locked =
+        Locked::bucket(Profile::Split, &["--require-header"], |settings| settings.header_required = true)
+            .await;
+    locked.sandbox.ignore_policies(true);
+    found(
+        &locked,
+        "no policy is enforced",
+        &[
+            "no-header",
+            "wrong-mode",
+            "plain-http",
+            "put-outside",
+            "overwrite",
+            "writer-reads",
+            "writer-deletes",
+        ],
+    )
+    .await;
+}
+
+/// What a server cannot do is no pass, and no fail either.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_does_not_offer_is_said_so() {
+    use sandbox::Feature;
+    let lesser = Sandbox::builder()
+        .without(Feature::PublicAccessBlock)
+        .without(Feature::OwnershipControls)
+        .without(Feature::Lifecycle)
+        .without(Feature::PolicyStatus)
+        .without(Feature::CustomerKeys)
+        .without(Feature::EncryptionReports);
+    let locked = Locked::at(lesser, Profile::Single, &[], |_| {}).await;
+    let verdicts = locked.verdicts().await;
+    for absent in ["block-public-access", "ownership", "lifecycle", "policy-public", "customer-key"] {
+        assert_eq!(verdicts[absent], "not-offered", "{absent}: {verdicts:?}");
+    }
+    assert_eq!(verdicts["put-reported"], "could-not-tell");
+    assert_eq!(verdicts["backup-encrypted"], "pass");
 }

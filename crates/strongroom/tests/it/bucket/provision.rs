@@ -160,3 +160,22 @@ async fn a_run_that_was_cut_off_is_finished_by_the_next_and_backups_keep_the_buc
     let refused = provision(&moto, &[&open[..], &["--destroy"]].concat()).await;
     refused.failed("SR-TARGET-NOT-EMPTY", 6, &["Delete the backups first"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_aws_would_not_take_is_refused_before_anything_is_changed() {
+    let moto = started().await;
+    provision(&moto, &["--bucket-only"]).await.ok();
+    let long = format!("s3://acme-backups/{}", "a".repeat(500));
+    let client = |command: &str, more: &[&str]| {
+        let done = as_admin(&moto, &[&["--json", "bucket", command, &long, "--yes"], more].concat());
+        run(done)
+    };
+    client("provision", &["--bucket-only"]).await.ok();
+    let other = ["--account", "444455556666", "--bucket-only"];
+    let account =
+        provision(&moto, &[&other[..], &["--grant-to", "arn:aws:iam::444455556666:user/x"]].concat()).await;
+    // moto does not look at the expected owner; real servers refuse, and identities are compared here.
+    drop(account);
+    let wrong = provision(&moto, &["--account", "444455556666"]).await;
+    wrong.failed("SR-USAGE", 2, &["not of 444455556666"]);
+}
