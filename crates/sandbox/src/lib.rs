@@ -16,7 +16,7 @@ mod server;
 mod state;
 mod tls;
 
-pub use account::{AccessKey, Account, AccountError};
+pub use account::{AccessKey, Account, AccountError, TemporaryKey};
 pub use decisions::Judged;
 pub use iam_policy::Decision;
 pub use server::{Builder, Data, Sandbox};

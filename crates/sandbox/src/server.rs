@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
@@ -112,6 +112,7 @@ impl Builder {
         let (tls, certificate) = tls::make()?;
         let state = Arc::new(State {
             account: Account::new(&self.account),
+            others: Mutex::default(),
             region: self.region,
             folder,
             secure_transport: self.secure_transport,
@@ -191,6 +192,16 @@ impl Sandbox {
     #[must_use]
     pub fn account(&self) -> &Account {
         &self.state.account
+    }
+
+    /// Another account, with users and roles whose keys are known here but who own nothing: what they may do, the
+    /// bucket's policy and their own must both allow. It is made when it is first asked for.
+    #[must_use]
+    pub fn other_account(&self, id: &str) -> Account {
+        if id == self.state.account.id() {
+            return self.state.account.clone();
+        }
+        self.state.others(|others| others.entry(id.into()).or_insert_with(|| Account::new(id)).clone())
     }
 
     /// A key of the account's root user.

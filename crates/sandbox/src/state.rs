@@ -1,14 +1,17 @@
 //! What the endpoint knows.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use iam_policy::Principal;
 use s3s::access::S3AccessContext;
 use s3s::path::S3Path;
 
-use crate::account::Account;
+use crate::account::{Account, Identity, Key};
 use crate::buckets::{Bucket, Buckets, Encryption, Settings};
 use crate::decisions::Decisions;
 
@@ -23,6 +26,8 @@ pub(crate) struct Peer {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) account: Account,
+    /// Whose users come with keys too, by number. No bucket is theirs.
+    pub(crate) others: Mutex<BTreeMap<String, Account>>,
     pub(crate) region: String,
     pub(crate) folder: Option<PathBuf>,
     pub(crate) secure_transport: bool,
@@ -50,6 +55,28 @@ impl State {
     pub(crate) fn upload_encryption(&self, path: &S3Path, upload: &str) -> Option<String> {
         let S3Path::Object { bucket, .. } = path else { return None };
         self.buckets.with(|buckets| buckets.get(&**bucket)?.uploads.get(upload)?.encryption.algorithm.clone())
+    }
+
+    /// A key of any account.
+    pub(crate) fn key(&self, id: &str) -> Option<Key> {
+        let others = || self.others(|others| others.values().find_map(|account| account.key(id)));
+        self.account.key(id).or_else(others)
+    }
+
+    /// What a principal of any account brings to a decision.
+    pub(crate) fn identity(&self, principal: &Principal) -> Identity {
+        match principal.account() {
+            None => Identity::default(),
+            Some(id) if id == self.account.id() => self.account.identity(principal),
+            Some(id) => {
+                let account = self.others(|others| others.get(id).cloned());
+                account.map(|account| account.identity(principal)).unwrap_or_default()
+            }
+        }
+    }
+
+    pub(crate) fn others<T>(&self, work: impl FnOnce(&mut BTreeMap<String, Account>) -> T) -> T {
+        work(&mut self.others.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A bucket as Amazon S3 makes one.
