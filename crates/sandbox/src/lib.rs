@@ -10,6 +10,7 @@ mod acl;
 mod api;
 mod buckets;
 mod decisions;
+mod features;
 mod lock;
 mod public;
 mod server;
@@ -18,5 +19,6 @@ mod tls;
 
 pub use account::{AccessKey, Account, AccountError, TemporaryKey};
 pub use decisions::Judged;
+pub use features::Feature;
 pub use iam_policy::Decision;
 pub use server::{Builder, Data, Sandbox};

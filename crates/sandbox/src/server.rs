@@ -28,6 +28,7 @@ use crate::account::{AccessKey, Account};
 use crate::api::Api;
 use crate::buckets::{Buckets, Versioning};
 use crate::decisions::{Decisions, Judged};
+use crate::features::Feature;
 use crate::state::{Peer, State};
 use crate::tls;
 
@@ -56,6 +57,7 @@ pub struct Builder {
     data: Data,
     secure_transport: bool,
     reports_encryption: bool,
+    missing: Vec<Feature>,
     object_bytes_max: u64,
 }
 
@@ -88,6 +90,18 @@ impl Builder {
         self
     }
 
+    /// Leaves something out that not every S3-compatible server has. Default: all is there.
+    #[must_use]
+    pub fn without(mut self, feature: Feature) -> Self {
+        if feature == Feature::EncryptionReports {
+            self.reports_encryption = false;
+        }
+        if !self.missing.contains(&feature) {
+            self.missing.push(feature);
+        }
+        self
+    }
+
     /// The longest object that is taken. Default: 5 GiB, as in Amazon S3.
     #[must_use]
     pub fn object_bytes_max(mut self, bytes: u64) -> Self {
@@ -117,6 +131,7 @@ impl Builder {
             folder,
             secure_transport: self.secure_transport,
             reports_encryption: self.reports_encryption,
+            missing: self.missing,
             object_bytes_max: self.object_bytes_max,
             buckets: Buckets::default(),
             decisions: Decisions::default(),
@@ -159,6 +174,7 @@ impl Sandbox {
             data: Data::Memory,
             secure_transport: false,
             reports_encryption: true,
+            missing: Vec::new(),
             object_bytes_max: OBJECT_BYTES_MAX,
         }
     }

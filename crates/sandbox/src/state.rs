@@ -14,6 +14,7 @@ use s3s::path::S3Path;
 use crate::account::{Account, Identity, Key};
 use crate::buckets::{Bucket, Buckets, Encryption, Settings};
 use crate::decisions::Decisions;
+use crate::features::Feature;
 
 /// How a connection comes.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +33,7 @@ pub(crate) struct State {
     pub(crate) folder: Option<PathBuf>,
     pub(crate) secure_transport: bool,
     pub(crate) reports_encryption: bool,
+    pub(crate) missing: Vec<Feature>,
     pub(crate) object_bytes_max: u64,
     pub(crate) buckets: Buckets,
     pub(crate) decisions: Decisions,
@@ -79,9 +81,12 @@ impl State {
         work(&mut self.others.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A bucket as Amazon S3 makes one.
+    /// A bucket as Amazon S3 makes one, or a server that lacks something.
     pub(crate) fn new_bucket(&self) -> Bucket {
-        Bucket::new(self.now(), self.default_encryption(), Settings::of_new_bucket())
+        let mut settings = Settings::of_new_bucket();
+        settings.public_access_block.take_if(|_| self.missing.contains(&Feature::PublicAccessBlock));
+        settings.ownership.take_if(|_| self.missing.contains(&Feature::OwnershipControls));
+        Bucket::new(self.now(), self.default_encryption(), settings)
     }
 
     /// What a new bucket encrypts with: AES256 on Amazon S3 since January 2023.

@@ -12,6 +12,7 @@ use s3s::auth::{S3Auth, SecretKey};
 use s3s::{S3Result, s3_error};
 
 use self::request::Query;
+use crate::features;
 use crate::state::State;
 
 /// Who sent a request, and from where: kept with the request for what is judged later.
@@ -54,6 +55,7 @@ impl S3Access for Guard {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let operation = cx.s3_op().name().to_owned();
         self.0.decisions.count(&operation);
+        features::check(&self.0.missing, &operation, cx.headers())?;
         check_expected_owner(cx, self.0.account.id())?;
         let (principal, session) = self.caller(cx)?;
         let request = request::request(&self.0, cx, &operation, principal)?;
