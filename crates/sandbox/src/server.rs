@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -136,6 +136,7 @@ impl Builder {
             buckets: Buckets::default(),
             decisions: Decisions::default(),
             clock_offset_seconds: AtomicI64::new(0),
+            ignores_policies: AtomicBool::new(false),
         });
         let mut service = S3ServiceBuilder::new(Api(state.clone()));
         service.set_auth(Guard(state.clone()));
@@ -267,6 +268,12 @@ impl Sandbox {
     /// Sets the endpoint's clock ahead (or behind, if negative) by so many seconds.
     pub fn set_clock_offset(&self, seconds: i64) {
         self.state.clock_offset_seconds.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Whether every request with a valid signature is allowed, whatever policies say: an endpoint that enforces
+    /// nothing.
+    pub fn ignore_policies(&self, ignore: bool) {
+        self.state.ignores_policies.store(ignore, Ordering::Relaxed);
     }
 
     /// Changes the bytes of an object where they are stored, as a failing disk does. Whether it is there.

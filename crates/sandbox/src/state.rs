@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -38,6 +38,7 @@ pub(crate) struct State {
     pub(crate) buckets: Buckets,
     pub(crate) decisions: Decisions,
     pub(crate) clock_offset_seconds: AtomicI64,
+    pub(crate) ignores_policies: AtomicBool,
 }
 
 impl State {

@@ -1,5 +1,7 @@
 //! Allowed or not, and in which words.
 
+use std::sync::atomic::Ordering;
+
 use iam_policy::{
     Decision, Effect, Evaluation, Named, Policies, Policy, Principal, Reason, Request, evaluate,
 };
@@ -48,6 +50,10 @@ impl State {
 
     fn evaluate(&self, caller: &Caller) -> Evaluation {
         let request = &caller.request;
+        let signed = request.principal != Principal::Anonymous;
+        if signed && self.ignores_policies.load(Ordering::Relaxed) {
+            return Evaluation { decision: Decision::Allow, reasons: Vec::new() };
+        }
         let identity = self.identity(&request.principal);
         let named: Vec<Named<'_>> =
             identity.policies.iter().map(|(name, policy)| Named::new(name, policy)).collect();

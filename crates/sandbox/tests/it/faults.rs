@@ -1,11 +1,11 @@
-//! Servers that lack something.
+//! Servers that lack something, or do not do what they should.
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ObjectCannedAcl;
 use sandbox::{Feature, Sandbox};
 
-use crate::setup::{anonymous, outcome, owner};
+use crate::setup::{anonymous, client, outcome, owner};
 
 #[tokio::test]
 async fn what_a_server_lacks_is_not_implemented() {
@@ -65,4 +65,21 @@ async fn a_server_without_block_public_access_blocks_nothing() {
     assert_eq!(outcome(put.send().await), "allowed");
     let read = anonymous(&sandbox).get_object().bucket("box").key("k").send().await;
     assert_eq!(outcome(read), "allowed");
+}
+
+#[tokio::test]
+async fn an_endpoint_may_enforce_nothing() {
+    let sandbox = Sandbox::builder().start().await.unwrap();
+    let owner = owner(&sandbox).await;
+    let deny = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:PutObject","Resource":"arn:aws:s3:::box/*"}]}"#;
+    owner.put_bucket_policy().bucket("box").policy(deny).send().await.unwrap();
+    sandbox.account().create_user("u").unwrap();
+    let key = sandbox.account().create_access_key("u").unwrap();
+    let user = client(&sandbox.endpoint(), sandbox.region(), &key.id, &key.secret);
+    for (ignored, expected) in [(true, "allowed"), (false, "AccessDenied")] {
+        sandbox.ignore_policies(ignored);
+        let put = user.put_object().bucket("box").key("k").send().await;
+        let read = anonymous(&sandbox).get_object().bucket("box").key("k").send().await;
+        assert_eq!([outcome(put), outcome(read)], [expected, "AccessDenied"]);
+    }
 }
