@@ -1,16 +1,17 @@
-//! An AWS account: users, groups, policies and access keys.
+//! An AWS account: users, groups, roles, policies and access keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use iam_policy::{Kind, Policy, PolicyError, Principal};
+use serde_json::Value;
 
 /// What cannot be done in an account.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AccountError {
-    /// There is no such user, group or policy.
+    /// There is no such user, group, role, policy or key.
     #[error("there is no {0} `{1}`")]
     Missing(&'static str, String),
     /// It exists already.
@@ -46,11 +47,38 @@ struct User {
     boundary: Option<Policy>,
 }
 
-#[derive(Debug)]
-struct Key {
-    secret: String,
-    owner: Principal,
+/// A key of a role's session. Secret and token do not show in debug output.
+#[derive(Clone, PartialEq, Eq)]
+pub struct TemporaryKey {
+    /// The part that goes with every request.
+    pub id: String,
+    /// The part that signs.
+    pub secret: String,
+    /// What goes with every request too, as `x-amz-security-token`.
+    pub session_token: String,
+}
+
+impl fmt::Debug for TemporaryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TemporaryKey({})", self.id)
+    }
+}
+
+/// A key as the account knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    pub(crate) secret: String,
+    pub(crate) owner: Principal,
+    pub(crate) session: Option<Session>,
     active: bool,
+}
+
+/// What makes a key temporary.
+#[derive(Debug, Clone)]
+pub(crate) struct Session {
+    pub(crate) token: String,
+    /// The most that the session may do.
+    pub(crate) policy: Option<Arc<Policy>>,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +86,8 @@ struct Inner {
     policies: BTreeMap<String, Policy>,
     groups: BTreeMap<String, BTreeSet<String>>,
     users: BTreeMap<String, User>,
+    /// Of every role: the policies that are attached to it.
+    roles: BTreeMap<String, BTreeSet<String>>,
     keys: BTreeMap<String, Key>,
 }
 
@@ -189,19 +219,66 @@ impl Account {
     /// [`AccountError::Missing`].
     pub fn create_access_key(&self, user: &str) -> Outcome<AccessKey> {
         self.user(user, |_| ())?;
-        Ok(self.add_key(Principal::user(&self.id, user)))
+        Ok(self.add_key("AKIA", Principal::user(&self.id, user), None))
     }
 
     /// Makes an access key for the account's root user, who may do everything.
     #[must_use]
     pub fn create_root_access_key(&self) -> AccessKey {
-        self.add_key(Principal::Root { account: self.id.to_string() })
+        self.add_key("AKIA", Principal::Root { account: self.id.to_string() }, None)
     }
 
-    fn add_key(&self, owner: Principal) -> AccessKey {
-        let id = format!("AKIA{}", hex::encode_upper(rand::random::<[u8; 8]>()));
+    /// Creates a role. Its trust policy must be well-formed; it is not asked, since
+    /// [`assume_role`](Self::assume_role) has no caller.
+    ///
+    /// # Errors
+    /// [`AccountError::Exists`], [`AccountError::Malformed`].
+    pub fn create_role(&self, name: &str, trust: &str) -> Outcome {
+        check_trust(trust)?;
+        self.with(|inner| match inner.roles.contains_key(name) {
+            true => Err(AccountError::Exists("role", name.into())),
+            false => {
+                inner.roles.insert(name.into(), BTreeSet::new());
+                Ok(())
+            }
+        })
+    }
+
+    /// Attaches a managed policy to a role.
+    ///
+    /// # Errors
+    /// [`AccountError::Missing`].
+    pub fn attach_role_policy(&self, role: &str, policy: &str) -> Outcome {
+        self.with(|inner| {
+            known(inner.policies.contains_key(policy), "policy", policy)?;
+            inner.roles.get_mut(role).ok_or_else(|| missing("role", role))?.insert(policy.into());
+            Ok(())
+        })
+    }
+
+    /// Begins a session of a role, as `AssumeRole` of AWS STS would, with what it may do at most if that is given.
+    /// Its key does not expire; [`set_access_key_active`](Self::set_access_key_active) ends it.
+    ///
+    /// # Errors
+    /// [`AccountError::Missing`], [`AccountError::Malformed`].
+    pub fn assume_role(&self, name: &str, session: &str, policy: Option<&str>) -> Outcome<TemporaryKey> {
+        let policy = policy.map(|text| Policy::parse(text, Kind::Session)).transpose()?.map(Arc::new);
+        self.with(|inner| known(inner.roles.contains_key(name), "role", name))?;
+        let owner = Principal::RoleSession {
+            account: self.id.to_string(),
+            role: name.into(),
+            session: session.into(),
+        };
+        let session_token = hex::encode(rand::random::<[u8; 32]>());
+        let session = Session { token: session_token.clone(), policy };
+        let AccessKey { id, secret } = self.add_key("ASIA", owner, Some(session));
+        Ok(TemporaryKey { id, secret, session_token })
+    }
+
+    fn add_key(&self, kind: &str, owner: Principal, session: Option<Session>) -> AccessKey {
+        let id = format!("{kind}{}", hex::encode_upper(rand::random::<[u8; 8]>()));
         let secret = hex::encode(rand::random::<[u8; 20]>());
-        let key = Key { secret: secret.clone(), owner, active: true };
+        let key = Key { secret: secret.clone(), owner, session, active: true };
         self.with(|inner| inner.keys.insert(id.clone(), key));
         AccessKey { id, secret }
     }
@@ -217,38 +294,66 @@ impl Account {
         })
     }
 
-    /// The secret of an active key.
-    pub(crate) fn secret(&self, id: &str) -> Option<String> {
-        self.with(|inner| inner.keys.get(id).filter(|key| key.active).map(|key| key.secret.clone()))
+    /// A key that is active.
+    pub(crate) fn key(&self, id: &str) -> Option<Key> {
+        self.with(|inner| inner.keys.get(id).filter(|key| key.active).cloned())
     }
 
-    pub(crate) fn owner(&self, id: &str) -> Option<Principal> {
-        self.with(|inner| inner.keys.get(id).map(|key| key.owner.clone()))
-    }
-
-    /// The policies of a user and of its groups.
+    /// The policies of a user and of its groups, or of a role.
     pub(crate) fn identity(&self, principal: &Principal) -> Identity {
-        let Principal::User { name, .. } = principal else { return Identity::default() };
-        self.with(|inner| {
-            let Some(user) = inner.users.get(name) else { return Identity::default() };
-            let mut policies = Vec::new();
-            let mut attach = |names: &BTreeSet<String>, of: String| {
-                for name in names {
-                    let found = inner.policies.get(name).cloned();
-                    policies.extend(found.map(|policy| (format!("policy {name} of {of}"), policy)));
-                }
-            };
-            attach(&user.attached, format!("user {name}"));
-            for group in &user.groups {
-                if let Some(attached) = inner.groups.get(group) {
-                    attach(attached, format!("group {group}"));
-                }
+        self.with(|inner| match principal {
+            Principal::User { name, .. } => inner.of_user(name),
+            Principal::RoleSession { role, .. } => {
+                let attached = inner.roles.get(role);
+                let policies = attached.map(|names| inner.attached(names, &format!("role {role}")));
+                Identity { policies: policies.unwrap_or_default(), boundary: None }
             }
-            let inline = user.inline.iter();
-            policies.extend(inline.map(|(called, p)| (format!("policy {called} in user {name}"), p.clone())));
-            Identity { policies, boundary: user.boundary.clone() }
+            _ => Identity::default(),
         })
     }
+}
+
+impl Inner {
+    fn of_user(&self, name: &str) -> Identity {
+        let Some(user) = self.users.get(name) else { return Identity::default() };
+        let mut policies = self.attached(&user.attached, &format!("user {name}"));
+        for group in &user.groups {
+            if let Some(attached) = self.groups.get(group) {
+                policies.extend(self.attached(attached, &format!("group {group}")));
+            }
+        }
+        let inline = user.inline.iter();
+        policies.extend(inline.map(|(called, p)| (format!("policy {called} in user {name}"), p.clone())));
+        Identity { policies, boundary: user.boundary.clone() }
+    }
+
+    /// Managed policies, with what they are called in reasons.
+    fn attached(&self, names: &BTreeSet<String>, of: &str) -> Vec<(String, Policy)> {
+        let found = names.iter().filter_map(|name| Some((name, self.policies.get(name)?)));
+        found.map(|(name, policy)| (format!("policy {name} of {of}"), policy.clone())).collect()
+    }
+}
+
+/// A trust policy is a policy of the role itself, so it names principals and no resource.
+fn check_trust(text: &str) -> Outcome {
+    let Ok(mut document) = serde_json::from_str::<Value>(text) else {
+        // The parser of policies knows the place.
+        Policy::parse(text, Kind::Resource)?;
+        return Ok(());
+    };
+    let statements = match document.get_mut("Statement") {
+        Some(Value::Array(statements)) => statements.as_mut_slice(),
+        Some(statement) => std::slice::from_mut(statement),
+        None => &mut [],
+    };
+    for members in statements.iter_mut().filter_map(Value::as_object_mut) {
+        if members.insert("Resource".into(), "*".into()).is_some() {
+            let rule = "a trust policy has no Resource".into();
+            return Err(PolicyError { place: "Statement".into(), rule }.into());
+        }
+    }
+    Policy::parse(&document.to_string(), Kind::Resource)?;
+    Ok(())
 }
 
 fn known(there: bool, kind: &'static str, name: &str) -> Outcome {

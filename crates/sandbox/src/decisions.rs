@@ -15,7 +15,7 @@ pub struct Judged {
     pub operation: String,
     /// What was judged.
     pub request: Request,
-    /// The decision and its reasons.
+    /// The decision and its reasons; none where policies were ignored.
     pub evaluation: Evaluation,
 }
 

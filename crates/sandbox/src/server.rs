@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
@@ -28,6 +28,7 @@ use crate::account::{AccessKey, Account};
 use crate::api::Api;
 use crate::buckets::{Buckets, Versioning};
 use crate::decisions::{Decisions, Judged};
+use crate::features::Feature;
 use crate::state::{Peer, State};
 use crate::tls;
 
@@ -56,6 +57,7 @@ pub struct Builder {
     data: Data,
     secure_transport: bool,
     reports_encryption: bool,
+    missing: Vec<Feature>,
     object_bytes_max: u64,
 }
 
@@ -88,6 +90,18 @@ impl Builder {
         self
     }
 
+    /// Leaves something out that not every S3-compatible server has. Default: all is there.
+    #[must_use]
+    pub fn without(mut self, feature: Feature) -> Self {
+        if feature == Feature::EncryptionReports {
+            self.reports_encryption = false;
+        }
+        if !self.missing.contains(&feature) {
+            self.missing.push(feature);
+        }
+        self
+    }
+
     /// The longest object that is taken. Default: 5 GiB, as in Amazon S3.
     #[must_use]
     pub fn object_bytes_max(mut self, bytes: u64) -> Self {
@@ -112,14 +126,17 @@ impl Builder {
         let (tls, certificate) = tls::make()?;
         let state = Arc::new(State {
             account: Account::new(&self.account),
+            others: Mutex::default(),
             region: self.region,
             folder,
             secure_transport: self.secure_transport,
             reports_encryption: self.reports_encryption,
+            missing: self.missing,
             object_bytes_max: self.object_bytes_max,
             buckets: Buckets::default(),
             decisions: Decisions::default(),
             clock_offset_seconds: AtomicI64::new(0),
+            ignores_policies: AtomicBool::new(false),
         });
         let mut service = S3ServiceBuilder::new(Api(state.clone()));
         service.set_auth(Guard(state.clone()));
@@ -158,6 +175,7 @@ impl Sandbox {
             data: Data::Memory,
             secure_transport: false,
             reports_encryption: true,
+            missing: Vec::new(),
             object_bytes_max: OBJECT_BYTES_MAX,
         }
     }
@@ -191,6 +209,16 @@ impl Sandbox {
     #[must_use]
     pub fn account(&self) -> &Account {
         &self.state.account
+    }
+
+    /// Another account, with users and roles whose keys are known here but who own nothing: what they may do, the
+    /// bucket's policy and their own must both allow. It is made when it is first asked for.
+    #[must_use]
+    pub fn other_account(&self, id: &str) -> Account {
+        if id == self.state.account.id() {
+            return self.state.account.clone();
+        }
+        self.state.others(|others| others.entry(id.into()).or_insert_with(|| Account::new(id)).clone())
     }
 
     /// A key of the account's root user.
@@ -240,6 +268,12 @@ impl Sandbox {
     /// Sets the endpoint's clock ahead (or behind, if negative) by so many seconds.
     pub fn set_clock_offset(&self, seconds: i64) {
         self.state.clock_offset_seconds.store(seconds, Ordering::Relaxed);
+    }
+
+    /// Whether every request with a valid signature is allowed, whatever policies say: an endpoint that enforces
+    /// nothing.
+    pub fn ignore_policies(&self, ignore: bool) {
+        self.state.ignores_policies.store(ignore, Ordering::Relaxed);
     }
 
     /// Changes the bytes of an object where they are stored, as a failing disk does. Whether it is there.

@@ -1,16 +1,20 @@
 //! What the endpoint knows.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use iam_policy::Principal;
 use s3s::access::S3AccessContext;
 use s3s::path::S3Path;
 
-use crate::account::Account;
+use crate::account::{Account, Identity, Key};
 use crate::buckets::{Bucket, Buckets, Encryption, Settings};
 use crate::decisions::Decisions;
+use crate::features::Feature;
 
 /// How a connection comes.
 #[derive(Debug, Clone, Copy)]
@@ -23,14 +27,18 @@ pub(crate) struct Peer {
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) account: Account,
+    /// Whose users come with keys too, by number. No bucket is theirs.
+    pub(crate) others: Mutex<BTreeMap<String, Account>>,
     pub(crate) region: String,
     pub(crate) folder: Option<PathBuf>,
     pub(crate) secure_transport: bool,
     pub(crate) reports_encryption: bool,
+    pub(crate) missing: Vec<Feature>,
     pub(crate) object_bytes_max: u64,
     pub(crate) buckets: Buckets,
     pub(crate) decisions: Decisions,
     pub(crate) clock_offset_seconds: AtomicI64,
+    pub(crate) ignores_policies: AtomicBool,
 }
 
 impl State {
@@ -52,9 +60,34 @@ impl State {
         self.buckets.with(|buckets| buckets.get(&**bucket)?.uploads.get(upload)?.encryption.algorithm.clone())
     }
 
-    /// A bucket as Amazon S3 makes one.
+    /// A key of any account.
+    pub(crate) fn key(&self, id: &str) -> Option<Key> {
+        let others = || self.others(|others| others.values().find_map(|account| account.key(id)));
+        self.account.key(id).or_else(others)
+    }
+
+    /// What a principal of any account brings to a decision.
+    pub(crate) fn identity(&self, principal: &Principal) -> Identity {
+        match principal.account() {
+            None => Identity::default(),
+            Some(id) if id == self.account.id() => self.account.identity(principal),
+            Some(id) => {
+                let account = self.others(|others| others.get(id).cloned());
+                account.map(|account| account.identity(principal)).unwrap_or_default()
+            }
+        }
+    }
+
+    pub(crate) fn others<T>(&self, work: impl FnOnce(&mut BTreeMap<String, Account>) -> T) -> T {
+        work(&mut self.others.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A bucket as Amazon S3 makes one, or a server that lacks something.
     pub(crate) fn new_bucket(&self) -> Bucket {
-        Bucket::new(self.now(), self.default_encryption(), Settings::of_new_bucket())
+        let mut settings = Settings::of_new_bucket();
+        settings.public_access_block.take_if(|_| self.missing.contains(&Feature::PublicAccessBlock));
+        settings.ownership.take_if(|_| self.missing.contains(&Feature::OwnershipControls));
+        Bucket::new(self.now(), self.default_encryption(), settings)
     }
 
     /// What a new bucket encrypts with: AES256 on Amazon S3 since January 2023.

@@ -6,11 +6,13 @@ mod request;
 
 use std::sync::Arc;
 
-use iam_policy::Request;
+use iam_policy::{Policy, Principal, Request};
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::{S3Result, s3_error};
 
+use self::request::Query;
+use crate::features;
 use crate::state::State;
 
 /// Who sent a request, and from where: kept with the request for what is judged later.
@@ -18,6 +20,8 @@ use crate::state::State;
 pub(crate) struct Caller {
     pub(crate) request: Request,
     pub(crate) operation: String,
+    /// The most that its session may do.
+    pub(crate) session: Option<Arc<Policy>>,
 }
 
 impl Caller {
@@ -36,8 +40,8 @@ pub(crate) struct Guard(pub(crate) Arc<State>);
 #[async_trait::async_trait]
 impl S3Auth for Guard {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        match self.0.account.secret(access_key) {
-            Some(secret) => Ok(secret.into()),
+        match self.0.key(access_key) {
+            Some(key) => Ok(key.secret.into()),
             None => Err(s3_error!(
                 InvalidAccessKeyId,
                 "The AWS Access Key Id you provided does not exist in our records."
@@ -51,9 +55,11 @@ impl S3Access for Guard {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
         let operation = cx.s3_op().name().to_owned();
         self.0.decisions.count(&operation);
+        features::check(&self.0.missing, &operation, cx.headers())?;
         check_expected_owner(cx, self.0.account.id())?;
-        let request = request::request(&self.0, cx, &operation)?;
-        let caller = Caller { request, operation };
+        let (principal, session) = self.caller(cx)?;
+        let request = request::request(&self.0, cx, &operation, principal)?;
+        let caller = Caller { request, operation, session };
         let judged = self.judge(cx, &caller);
         cx.extensions_mut().insert(caller);
         judged
@@ -72,6 +78,19 @@ fn check_expected_owner(cx: &S3AccessContext<'_>, owner: &str) -> S3Result<()> {
 }
 
 impl Guard {
+    /// Who signed, and the policy of the session that the key belongs to.
+    fn caller(&self, cx: &S3AccessContext<'_>) -> S3Result<(Principal, Option<Arc<Policy>>)> {
+        let Some(credentials) = cx.credentials() else { return Ok((Principal::Anonymous, None)) };
+        let key = self.0.key(&credentials.access_key).ok_or_else(|| s3_error!(InvalidAccessKeyId))?;
+        let query = Query::of(cx);
+        let header = cx.headers().get("x-amz-security-token").and_then(|value| value.to_str().ok());
+        let given = header.or_else(|| query.get("X-Amz-Security-Token"));
+        if given != key.session.as_ref().map(|session| session.token.as_str()) {
+            return Err(s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."));
+        }
+        Ok((key.owner, key.session.and_then(|session| session.policy)))
+    }
+
     /// Judges an operation, with what it reads and what its headers ask for besides.
     fn judge(&self, cx: &S3AccessContext<'_>, caller: &Caller) -> S3Result<()> {
         match caller.operation.as_str() {

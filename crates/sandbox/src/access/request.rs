@@ -26,13 +26,12 @@ const HEADER_KEYS: [&str; 12] = [
     "x-amz-website-redirect-location",
 ];
 
-pub(super) fn request(state: &State, cx: &mut S3AccessContext<'_>, operation: &str) -> S3Result<Request> {
-    let principal = match cx.credentials() {
-        None => Principal::Anonymous,
-        Some(credentials) => {
-            state.account.owner(&credentials.access_key).ok_or_else(|| s3_error!(InvalidAccessKeyId))?
-        }
-    };
+pub(super) fn request(
+    state: &State,
+    cx: &mut S3AccessContext<'_>,
+    operation: &str,
+    principal: Principal,
+) -> S3Result<Request> {
     let query = Query::of(cx);
     let version = query.get("versionId");
     let Some((action, on_bucket)) = action(operation, version.is_some()) else {

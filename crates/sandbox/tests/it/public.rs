@@ -134,6 +134,25 @@ async fn a_public_policy_is_blocked_restricted_or_does_what_it_says() {
     assert_eq!(is_public(&owner).await, Some(false));
 }
 
+#[tokio::test]
+async fn a_restricted_bucket_is_closed_to_other_accounts_too() {
+    let sandbox = Sandbox::builder().start().await.unwrap();
+    let owner = owner(&sandbox).await;
+    assert_eq!(put(&owner, None).await, "allowed");
+    let other = sandbox.other_account("999988887777");
+    other.create_user("u").unwrap();
+    let reads =
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}"#;
+    other.put_user_policy("u", "reads", reads).unwrap();
+    let key = other.create_access_key("u").unwrap();
+    let stranger = client(&sandbox.endpoint(), sandbox.region(), &key.id, &key.secret);
+    for (restrict, expected) in [(false, "allowed"), (true, "AccessDenied")] {
+        set_block(&owner, true, true, false, restrict).await;
+        assert_eq!(put_policy(&owner, PUBLIC).await, "allowed");
+        assert_eq!([read(&stranger).await, read(&owner).await], [expected, "allowed"]);
+    }
+}
+
 async fn is_public(client: &Client) -> Option<bool> {
     let status = client.get_bucket_policy_status().bucket("box").send().await.unwrap();
     status.policy_status().unwrap().is_public()

@@ -8,7 +8,7 @@ use aws_sdk_s3::config::{
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use sandbox::{AccessKey, Sandbox};
+use sandbox::{AccessKey, Sandbox, TemporaryKey};
 
 pub(crate) fn client(endpoint: &str, region: &str, key: &str, secret: &str) -> Client {
     Client::from_conf(config(endpoint, region, Credentials::new(key, secret, None, None, "test")).build())
@@ -32,6 +32,12 @@ pub(crate) fn summing_owner(sandbox: &Sandbox) -> Client {
     let credentials = Credentials::new(&key.id, &key.secret, None, None, "test");
     let config = config(&sandbox.endpoint(), sandbox.region(), credentials);
     Client::from_conf(config.request_checksum_calculation(RequestChecksumCalculation::WhenSupported).build())
+}
+
+/// A client with the key of a role's session.
+pub(crate) fn session_client(sandbox: &Sandbox, key: &TemporaryKey) -> Client {
+    let credentials = Credentials::new(&key.id, &key.secret, Some(key.session_token.clone()), None, "test");
+    Client::from_conf(config(&sandbox.endpoint(), sandbox.region(), credentials).build())
 }
 
 /// A client without a key.
