@@ -71,7 +71,9 @@ pub fn documents(settings: &Settings) -> Vec<Document> {
         };
         if let Some(arn) = &settings.grant_to {
             let allowed = statements.into_iter().filter(|statement| statement["Effect"] == "Allow");
-            of_bucket.extend(allowed.map(|statement| with_principal(statement, &json!({"AWS": [arn]}))));
+            let named = allowed.zip(["List", "Objects", "Catalogue", "Deleting", "Key"]);
+            of_bucket
+                .extend(named.map(|(statement, name)| for_bucket(statement, name, &json!({"AWS": [arn]}))));
             continue;
         }
         let name = settings.identity_name(role);
@@ -206,27 +208,41 @@ fn condition(statement: &mut Value, operator: &str, key: &str, value: Value) {
 
 /// What nobody may do to the bucket, whoever they are.
 fn denied(settings: &Settings) -> Vec<Value> {
+    let named = |statements: Vec<Value>| {
+        let names = ["DenyNoHeader", "DenyOtherHeader"];
+        let statements = statements.into_iter().zip(names);
+        statements.map(|(statement, name)| for_bucket(statement, name, &json!("*"))).collect::<Vec<_>>()
+    };
     match (settings.profile, settings.dialect) {
-        (Profile::Classic, _) | (_, Dialect::Ceph) => classic_denials(settings)
-            .into_iter()
-            .map(|statement| with_principal(statement, &json!("*")))
-            .collect(),
-        (Profile::Single | Profile::Split, Dialect::Aws) => modern_denials(settings),
+        (Profile::Classic, _) => named(classic_denials(settings)),
+        (_, Dialect::Ceph) => [named(classic_denials(settings)), acl_denials(settings)].concat(),
+        (_, Dialect::Aws) => modern_denials(settings),
     }
 }
 
-/// The same statement in a bucket policy, where it is for those it names.
-fn with_principal(statement: Value, principal: &Value) -> Value {
-    let Value::Object(members) = statement else { return statement };
-    let mut with = Map::new();
-    for (name, value) in members {
-        let after = name == "Effect";
-        with.insert(name, value);
-        if after {
-            with.insert("Principal".into(), principal.clone());
-        }
-    }
-    Value::Object(with)
+/// Where ACLs cannot be switched off: who writes an object owns it, and could make it public.
+fn acl_denials(settings: &Settings) -> Vec<Value> {
+    let objects = format!("{}/*", settings.bucket_arn());
+    let public =
+        json!({"StringEquals": {"s3:x-amz-acl": ["public-read", "public-read-write", "authenticated-read"]}});
+    vec![
+        json!({"Sid": format!("{OWN_SID}DenyAcls"), "Effect": "Deny", "Principal": "*", "Action": "s3:PutObjectAcl", "Resource": objects}),
+        json!({"Sid": format!("{OWN_SID}DenyPublicAcl"), "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject",
+               "Resource": objects, "Condition": public}),
+    ]
+}
+
+/// The same statement in a bucket policy, where it says for whom it is, and whose it is.
+fn for_bucket(statement: Value, name: &str, principal: &Value) -> Value {
+    let Value::Object(mut members) = statement else { return statement };
+    let mut all = Map::new();
+    let sid = members.remove("Sid").unwrap_or_else(|| json!(format!("{OWN_SID}{name}")));
+    all.insert("Sid".into(), sid);
+    all.insert("Effect".into(), members.remove("Effect").unwrap_or_default());
+    all.insert("Principal".into(), principal.clone());
+    let rest = ["Action", "Resource", "Condition"];
+    all.extend(rest.iter().filter_map(|name| Some(((*name).to_owned(), members.remove(*name)?))));
+    Value::Object(all)
 }
 
 fn modern_denials(settings: &Settings) -> Vec<Value> {

@@ -2,9 +2,11 @@
 
 use std::process::Command;
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use strongroom_engine::guard::Profile;
 use testbed::Moto;
 
+use super::prove::Locked;
 use crate::setup::{Done, program, run};
 
 const LOCATION: &str = "s3://acme-backups/shop";
@@ -164,18 +166,13 @@ async fn a_run_that_was_cut_off_is_finished_by_the_next_and_backups_keep_the_buc
 #[tokio::test(flavor = "multi_thread")]
 async fn what_aws_would_not_take_is_refused_before_anything_is_changed() {
     let moto = started().await;
-    provision(&moto, &["--bucket-only"]).await.ok();
-    let long = format!("s3://acme-backups/{}", "a".repeat(500));
-    let client = |command: &str, more: &[&str]| {
-        let done = as_admin(&moto, &[&["--json", "bucket", command, &long, "--yes"], more].concat());
-        run(done)
-    };
-    client("provision", &["--bucket-only"]).await.ok();
-    let other = ["--account", "444455556666", "--bucket-only"];
-    let account =
-        provision(&moto, &[&other[..], &["--grant-to", "arn:aws:iam::444455556666:user/x"]].concat()).await;
-    // moto does not look at the expected owner; real servers refuse, and identities are compared here.
-    drop(account);
     let wrong = provision(&moto, &["--account", "444455556666"]).await;
     wrong.failed("SR-USAGE", 2, &["not of 444455556666"]);
+
+    let locked = Locked::bucket(Profile::Single, &[], |_| {}).await;
+    let keys = "x".repeat(19_500);
+    let big = json!({"Sid": "Big", "Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": format!("arn:aws:s3:::acme-backups/{keys}")});
+    locked.change_policy(|statements| *statements = vec![big]).await;
+    let refused = locked.provision().await;
+    refused.failed("SR-USAGE", 2, &["more than the 20480 that AWS takes", "Nothing was changed"]);
 }
