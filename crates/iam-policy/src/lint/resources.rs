@@ -1,22 +1,9 @@
 //! Rules about resources, and about actions on them.
 
-use super::view::View;
+use super::view::{View, without_region};
 use super::{Finding, Severity};
-use crate::glob::Glob;
 use crate::policy::Effect;
-use crate::service::{self, Action, ResourceType};
-
-/// An ARN of S3 with a region or account that can be neither an access point nor a job or the like, without them.
-pub(super) fn without_region(resource: &str) -> Option<String> {
-    let parts: Vec<&str> = resource.splitn(6, ':').collect();
-    let ["arn", partition, "s3", region, account, name] = parts[..] else { return None };
-    if region.is_empty() && account.is_empty() || name.is_empty() {
-        return None;
-    }
-    let glob = Glob::of_resource(resource);
-    let matched = service::types().any(|of| of.meets(&glob));
-    (!matched).then(|| format!("arn:{partition}:s3:::{name}"))
-}
+use crate::service::{Action, ResourceType};
 
 pub(super) fn with_region(view: &View<'_>) -> Vec<Finding> {
     let faults = view.resources.iter().filter_map(|resource| Some((resource, without_region(resource)?)));

@@ -123,7 +123,7 @@ impl<'a> View<'a> {
 
 /// An ARN of a bucket or object with a region or account is read as if it had none.
 fn meant(resource: &str) -> String {
-    super::resources::without_region(resource).unwrap_or_else(|| resource.to_owned())
+    without_region(resource).unwrap_or_else(|| resource.to_owned())
 }
 
 /// Requests of actions without resources are about `*`; S3's are seen about all buckets too.
@@ -139,4 +139,16 @@ fn fits_no_resource(resource: &str) -> bool {
 fn any_fits(patterns: &[&str], text: &str, fits: fn(&Pattern, &str) -> bool) -> bool {
     let reading = Reading { wildcards: true, variables: false };
     patterns.iter().any(|pattern| fits(&Pattern::new(pattern, reading), text))
+}
+
+/// An ARN of S3 with a region or account that can be neither an access point nor a job or the like, without them.
+pub(super) fn without_region(resource: &str) -> Option<String> {
+    let parts: Vec<&str> = resource.splitn(6, ':').collect();
+    let ["arn", partition, "s3", region, account, name] = parts[..] else { return None };
+    if region.is_empty() && account.is_empty() || name.is_empty() {
+        return None;
+    }
+    let glob = Glob::of_resource(resource);
+    let matched = service::types().any(|of| of.meets(&glob));
+    (!matched).then(|| format!("arn:{partition}:s3:::{name}"))
 }

@@ -9,13 +9,13 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, ObjectCannedAcl};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, ObjectCannedAcl, ServerSideEncryption};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
 use super::failure::{Failure, SdkFailure};
-use super::s3::sse_headers;
+use super::s3::{sse_headers, version};
 use super::{Sse, StoreOptions, session};
 
 /// How a request differs from one of a backup.
@@ -89,6 +89,15 @@ fn failed<E: SdkFailure>(error: &SdkError<E>) -> Answer {
         status: failure.status(),
         code: failure.code().into(),
         message: failure.message().into(),
+        ..Answer::default()
+    }
+}
+
+fn done(encryption: Option<&ServerSideEncryption>, version_id: Option<&str>) -> Answer {
+    Answer {
+        status: Some(200),
+        encryption: encryption.map(|sse| sse.as_str().to_owned()),
+        version_id: version(version_id),
         ..Answer::default()
     }
 }
@@ -176,12 +185,7 @@ impl Prober {
             .set_acl(odd.acl.map(ObjectCannedAcl::from))
             .set_expected_bucket_owner(odd.expected_owner.clone());
         match put.send().await {
-            Ok(answer) => Answer {
-                status: Some(200),
-                encryption: answer.server_side_encryption().map(|sse| sse.as_str().to_owned()),
-                version_id: version(answer.version_id()),
-                ..Answer::default()
-            },
+            Ok(answer) => done(answer.server_side_encryption(), answer.version_id()),
             Err(error) => failed(&error),
         }
     }
@@ -196,12 +200,7 @@ impl Prober {
             .set_version_id(version_id.map(str::to_owned));
         match get.send().await {
             Ok(answer) => {
-                let found = Answer {
-                    status: Some(200),
-                    encryption: answer.server_side_encryption().map(|sse| sse.as_str().to_owned()),
-                    version_id: version(answer.version_id()),
-                    ..Answer::default()
-                };
+                let found = done(answer.server_side_encryption(), answer.version_id());
                 match answer.body.collect().await {
                     Ok(body) => Answer {
                         more: Some(String::from_utf8_lossy(&body.into_bytes()).into_owned()),
@@ -282,12 +281,7 @@ impl Prober {
         let parts = CompletedMultipartUpload::builder().parts(part).build();
         let end = self.usual.complete_multipart_upload().bucket(&self.bucket).key(key).upload_id(upload);
         match end.if_none_match("*").multipart_upload(parts).send().await {
-            Ok(answer) => Answer {
-                status: Some(200),
-                encryption: answer.server_side_encryption().map(|sse| sse.as_str().to_owned()),
-                version_id: version(answer.version_id()),
-                ..Answer::default()
-            },
+            Ok(answer) => done(answer.server_side_encryption(), answer.version_id()),
             Err(error) => failed(&error),
         }
     }
@@ -340,8 +334,4 @@ fn anonymous(options: &StoreOptions, shared: &SdkConfig) -> Client {
 fn customer_key() -> (String, String) {
     use md5::{Digest, Md5};
     (BASE64.encode(CUSTOMER_KEY), BASE64.encode(Md5::digest(CUSTOMER_KEY)))
-}
-
-fn version(id: Option<&str>) -> Option<String> {
-    id.filter(|id| !id.is_empty() && *id != "null").map(str::to_owned)
 }

@@ -288,7 +288,7 @@ pub(super) fn sse_headers(asked: &Sse) -> (Option<ServerSideEncryption>, Option<
 }
 
 /// A bucket without versions answers nothing, or `null` where versions were suspended.
-fn version(id: Option<&str>) -> Option<String> {
+pub(super) fn version(id: Option<&str>) -> Option<String> {
     id.filter(|id| !id.is_empty() && *id != "null").map(str::to_owned)
 }
 

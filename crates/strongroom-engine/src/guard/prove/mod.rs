@@ -1,6 +1,7 @@
 //! Proof that a bucket is locked: what is needed works, and what must be refused is refused. Live, in the
 //! configured prefix, and cleaned up.
 
+mod html;
 mod posture;
 mod probes;
 mod report;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+pub use html::html;
 pub use report::{Finding, Report, Verdict};
 
 use super::policy::{Attached, documents};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::prove::{Finding, Report};
+use super::{Finding, Report};
 
 /// The page. It holds the report as JSON, whose SHA-256 it shows: who has the page can check it.
 #[must_use]
