@@ -8,7 +8,7 @@ use strongroom_engine::verify::{self, Report};
 
 use crate::cli::Verify;
 use crate::output::Output;
-use crate::words::size;
+use crate::words::{count, size};
 
 pub(crate) async fn run(options: Verify, output: &Output) -> Result<()> {
     let (store, manifest) = super::find(options.one).await?;
@@ -19,7 +19,7 @@ pub(crate) async fn run(options: Verify, output: &Output) -> Result<()> {
     output.answer(&answer, &answer)?;
     match report.problems.len() {
         0 => Ok(()),
-        problems => Err(Error::new(Code::Damaged, format!("backup `{}` has {problems} problems", manifest.id))
+        problems => Err(Error::new(Code::Damaged, format!("backup `{}` has {}", manifest.id, count(problems, "problem")))
             .help("Restore another backup, or earlier versions of the damaged objects; and find out what changed them.")),
     }
 }

@@ -9,6 +9,7 @@ use strongroom_engine::error::{Code, Error, Result};
 use super::read;
 use crate::cli::bucket::{Lint, LintKind};
 use crate::output::Output;
+use crate::words::count;
 
 pub(crate) fn run(options: &Lint, output: &Output) -> Result<()> {
     let text = read(&options.file)?;
@@ -24,8 +25,11 @@ pub(crate) fn run(options: &Lint, output: &Output) -> Result<()> {
     output.answer(&answer, &answer)?;
     match answer.findings.iter().filter(|finding| finding.severity == Severity::Error).count() {
         0 => Ok(()),
-        errors => Err(Error::new(Code::Usage, format!("`{}` has {errors} errors", options.file.display()))
-            .help("Each is told above, with what to write instead.")),
+        errors => Err(Error::new(
+            Code::Usage,
+            format!("`{}` has {}", options.file.display(), count(errors, "error")),
+        )
+        .help("Each is told above, with what to write instead.")),
     }
 }
 

@@ -17,6 +17,7 @@ use strongroom_engine::guard::{Settings, Trust};
 use crate::cli::bucket::Provision;
 use crate::command::confirm;
 use crate::output::Output;
+use crate::words::count;
 
 pub(crate) async fn run(options: &Provision, output: &Output) -> Result<()> {
     let mut settings = options.wanted.settings()?;
@@ -236,7 +237,7 @@ impl fmt::Display for Text<'_> {
         if self.0.changes.is_empty() {
             return writeln!(f, "all is as it should be: nothing to change");
         }
-        writeln!(f, "{} changes:", self.0.changes.len())?;
+        writeln!(f, "{}:", count(self.0.changes.len(), "change"))?;
         self.0.changes.iter().try_for_each(|change| write_change(f, change))
     }
 }

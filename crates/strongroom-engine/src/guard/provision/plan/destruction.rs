@@ -22,7 +22,7 @@ pub fn destruction(settings: &Settings, facts: &Facts) -> Result<Plan> {
         let arn = policy_arn(settings, name);
         let remove = |subject: String, step: Step| change(subject, Effect::Remove, step);
         if let Some(keys) = &found.user {
-            let subject = format!("user {name} and its {} access keys", keys.len());
+            let subject = format!("user {name} and its access keys ({})", keys.len());
             plan.changes.push(remove(subject, Step::DeleteUser(name.clone())));
         }
         if found.group.is_some() {
