@@ -184,7 +184,7 @@ async fn damage_is_found_and_named_and_never_restored() {
     let at = format!("shop/{key}");
     assert!(guarded.sandbox.damage(BUCKET, &at, |bytes| bytes[20] ^= 1));
     let verified = guarded.run(&["--json", "verify", &location, &id]).await;
-    verified.failed("SR-DAMAGED", 5, &["1 problems"]);
+    verified.failed("SR-DAMAGED", 5, &["1 problem"]);
     let answer = verified.json();
     assert_eq!(answer["sound"], false);
     let problem = answer["problems"][0].to_string();
