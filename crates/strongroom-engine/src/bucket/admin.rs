@@ -67,6 +67,13 @@ impl Admin {
         }
         match failure.status() {
             Some(404) => Ok(false),
+            Some(403) if self.options.expected_owner.is_some() => {
+                let owner = self.options.expected_owner.as_deref().unwrap_or_default();
+                let message = format!("the bucket `{}` does not belong to account {owner}, or may not be looked at", self.bucket);
+                Err(Error::new(Code::Denied, message).help(
+                    "Check the name: somebody else may own it. If it is yours, use credentials of its account with s3:ListBucket on it.",
+                ))
+            }
             // It is there, and may be looked at setting by setting.
             Some(301 | 400 | 403) if failure.bucket_region().is_some() => Ok(true),
             Some(403) => Err(Error::new(Code::Denied, format!("the bucket `{}` may not be looked at", self.bucket)).help(

@@ -96,8 +96,12 @@ impl Locked {
     }
 
     pub(crate) async fn provision(&self) -> Done {
-        let arguments =
-            [&["bucket", "provision", LOCATION, "--yes", "--bucket-only"], &self.wanted()[..]].concat();
+        self.provision_with(&[]).await
+    }
+
+    pub(crate) async fn provision_with(&self, more: &[&str]) -> Done {
+        let arguments = ["bucket", "provision", LOCATION, "--yes", "--bucket-only"];
+        let arguments = [&arguments[..], &self.wanted(), more].concat();
         run(self.command(&arguments, self.sandbox.owner())).await
     }
 

@@ -170,6 +170,8 @@ async fn what_aws_would_not_take_is_refused_before_anything_is_changed() {
     wrong.failed("SR-USAGE", 2, &["not of 444455556666"]);
 
     let locked = Locked::bucket(Profile::Single, &[], |_| {}).await;
+    let stranger = locked.provision_with(&["--account", "444455556666"]).await;
+    stranger.failed("SR-DENIED", 4, &["does not belong to account 444455556666"]);
     let keys = "x".repeat(19_500);
     let big = json!({"Sid": "Big", "Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": format!("arn:aws:s3:::acme-backups/{keys}")});
     locked.change_policy(|statements| *statements = vec![big]).await;
