@@ -142,6 +142,7 @@ async fn finish(work: &Arc<Work>, started_at: DateTime<Utc>, clock: Clock) -> Re
     work.sink.observer.observe(&Event::Phase { name: "committing" });
     let prelude = work.sink.store_segment(0, 0, work.prelude()?).await?;
     let manifest = assemble(work, prelude, runs, started_at, clock())?;
+    work.sink.leave_restore_note().await?;
     work.sink.commit(&manifest).await?;
     Ok(manifest)
 }

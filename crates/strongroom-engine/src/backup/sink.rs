@@ -177,7 +177,6 @@ impl Sink {
 
     /// Writes the manifest: from then on there is a backup.
     pub(super) async fn commit(&self, manifest: &Manifest) -> Result<()> {
-        self.leave_restore_note().await?;
         if self.stop.is_cancelled() {
             return Err(cancelled());
         }

@@ -231,7 +231,7 @@ async fn a_locked_bucket_passes_in_every_profile() {
         assert!(report["counts"][0].as_u64().unwrap() >= 18, "{report:#}");
         let keys = locked.owner().await.list_object_versions().bucket(BUCKET).send().await.unwrap();
         let left: Vec<&str> = keys.versions().iter().filter_map(|version| version.key()).collect();
-        assert_eq!(left, ["shop/RESTORE.md"], "all is cleaned up, by version");
+        assert_eq!(left, Vec::<&str>::new(), "all is cleaned up, by version");
     }
 }
 
@@ -556,11 +556,13 @@ async fn a_lock_that_is_missing_is_named_and_one_that_holds_passes() {
         settings.object_lock = "governance:1d".parse().ok();
     })
     .await;
-    let report = locked.prove(&[]).await.json();
-    let verdict = |id: &str| {
-        report["findings"].as_array().unwrap().iter().find(|f| f["id"] == id).unwrap()["verdict"].clone()
-    };
-    assert_eq!((verdict("locked"), verdict("object-lock")), ("pass".into(), "pass".into()), "{report:#}");
+    let report = locked.prove(&[]).await.ok().json();
+    let findings = report["findings"].as_array().unwrap();
+    let verdict = |id: &str| findings.iter().find(|f| f["id"] == id).unwrap()["verdict"].clone();
+    for probe in ["locked", "backup-locked", "object-lock"] {
+        assert_eq!(verdict(probe), "pass", "{report:#}");
+    }
+    assert_ne!(report["left_behind"], json!([]), "what is locked is still there, and is told");
     let open = Locked::bucket(Profile::Single, &[], |settings| settings.versioned = true).await;
     let done = open.prove(&lock).await;
     done.failed("SR-NOT-PROVED", 9, &["object-lock", "locked"]);

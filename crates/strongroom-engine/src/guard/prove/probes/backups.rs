@@ -112,12 +112,28 @@ impl Bench<'_> {
         );
         let answer = self.take_back(manifest).await;
         let action = if self.settings.versioned { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
-        let mend = self.allowing(Role::Pruner, action);
-        self.find(
-            probe("backup-deleted", "the backup is deleted, by version", "every object deleted", Must::Work),
-            &answer,
-            mend,
-        );
+        let locked = self.settings.object_lock.is_some();
+        let (probe, mend) = match locked {
+            true => (
+                probe(
+                    "backup-locked",
+                    "a locked backup cannot be deleted",
+                    "every object deleted",
+                    Must::BeRefused,
+                ),
+                None,
+            ),
+            false => (
+                probe(
+                    "backup-deleted",
+                    "the backup is deleted, by version",
+                    "every object deleted",
+                    Must::Work,
+                ),
+                self.allowing(Role::Pruner, action),
+            ),
+        };
+        self.find(probe, &answer, mend);
     }
 
     /// Deletes a sample; what that leaves is deleted at the end, object by object.
