@@ -246,3 +246,90 @@ pub(super) fn fits(what: &str, document: &Value, attachment: Attachment) -> Resu
     )
     .help("Shorten the prefix, or take statements out that are there. Nothing was changed."))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::bucket::facts::{DefaultEncryption, ObjectLock};
+    use crate::guard::provision::{Facts, plan};
+
+    fn settings() -> Settings {
+        Settings { versioned: true, ..Settings::new("backups", "shop") }
+    }
+
+    /// A bucket where nothing is set, but for what is changed.
+    fn planned(settings: &Settings, change: impl FnOnce(&mut BucketFacts)) -> Result<Plan> {
+        let mut bucket = just_made();
+        change(&mut bucket);
+        plan(settings, &Facts { bucket: Some(bucket), identities: Vec::new() }, true)
+    }
+
+    fn subjects(plan: &Plan) -> Vec<&str> {
+        plan.changes.iter().map(|change| change.subject.as_str()).collect()
+    }
+
+    #[test]
+    fn what_may_not_be_looked_at_is_not_changed_blindly() {
+        let refused =
+            planned(&settings(), |b| b.policy = Seen::Denied("s3:GetBucketPolicy".into())).unwrap_err();
+        assert_eq!(refused.code(), Code::Denied);
+        assert!(refused.message().contains("s3:GetBucketPolicy"));
+        let absent = planned(&settings(), |b| b.ownership = Seen::NotOffered).unwrap();
+        assert!(!subjects(&absent).contains(&"object ownership"));
+        assert!(absent.notes[0].contains("not offered"));
+    }
+
+    #[test]
+    fn stronger_encryption_is_left_and_a_shorter_lock_is_called_weaker() {
+        let kms = DefaultEncryption { mode: "aws:kms".into(), kms_key_id: None, bucket_key: true };
+        let left = planned(&settings(), |b| b.encryption = Seen::Is(Some(kms))).unwrap();
+        assert!(!subjects(&left).contains(&"default encryption"));
+        let locked = Settings { object_lock: "governance:10d".parse().ok(), ..settings() };
+        for (mode, days, widens) in
+            [("GOVERNANCE", 5, false), ("GOVERNANCE", 30, true), ("COMPLIANCE", 5, true)]
+        {
+            let lock = ObjectLock { mode: Some(mode.into()), days: Some(days), years: None };
+            let plan = planned(&locked, |b| b.object_lock = Seen::Is(Some(lock))).unwrap();
+            let change = plan.changes.iter().find(|change| change.subject == "Object Lock").unwrap();
+            assert_eq!(change.widens, widens, "{mode} {days}");
+        }
+    }
+
+    #[test]
+    fn statements_of_others_stay_and_own_ones_that_are_not_wanted_any_more_go() {
+        let other = json!({"Sid": "Reports", "Effect": "Deny", "Principal": "*", "Action": "s3:DeleteObject", "Resource": "arn:aws:s3:::backups/*"});
+        let old = json!({"Sid": "StrongroomDenyOld", "Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::backups/*"});
+        let there = json!({"Version": "2012-10-17", "Statement": [other, old]}).to_string();
+        let plan = planned(&settings(), |b| b.policy = Seen::Is(Some(there))).unwrap();
+        let change = plan.changes.iter().find(|change| change.subject == "bucket policy").unwrap();
+        let Step::BucketPolicy(Some(text)) = &change.step else { panic!("{change:?}") };
+        let after: Value = serde_json::from_str(text).unwrap();
+        let sids: Vec<&str> =
+            after["Statement"].as_array().unwrap().iter().map(|s| s["Sid"].as_str().unwrap()).collect();
+        assert_eq!(sids[0], "Reports");
+        assert!(!sids.contains(&"StrongroomDenyOld") && sids.contains(&"StrongroomDenyPlainHttp"));
+        assert!(change.widens, "a Deny that goes lets more through, and is said to");
+    }
+
+    #[test]
+    fn a_rule_that_deletes_backups_is_told_and_the_own_rule_is_made_once() {
+        let own = planned(&settings(), |_| {}).unwrap();
+        let rule = own.changes.iter().find_map(|change| match &change.step {
+            Step::Lifecycle(rule) => rule.clone(),
+            _ => None,
+        });
+        let rule = rule.unwrap();
+        let tidy = LifecycleRule {
+            id: "tidy".into(),
+            enabled: true,
+            prefix: "sh".into(),
+            expire_days: Some(7),
+            ..LifecycleRule::default()
+        };
+        let again = planned(&settings(), |b| b.lifecycle = Seen::Is(vec![rule, tidy])).unwrap();
+        assert!(subjects(&again).iter().all(|subject| !subject.contains("lifecycle")));
+        assert!(again.notes.iter().any(|note| note.contains("`tidy` deletes objects")));
+    }
+}
