@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 use super::cancelled;
 use super::segment::{Finished, Memory};
 use crate::RESTORE_NOTE;
+use crate::bucket::actions::{self, Operation};
 use crate::bucket::{ObjectStore, Sse, Stored};
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
 use crate::hash::sha256;
 use crate::layout::{self, BackupId, PlanName};
 use crate::manifest::{Compression, Encryption, Manifest, Segment};
@@ -76,7 +77,7 @@ impl Sink {
                 }
             }
             // What was refused is not there.
-            Err(error) if error.code() == Code::Denied => attempted.retain(|attempt| attempt.key != key),
+            Err(error) if was_refused(error, actions::PUT) => attempted.retain(|attempt| attempt.key != key),
             Err(_) => {}
         }
         drop(attempted);
@@ -104,8 +105,10 @@ impl Sink {
         let body = Bytes::from_static(RESTORE_NOTE.as_bytes());
         let sha256 = sha256(&body);
         match self.send(layout::RESTORE_NOTE, body, &sha256).await {
-            Err(error) if error.code() != Code::ObjectExists => Err(error),
-            Ok(_) | Err(_) => Ok(()),
+            Err(error) if error.code() == Code::ObjectExists => Ok(()),
+            // It is there, and one who only writes may not compare it.
+            Err(error) if was_refused(&error, actions::GET) => Ok(()),
+            other => other.map(|_| ()),
         }
     }
 
@@ -184,4 +187,8 @@ impl Sink {
         self.put(&key, manifest.to_json()?.into()).await?;
         Ok(())
     }
+}
+
+fn was_refused(error: &Error, operation: Operation) -> bool {
+    error.refusal().is_some_and(|refused| refused.action == operation.action)
 }

@@ -160,16 +160,13 @@ impl Bucket {
     async fn stored_before(&self, key: &str, body: &Bytes) -> Result<Stored> {
         match self.fetch_whole(key, None, body.len() as u64).await {
             Ok((stored, bytes)) if bytes == *body => return Ok(stored),
-            // Longer than ours: not ours. One who only writes may not look.
-            Err(error) if !matches!(error.code(), Code::Damaged | Code::Denied) => return Err(error),
+            // Longer than ours: not ours.
+            Err(error) if error.code() != Code::Damaged => return Err(error),
             _ => {}
         }
         Err(Error::new(
             Code::ObjectExists,
-            format!(
-                "`{key}` is in {} already, with other bytes or bytes that may not be compared",
-                self.location
-            ),
+            format!("`{key}` is in {} already, with other bytes", self.location),
         )
         .help("Something else writes there; nothing of it was touched. Start the backup again."))
     }

@@ -85,3 +85,32 @@ async fn each_permission_is_needed_in_a_bucket_without_versions() {
 async fn each_permission_is_needed_in_a_bucket_with_versions() {
     each_is_needed(true).await;
 }
+
+/// Three identities, each with its own policy alone: the second backup too, whose note on restoring is there already.
+#[tokio::test(flavor = "multi_thread")]
+async fn split_identities_do_all_there_is_to_do_between_them() {
+    use strongroom_engine::guard::{Profile, Settings, documents};
+    let source = small().await;
+    let mut settings = Settings::new(BUCKET, PREFIX);
+    settings.profile = Profile::Split;
+    let policies: Vec<String> = documents(&settings).iter().take(3).map(|d| d.policy.to_string()).collect();
+    let [writer, restorer, pruner] = &policies[..] else { panic!("three identities") };
+    let guarded = Guarded::bucket(writer).await;
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let made = guarded.backup(&source, &["--sse", "AES256"]).await.ok().json();
+        ids.push(made["id"].as_str().unwrap().to_owned());
+    }
+    let location = guarded.location();
+    guarded.run(&["list", &location]).await.failed("SR-DENIED", 4, &["s3:ListBucket"]);
+    guarded.set_policy(restorer);
+    for id in &ids {
+        guarded.run(&["verify", &location, id]).await.ok();
+    }
+    guarded.run(&["delete", &location, &ids[0], "--yes"]).await.failed("SR-DENIED", 4, &[]);
+    guarded.set_policy(pruner);
+    guarded.run(&["delete", &location, &ids[0], "--yes"]).await.ok();
+    guarded.set_policy(restorer);
+    guarded.run(&["verify", &location, &ids[1]]).await.ok();
+    assert!(guarded.keys().await.iter().all(|key| !key.contains(&ids[0])), "nothing of it is left");
+}
