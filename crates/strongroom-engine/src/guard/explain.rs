@@ -6,12 +6,10 @@ use iam_policy::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::policy::applies;
+use super::policy::{HEADER, applies};
 use super::settings::Settings;
 use crate::bucket::actions::{Level, USES, Use};
 use crate::error::{Code, Error, Result};
-
-const HEADER: &str = "s3:x-amz-server-side-encryption";
 
 /// The policies that bear on a request, as far as they are known.
 #[derive(Debug, Clone, Default)]
@@ -211,10 +209,7 @@ fn request(settings: &Settings, line: &Use, principal: &Principal) -> Request {
     let mut request = Request::new(principal.clone(), line.operation.action, &resource);
     usual(settings, &mut request);
     if line.operation.level == Level::Bucket {
-        request.context.set(
-            "s3:prefix",
-            if settings.prefix.is_empty() { String::new() } else { format!("{}/", settings.prefix) },
-        );
+        request.context.set("s3:prefix", settings.below());
         request.context.set("s3:delimiter", "/");
     }
     request

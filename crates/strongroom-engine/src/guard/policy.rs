@@ -125,7 +125,8 @@ fn classic_denials(settings: &Settings) -> Vec<Value> {
     vec![deny(json!({"Null": {HEADER: "true"}})), deny(json!({"StringNotEquals": {HEADER: mode}}))]
 }
 
-const HEADER: &str = "s3:x-amz-server-side-encryption";
+/// The condition key of the encryption header.
+pub(super) const HEADER: &str = "s3:x-amz-server-side-encryption";
 const HEADER_KEY: &str = "s3:x-amz-server-side-encryption-aws-kms-key-id";
 const HEADER_CUSTOMER: &str = "s3:x-amz-server-side-encryption-customer-algorithm";
 

@@ -248,15 +248,16 @@ impl Settings {
         format!("arn:{}:s3:::{}", partition(&self.region), self.bucket)
     }
 
+    /// What keys of backups begin with: the prefix and a slash, or nothing.
+    #[must_use]
+    pub fn below(&self) -> String {
+        if self.prefix.is_empty() { String::new() } else { format!("{}/", self.prefix) }
+    }
+
     /// The ARN of everything below the prefix that fits `pattern`.
     #[must_use]
     pub fn object_arn(&self, pattern: &str) -> String {
-        let bucket = self.bucket_arn();
-        if self.prefix.is_empty() {
-            format!("{bucket}/{pattern}")
-        } else {
-            format!("{bucket}/{}/{pattern}", self.prefix)
-        }
+        format!("{}/{}{pattern}", self.bucket_arn(), self.below())
     }
 
     /// The identities that the profile has: their roles, and what their names end with.

@@ -117,8 +117,7 @@ impl<'a> Bench<'a> {
 
     /// A key of the bench's own, below the prefix.
     fn key(&self, name: &str) -> String {
-        let below = format!("{}/{name}", self.folder);
-        if self.settings.prefix.is_empty() { below } else { format!("{}/{below}", self.settings.prefix) }
+        format!("{}{}/{name}", self.settings.below(), self.folder)
     }
 
     /// The statement of the profile's bucket policy that forbids something.

@@ -145,10 +145,6 @@ fn versioning(settings: &Settings, facts: &BucketFacts) -> Finding {
     })
 }
 
-fn below(settings: &Settings) -> String {
-    if settings.prefix.is_empty() { String::new() } else { format!("{}/", settings.prefix) }
-}
-
 fn leftovers(settings: &Settings, facts: &BucketFacts) -> Finding {
     let expected =
         if settings.versioned { "unfinished uploads and old versions go" } else { "unfinished uploads go" };
@@ -158,7 +154,7 @@ fn leftovers(settings: &Settings, facts: &BucketFacts) -> Finding {
         "GetBucketLifecycleConfiguration",
         expected.to_owned(),
     );
-    let prefix = below(settings);
+    let prefix = settings.below();
     setting(about, &facts.lifecycle, provision("lifecycle rule", "strongroom-leftovers"), |rules| {
         let here = || rules.iter().filter(|rule| rule.enabled && prefix.starts_with(&rule.prefix));
         let aborts = here().any(|rule| rule.abort_days.is_some());
@@ -176,7 +172,7 @@ fn leftovers(settings: &Settings, facts: &BucketFacts) -> Finding {
 fn expiry(settings: &Settings, facts: &BucketFacts) -> Finding {
     let about =
         ("expiry", "no lifecycle rule deletes backups", "GetBucketLifecycleConfiguration", "none".to_owned());
-    let prefix = below(settings);
+    let prefix = settings.below();
     let mend = json!({"setting": "lifecycle rules", "to": "without the rule that deletes backups; let Strongroom delete them"});
     setting(about, &facts.lifecycle, mend, |rules| {
         let overlaps = |of: &str| of.starts_with(&prefix) || prefix.starts_with(of);

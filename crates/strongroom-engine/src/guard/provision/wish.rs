@@ -24,7 +24,7 @@ pub(crate) struct Wish {
 
 impl Wish {
     pub(crate) fn of(settings: &Settings) -> Self {
-        let prefix = if settings.prefix.is_empty() { String::new() } else { format!("{}/", settings.prefix) };
+        let prefix = settings.below();
         Self {
             prefix,
             sse: settings.sse.clone(),

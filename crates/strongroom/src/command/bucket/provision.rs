@@ -85,7 +85,7 @@ async fn own_account(settings: &mut Settings, admin: &Admin) -> Result<()> {
 }
 
 async fn no_backups(admin: &Admin, exists: bool, settings: &Settings) -> Result<()> {
-    let prefix = if settings.prefix.is_empty() { String::new() } else { format!("{}/", settings.prefix) };
+    let prefix = settings.below();
     if exists && admin.holds_objects(&prefix).await? {
         return Err(Error::new(Code::TargetNotEmpty, format!("there are objects below s3://{}/{prefix}", settings.bucket))
             .help("Delete the backups first (`strongroom delete`), or leave the bucket to them. Nothing was changed."));

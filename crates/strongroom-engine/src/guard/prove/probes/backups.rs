@@ -52,13 +52,10 @@ impl Bench<'_> {
         } else {
             let answer = of(plain.as_ref().err());
             let mend = self.encryption_statement();
-            self.find(
-                probe(
-                    "backup-unencrypted",
-                    "a backup without encryption is refused",
-                    request,
-                    Must::BeRefused,
-                ),
+            self.must_refuse(
+                "backup-unencrypted",
+                "a backup without encryption is refused",
+                request,
                 &answer,
                 mend,
             );
@@ -143,11 +140,7 @@ impl Bench<'_> {
         let deleted =
             catalog::delete(self.identity(Role::Pruner).store.clone(), plan.as_ref(), &id, &Silent).await;
         if deleted.is_err() {
-            let prefix = if self.settings.prefix.is_empty() {
-                String::new()
-            } else {
-                format!("{}/", self.settings.prefix)
-            };
+            let prefix = self.settings.below();
             let folder = format!("{prefix}{}/{id}", manifest.plan);
             self.made
                 .extend(["manifest.json", "deleting.json"].map(|name| (format!("{folder}/{name}"), None)));

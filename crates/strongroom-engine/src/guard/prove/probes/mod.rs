@@ -75,7 +75,18 @@ fn probe(id: &'static str, name: &'static str, request: impl Into<String>, must:
 }
 
 impl Bench<'_> {
-    fn find(&mut self, probe: Probe, answer: &Answer, mend: Option<Value>) -> Verdict {
+    fn must_refuse(
+        &mut self,
+        id: &'static str,
+        name: &'static str,
+        request: impl Into<String>,
+        answer: &Answer,
+        mend: Option<Value>,
+    ) {
+        self.find(probe(id, name, request, Must::BeRefused), answer, mend);
+    }
+
+    fn find(&mut self, probe: Probe, answer: &Answer, mend: Option<Value>) {
         let verdict = probe.must.judge(answer);
         self.findings.push(Finding {
             id: probe.id,
@@ -86,7 +97,6 @@ impl Bench<'_> {
             verdict,
             mend: mend.filter(|_| verdict == Verdict::Fail),
         });
-        verdict
     }
 
     /// As the plan's backups ask for it.

@@ -15,26 +15,20 @@ impl Bench<'_> {
         let wanted = self.wanted();
         let answer = self.put_at(Role::Writer, Way::Usual, &outside, &wanted).await;
         let mend = self.allowing(Role::Writer, "s3:PutObject");
-        self.find(
-            probe(
-                "put-outside",
-                "nothing can be written outside the prefix",
-                format!("PutObject {outside}"),
-                Must::BeRefused,
-            ),
+        self.must_refuse(
+            "put-outside",
+            "nothing can be written outside the prefix",
+            format!("PutObject {outside}"),
             &answer,
             mend,
         );
         let restorer = self.identity(Role::Restorer);
         let mend = self.allowing(Role::Restorer, "s3:ListBucket");
         let answer = restorer.prober.list(Way::Usual, "").await;
-        self.find(
-            probe(
-                "list-outside",
-                "nothing can be listed outside the prefix",
-                "ListObjectsV2 of the whole bucket",
-                Must::BeRefused,
-            ),
+        self.must_refuse(
+            "list-outside",
+            "nothing can be listed outside the prefix",
+            "ListObjectsV2 of the whole bucket",
             &answer,
             mend,
         );
@@ -69,7 +63,7 @@ impl Bench<'_> {
             }
         };
         let mend = self.allowing(Role::Restorer, "s3:GetObject");
-        self.find(probe(about.0, about.1, format!("GetObject {key}"), Must::BeRefused), &answer, mend);
+        self.must_refuse(about.0, about.1, format!("GetObject {key}"), &answer, mend);
     }
 
     /// What everybody is refused.
@@ -81,41 +75,28 @@ impl Bench<'_> {
         let writer = self.identity(Role::Writer);
         if there.done() {
             let answer = writer.prober.get(Way::Anonymous, &key, None).await;
-            self.find(
-                probe(
-                    "anonymous-get",
-                    "a stranger cannot read",
-                    format!("GetObject {key} without a signature"),
-                    Must::BeRefused,
-                ),
+            self.must_refuse(
+                "anonymous-get",
+                "a stranger cannot read",
+                format!("GetObject {key} without a signature"),
                 &answer,
                 Some(mend.clone()),
             );
         }
-        let prefix = if self.settings.prefix.is_empty() {
-            String::new()
-        } else {
-            format!("{}/", self.settings.prefix)
-        };
+        let prefix = self.settings.below();
         let answer = writer.prober.list(Way::Anonymous, &prefix).await;
-        self.find(
-            probe(
-                "anonymous-list",
-                "a stranger cannot list",
-                "ListObjectsV2 without a signature",
-                Must::BeRefused,
-            ),
+        self.must_refuse(
+            "anonymous-list",
+            "a stranger cannot list",
+            "ListObjectsV2 without a signature",
             &answer,
             Some(mend.clone()),
         );
         let answer = self.put(Role::Writer, Way::Anonymous, "anonymous-put", &wanted).await;
-        self.find(
-            probe(
-                "anonymous-put",
-                "a stranger cannot write",
-                "PutObject without a signature",
-                Must::BeRefused,
-            ),
+        self.must_refuse(
+            "anonymous-put",
+            "a stranger cannot write",
+            "PutObject without a signature",
             &answer,
             Some(mend),
         );
@@ -140,11 +121,7 @@ impl Bench<'_> {
             &answer,
             self.narrow(Role::Writer),
         );
-        let prefix = if self.settings.prefix.is_empty() {
-            String::new()
-        } else {
-            format!("{}/", self.settings.prefix)
-        };
+        let prefix = self.settings.below();
         let answer = self.identity(Role::Writer).prober.list(Way::Usual, &prefix).await;
         self.find(
             refused("writer-lists", "the writer cannot list backups", format!("ListObjectsV2 {prefix}")),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Answer, BODY, Bench, Must, Oddity, Way, probe};
+use super::{Answer, BODY, Bench, Oddity, Way};
 use crate::bucket::Sse;
 use crate::bucket::actions::Role;
 use crate::guard::policy::header_may_be_missing;
@@ -19,13 +19,10 @@ impl Bench<'_> {
         let mend = self.statement("StrongroomDenyCustomerKeys");
         let secure = self.identity(Role::Writer).prober.endpoint().is_none_or(|url| url.starts_with("https"));
         if secure || answer.done() || answer.refused() {
-            self.find(
-                probe(
-                    "customer-key",
-                    "an object under a key of the client's own (SSE-C) is refused",
-                    "PutObject with x-amz-server-side-encryption-customer-algorithm",
-                    Must::BeRefused,
-                ),
+            self.must_refuse(
+                "customer-key",
+                "an object under a key of the client's own (SSE-C) is refused",
+                "PutObject with x-amz-server-side-encryption-customer-algorithm",
                 &answer,
                 mend,
             );
@@ -51,20 +48,17 @@ impl Bench<'_> {
             return;
         }
         let request = "PutObject with x-amz-expected-bucket-owner: 000000000000";
-        self.find(probe(about.0, about.1, request, Must::BeRefused), &answer, None);
+        self.must_refuse(about.0, about.1, request, &answer, None);
     }
 
     async fn encryption_modes(&mut self) {
         let mend = self.encryption_statement();
         if !header_may_be_missing(self.settings) {
             let answer = self.put(Role::Writer, Way::Usual, "no-header", &Oddity::default()).await;
-            self.find(
-                probe(
-                    "no-header",
-                    "a write without the encryption header is refused",
-                    "PutObject without x-amz-server-side-encryption",
-                    Must::BeRefused,
-                ),
+            self.must_refuse(
+                "no-header",
+                "a write without the encryption header is refused",
+                "PutObject without x-amz-server-side-encryption",
                 &answer,
                 mend.clone(),
             );
@@ -73,25 +67,19 @@ impl Bench<'_> {
         let mode = wrong.header().unwrap_or_default();
         let odd = Oddity { sse: wrong.clone(), ..Oddity::default() };
         let answer = self.put(Role::Writer, Way::Usual, "wrong-mode", &odd).await;
-        self.find(
-            probe(
-                "wrong-mode",
-                "a write with another encryption is refused",
-                format!("PutObject with {mode}"),
-                Must::BeRefused,
-            ),
+        self.must_refuse(
+            "wrong-mode",
+            "a write with another encryption is refused",
+            format!("PutObject with {mode}"),
             &answer,
             mend.clone(),
         );
         let key = self.key("upload");
         let begun = self.identity(Role::Writer).prober.begin_upload(&key, &wrong).await;
-        self.find(
-            probe(
-                "wrong-mode-upload",
-                "an upload in parts with another encryption is refused",
-                format!("CreateMultipartUpload with {mode}"),
-                Must::BeRefused,
-            ),
+        self.must_refuse(
+            "wrong-mode-upload",
+            "an upload in parts with another encryption is refused",
+            format!("CreateMultipartUpload with {mode}"),
             &begun,
             mend,
         );
@@ -105,13 +93,10 @@ impl Bench<'_> {
             };
             let answer = self.put(Role::Writer, Way::Usual, "wrong-key", &odd).await;
             let mend = self.statement("StrongroomDenyOtherKey");
-            self.find(
-                probe(
-                    "wrong-key",
-                    "a write under another KMS key is refused",
-                    "PutObject with another key's ARN",
-                    Must::BeRefused,
-                ),
+            self.must_refuse(
+                "wrong-key",
+                "a write under another KMS key is refused",
+                "PutObject with another key's ARN",
                 &answer,
                 mend,
             );
@@ -150,33 +135,27 @@ impl Bench<'_> {
         // A server that does not even listen to plain HTTP takes no such request either.
         let answer = if answer.status.is_none() { Answer { status: Some(403), ..answer } } else { answer };
         let mend = self.statement("StrongroomDenyPlainHttp");
-        self.find(probe("plain-http", name, "PutObject over http://", Must::BeRefused), &answer, mend);
+        self.must_refuse("plain-http", name, "PutObject over http://", &answer, mend);
     }
 
     async fn public_acl(&mut self) {
         let odd = Oddity { acl: Some("public-read"), ..self.wanted() };
         let answer = self.put(Role::Writer, Way::Usual, "public-acl", &odd).await;
         let mend = json!({"setting": "object ownership", "to": "BucketOwnerEnforced", "command": "strongroom bucket provision"});
-        self.find(
-            probe(
-                "public-acl",
-                "an object cannot be written as public",
-                "PutObject with x-amz-acl: public-read",
-                Must::BeRefused,
-            ),
+        self.must_refuse(
+            "public-acl",
+            "an object cannot be written as public",
+            "PutObject with x-amz-acl: public-read",
             &answer,
             Some(mend.clone()),
         );
         if answer.done() {
             let read =
                 self.identity(Role::Writer).prober.get(Way::Anonymous, &self.key("public-acl"), None).await;
-            self.find(
-                probe(
-                    "public-acl-read",
-                    "such an object cannot be read by everybody",
-                    "GetObject without a signature",
-                    Must::BeRefused,
-                ),
+            self.must_refuse(
+                "public-acl-read",
+                "such an object cannot be read by everybody",
+                "GetObject without a signature",
                 &read,
                 Some(mend.clone()),
             );
@@ -185,13 +164,10 @@ impl Bench<'_> {
         let there = self.put(Role::Writer, Way::Usual, "acl", &wanted).await;
         if there.done() {
             let answer = self.identity(Role::Writer).prober.publish(&self.key("acl")).await;
-            self.find(
-                probe(
-                    "publish",
-                    "an object cannot be made public",
-                    "PutObjectAcl public-read",
-                    Must::BeRefused,
-                ),
+            self.must_refuse(
+                "publish",
+                "an object cannot be made public",
+                "PutObjectAcl public-read",
                 &answer,
                 Some(mend),
             );
@@ -203,13 +179,10 @@ impl Bench<'_> {
         let answer = self.put(Role::Writer, Way::Usual, "unconditional", &odd).await;
         let mend = self.statement("StrongroomDenyOverwrite");
         if mend.is_some() {
-            self.find(
-                probe(
-                    "overwrite",
-                    "a write that could replace an object is refused",
-                    "PutObject without If-None-Match",
-                    Must::BeRefused,
-                ),
+            self.must_refuse(
+                "overwrite",
+                "a write that could replace an object is refused",
+                "PutObject without If-None-Match",
                 &answer,
                 mend,
             );
