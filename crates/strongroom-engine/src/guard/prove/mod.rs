@@ -19,7 +19,7 @@ use crate::bucket::actions::Role;
 use crate::bucket::facts::BucketFacts;
 use crate::bucket::probe::Prober;
 use crate::bucket::{self, ObjectStore, StoreOptions, identity};
-use crate::error::Result;
+use crate::error::{Code, Result};
 use crate::location::Location;
 use crate::{Clock, backup};
 
@@ -36,6 +36,18 @@ pub struct Credentials {
 struct Identity {
     prober: Prober,
     store: Arc<dyn ObjectStore>,
+}
+
+impl Identity {
+    /// A server that does not answer, a key that it does not know, a bucket that is not there: nothing can be proved
+    /// then. To be denied is another thing.
+    async fn open(location: &Location, settings: &Settings, options: &StoreOptions) -> Result<Self> {
+        let store = bucket::open(location, options.clone())?;
+        match store.list("").await {
+            Err(error) if error.code() != Code::Denied => Err(error),
+            _ => Ok(Self { prober: Prober::open(&settings.bucket, options).await, store }),
+        }
+    }
 }
 
 /// Everything that the probes share.
@@ -90,10 +102,7 @@ impl<'a> Bench<'a> {
             let same = credentials.roles[..place].iter().position(|(_, other)| other == options);
             let identity = match same {
                 Some(same) => identities[same].1.clone(),
-                None => Arc::new(Identity {
-                    prober: Prober::open(&settings.bucket, options).await,
-                    store: bucket::open(&location, options.clone())?,
-                }),
+                None => Arc::new(Identity::open(&location, settings, options).await?),
             };
             identities.push((*role, identity));
         }

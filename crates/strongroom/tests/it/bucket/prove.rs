@@ -607,3 +607,30 @@ async fn what_a_server_does_not_offer_is_said_so() {
     }
     assert_eq!(verdicts["backup-encrypted"], "pass");
 }
+
+/// Where nothing can be asked, nothing is proved, and no card is made up.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_server_key_or_bucket_there_is_an_error_and_no_card() {
+    let locked = Locked::bucket(Profile::Single, &[], |_| {}).await;
+    let key = &locked.keys[0].1;
+    let prove = |location: &str, change: &dyn Fn(&mut Command)| {
+        let mut command = locked.command(&["bucket", "prove", location], key);
+        change(&mut command);
+        run(command)
+    };
+    let nobody = prove(LOCATION, &|command| {
+        command.env("AWS_ENDPOINT_URL", "http://127.0.0.1:1").env("AWS_MAX_ATTEMPTS", "1");
+    });
+    let nobody = nobody.await;
+    nobody.failed("SR-STORE-HOST", 4, &["nothing listens there"]);
+    assert_eq!(nobody.text(), "");
+    let unknown = prove(LOCATION, &|command| {
+        command.env("AWS_ACCESS_KEY_ID", "AKIAUNKNOWN");
+    });
+    unknown.await.failed("SR-KEY", 4, &[]);
+    // One who may look is told that it is not there; others are denied.
+    let mut missing =
+        locked.command(&["bucket", "prove", "s3://no-such-bucket-here/shop"], locked.sandbox.owner());
+    missing.env("AWS_MAX_ATTEMPTS", "1");
+    run(missing).await.failed("SR-BUCKET-MISSING", 4, &[]);
+}
