@@ -330,7 +330,7 @@ impl Admin {
             .set_kms_master_key_id(sse.kms_key().map(str::to_owned))
             .build()
             .map_err(incomplete)?;
-        let bucket_key = matches!(sse, Sse::Kms(_)).then_some(true);
+        let bucket_key = sse.takes_bucket_key().then_some(true);
         let rule = ServerSideEncryptionRule::builder()
             .apply_server_side_encryption_by_default(default)
             .set_bucket_key_enabled(bucket_key)

@@ -60,6 +60,12 @@ impl Sse {
         }
     }
 
+    /// Whether a bucket key saves requests to KMS; double-layer encryption knows none.
+    #[must_use]
+    pub fn takes_bucket_key(&self) -> bool {
+        matches!(self, Self::Kms(_))
+    }
+
     /// The KMS key that was named.
     #[must_use]
     pub fn kms_key(&self) -> Option<&str> {

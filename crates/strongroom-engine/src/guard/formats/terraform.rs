@@ -5,7 +5,6 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::{Document, bucket_policy, identities};
-use crate::bucket::Sse;
 use crate::guard::provision::wish::{self, Wish};
 use crate::guard::settings::Settings;
 
@@ -72,7 +71,7 @@ fn encryption(wish: &Wish) -> String {
     if let Some(key) = wish.sse.kms_key() {
         lines += &format!("    kms_master_key_id = {}\n", quoted(key));
     }
-    let bucket_key = if matches!(wish.sse, Sse::Kms(_)) { "  bucket_key_enabled = true\n" } else { "" };
+    let bucket_key = if wish.sse.takes_bucket_key() { "  bucket_key_enabled = true\n" } else { "" };
     format!("rule {{\n{bucket_key}  apply_server_side_encryption_by_default {{\n{lines}  }}\n}}")
 }
 

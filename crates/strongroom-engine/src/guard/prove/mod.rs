@@ -77,9 +77,10 @@ pub async fn prove(settings: &Settings, credentials: &Credentials, clock: Clock)
     bench.refused().await;
     bench.strangers().await;
     bench.separation().await;
-    let facts = facts(settings, credentials).await?;
-    posture::judge(settings, facts.as_ref(), caller.as_ref(), &mut bench.findings);
+    let facts = facts(settings, credentials).await;
+    // Whatever the look at the settings comes to, nothing stays behind.
     let left = bench.clean_up().await;
+    posture::judge(settings, facts?.as_ref(), caller.as_ref(), &mut bench.findings);
     let endpoint = bench.identities[0].1.prober.endpoint().map(str::to_owned);
     let region = bench.identities[0].1.prober.region().to_owned();
     Ok(Report::new(settings, at, endpoint, region, caller, bench.findings, left))
@@ -115,9 +116,9 @@ impl<'a> Bench<'a> {
     }
 
     fn identity(&self, role: Role) -> Arc<Identity> {
-        let found = self.identities.iter().find(|(of, _)| *of == role).or(self.identities.first());
-        // A bench has an identity for each role that it was opened with, and at least one.
-        found.map(|(_, identity)| identity.clone()).unwrap_or_else(|| self.identities[0].1.clone())
+        let found = self.identities.iter().find(|(of, _)| *of == role);
+        // A bench is opened with at least one.
+        found.unwrap_or(&self.identities[0]).1.clone()
     }
 
     fn is_split(&self) -> bool {

@@ -40,15 +40,10 @@ impl Wish {
             default["KMSMasterKeyID"] = json!(key);
         }
         let mut rule = json!({"ApplyServerSideEncryptionByDefault": default});
-        if self.bucket_key() {
+        if self.sse.takes_bucket_key() {
             rule["BucketKeyEnabled"] = json!(true);
         }
         rule
-    }
-
-    /// Double-layer encryption knows no bucket keys.
-    pub(crate) fn bucket_key(&self) -> bool {
-        matches!(self.sse, Sse::Kms(_))
     }
 
     /// As S3's API writes it.

@@ -58,7 +58,7 @@ impl Plan {
         let (mode, key) =
             now.as_ref().map_or(("none", None), |now| (now.mode.as_str(), now.kms_key_id.as_deref()));
         let same_key = wish.sse.kms_key().is_none_or(|wanted| Some(wanted) == key);
-        let same_bucket_key = now.as_ref().is_some_and(|now| now.bucket_key) || !wish.bucket_key();
+        let same_bucket_key = now.as_ref().is_some_and(|now| now.bucket_key) || !wish.sse.takes_bucket_key();
         if mode == wanted && same_key && same_bucket_key {
             return Ok(());
         }
