@@ -44,6 +44,9 @@ pub struct Manifest {
     pub source: Source,
     /// What moment it holds.
     pub consistency: Consistency,
+    /// The oplog that it holds, as the archive's namespace `oplog` of no database; none where none was captured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oplog: Option<OplogWindow>,
     /// Which namespaces were wanted.
     pub selection: Selection,
     /// Sums over the whole backup.
@@ -52,7 +55,7 @@ pub struct Manifest {
     pub compression: Compression,
     /// How each object is encrypted.
     pub encryption: Encryption,
-    /// Every collection and view, in the order of the archive.
+    /// Every collection and view, in the order of the archive; last the oplog, where there is one.
     pub namespaces: Vec<Namespace>,
     /// Every segment, in the order of the archive.
     pub segments: Vec<Segment>,
@@ -113,7 +116,7 @@ pub enum Topology {
     Sharded,
 }
 
-/// A point in a replica set's oplog.
+/// A point in a replica set's oplog. Written as `seconds.increment`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ClusterTime {
     /// Seconds since 1970.
@@ -122,16 +125,29 @@ pub struct ClusterTime {
     pub increment: u32,
 }
 
+impl std::fmt::Display for ClusterTime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.seconds, self.increment)
+    }
+}
+
 /// What moment a backup holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Consistency {
-    /// Every namespace as it was at one cluster time, but for those in `read_plainly`.
+    /// Every namespace as it was at one cluster time.
     Snapshot {
         /// The moment.
         cluster_time: ClusterTime,
-        /// Namespaces that MongoDB cannot read at a past moment (capped collections): read as they were
-        /// when their turn came.
+    },
+    /// Some namespaces as they were when their turn came: as of one moment once the oplog that the backup holds
+    /// was applied up to it.
+    Oplog {
+        /// The moment of everything that is not in `read_plainly`; the oplog is applied from here.
+        from: ClusterTime,
+        /// The earliest moment at which the whole is consistent: the end of the last plain read.
+        at: ClusterTime,
+        /// Namespaces that were read later than `from`.
         read_plainly: Vec<String>,
     },
     /// Each collection as it was when it was read.
@@ -139,6 +155,18 @@ pub enum Consistency {
         /// Why not a snapshot.
         reason: String,
     },
+}
+
+/// The stretch of the oplog that a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OplogWindow {
+    /// Entries after this moment are in it.
+    pub from: ClusterTime,
+    /// Entries up to this moment are in it, this one included.
+    pub to: ClusterTime,
+    /// Why it does not go on to the end of the backup, such as an entry that cannot be replayed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut_short: Option<String>,
 }
 
 /// Which namespaces were wanted.
@@ -225,6 +253,8 @@ pub enum NamespaceKind {
     View,
     /// A time-series collection; its documents are those of `system.buckets.<name>`.
     Timeseries,
+    /// The oplog: the namespace `oplog` of the database without a name. No collection of the deployment.
+    Oplog,
 }
 
 /// One stored piece of the archive.
@@ -257,13 +287,14 @@ pub struct Content {
 }
 
 impl NamespaceKind {
-    /// Its name in the archive.
+    /// Its name in the archive, where the oplog has none.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Collection => "collection",
             Self::View => "view",
             Self::Timeseries => "timeseries",
+            Self::Oplog => "",
         }
     }
 }
@@ -272,9 +303,10 @@ impl Totals {
     /// The sums over these parts.
     #[must_use]
     pub fn of(namespaces: &[Namespace], segments: &[Segment]) -> Self {
+        let collections = || namespaces.iter().filter(|n| n.kind != NamespaceKind::Oplog);
         Self {
-            namespaces: namespaces.len() as u64,
-            documents: namespaces.iter().map(|n| n.documents).fold(0, u64::saturating_add),
+            namespaces: collections().count() as u64,
+            documents: collections().map(|n| n.documents).fold(0, u64::saturating_add),
             raw_bytes: segments.iter().map(|s| s.raw_bytes).fold(0, u64::saturating_add),
             stored_bytes: segments.iter().map(|s| s.stored_bytes).fold(0, u64::saturating_add),
             segments: segments.len() as u64,
@@ -289,12 +321,23 @@ impl Namespace {
         format!("{}.{}", self.db, self.collection)
     }
 
+    /// What the archive's prelude says of it: the metadata, but of the oplog nothing.
+    #[must_use]
+    pub fn archived_metadata(&self) -> &str {
+        match self.kind {
+            NamespaceKind::Oplog => "",
+            NamespaceKind::Collection | NamespaceKind::View | NamespaceKind::Timeseries => {
+                self.metadata.get()
+            }
+        }
+    }
+
     /// The collection that holds its documents in the archive and on the server.
     #[must_use]
     pub fn data_collection(&self) -> String {
         match self.kind {
             NamespaceKind::Timeseries => format!("system.buckets.{}", self.collection),
-            NamespaceKind::Collection | NamespaceKind::View => self.collection.clone(),
+            NamespaceKind::Collection | NamespaceKind::View | NamespaceKind::Oplog => self.collection.clone(),
         }
     }
 }

@@ -178,7 +178,7 @@ fn same_prelude(manifest: &Manifest, prelude: &Prelude) -> Result<()> {
         && prelude.metadata.iter().zip(&manifest.namespaces).all(|(found, wanted)| {
             found.db == wanted.db
                 && found.collection == wanted.collection
-                && found.metadata == wanted.metadata.get()
+                && found.metadata == wanted.archived_metadata()
                 && found.kind == wanted.kind.as_str()
         });
     if same {

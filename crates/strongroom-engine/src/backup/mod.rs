@@ -245,6 +245,7 @@ fn assemble(
         finished_at,
         source: work.deployment.source().clone(),
         consistency: consistency(work, &read),
+        oplog: None,
         selection: work.options.filter.selection(),
         totals: Totals::of(&namespaces, &segments),
         compression: work.options.compression,
@@ -273,9 +274,12 @@ fn consistency(work: &Work, read: &[NamespaceRead]) -> Consistency {
     match work.at {
         ReadAt::Snapshot(cluster_time) => {
             let plainly = read.iter().filter(|n| n.plainly);
-            let names = plainly.map(|n| &work.namespaces[n.place]);
-            let read_plainly = names.map(|n| format!("{}.{}", n.db, n.collection)).collect();
-            Consistency::Snapshot { cluster_time, read_plainly }
+            let read_plainly: Vec<String> = plainly.map(|n| work.namespaces[n.place].name()).collect();
+            if read_plainly.is_empty() {
+                Consistency::Snapshot { cluster_time }
+            } else {
+                Consistency::Oplog { from: cluster_time, at: cluster_time, read_plainly }
+            }
         }
         ReadAt::Now => Consistency::None {
             reason: match source.topology {

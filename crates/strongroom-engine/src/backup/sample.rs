@@ -131,6 +131,7 @@ fn describe(sink: &Sink, segments: Vec<Segment>, namespace: Namespace) -> Manife
             member_reason: "documents made up to prove the bucket".into(),
         },
         consistency: Consistency::None { reason: "documents made up to prove the bucket".into() },
+        oplog: None,
         selection: Selection::default(),
         totals: Totals::of(&namespaces, &segments),
         compression: sink.compression,

@@ -42,7 +42,7 @@ impl Described {
     #[must_use]
     pub fn data_collection(&self) -> Option<String> {
         match self.kind {
-            NamespaceKind::View => None,
+            NamespaceKind::View | NamespaceKind::Oplog => None,
             NamespaceKind::Collection => Some(self.collection.clone()),
             NamespaceKind::Timeseries => Some(format!("system.buckets.{}", self.collection)),
         }

@@ -113,7 +113,7 @@ pub(super) async fn make(target: &Target, manifest: &Manifest, options: &Options
     let existing = existing(target, manifest).await?;
     let wanted = manifest.namespaces.iter().enumerate();
     let namespaces: Vec<PlannedNamespace> = wanted
-        .filter(|(_, n)| options.filter.accepts(&n.db, &n.collection))
+        .filter(|(_, n)| n.kind != NamespaceKind::Oplog && options.filter.accepts(&n.db, &n.collection))
         .map(|(place, n)| planned(place, n, &existing, options.existing))
         .collect();
     if namespaces.is_empty() && !options.filter.is_everything() {

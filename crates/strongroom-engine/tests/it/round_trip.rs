@@ -21,7 +21,7 @@ async fn every_kind_comes_back_as_it_was() {
     let place = tempfile::tempdir().unwrap();
     let store = folder(place.path());
     let manifest = backup(&source, &store, options(Compression::Zstd { level: 3 })).await.unwrap();
-    let Consistency::Snapshot { read_plainly, .. } = &manifest.consistency else { panic!("no snapshot") };
+    let Consistency::Oplog { read_plainly, .. } = &manifest.consistency else { panic!("no oplog") };
     assert_eq!(read_plainly, &["shop.log"], "only the capped collection cannot be read in the past");
 
     let report = verify(store.clone(), &manifest, 2, &Silent).await.unwrap();

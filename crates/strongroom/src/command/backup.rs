@@ -74,16 +74,11 @@ impl fmt::Display for Text<'_> {
 /// What moment a backup holds, in words.
 pub(super) fn moment(consistency: &Consistency) -> String {
     match consistency {
-        Consistency::Snapshot { cluster_time, read_plainly } => {
-            let at = format!("one moment: cluster time {}.{}", cluster_time.seconds, cluster_time.increment);
-            match read_plainly.len() {
-                0 => at,
-                _ => format!(
-                    "{at}, but for {}, which MongoDB cannot read in the past",
-                    read_plainly.join(", ")
-                ),
-            }
-        }
+        Consistency::Snapshot { cluster_time } => format!("one moment: cluster time {cluster_time}"),
+        Consistency::Oplog { from, at, read_plainly } => format!(
+            "one moment: cluster time {at}, by the oplog from {from} on; {} were read after that",
+            read_plainly.join(", ")
+        ),
         Consistency::None { reason } => format!("not one moment: {reason}"),
     }
 }
