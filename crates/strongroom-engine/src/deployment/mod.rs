@@ -2,6 +2,7 @@
 //!
 //! The only folder that names the MongoDB driver. It knows nothing of buckets.
 
+mod apply;
 mod batches;
 mod failure;
 mod namespaces;
@@ -9,6 +10,7 @@ mod target;
 mod topology;
 mod uri;
 
+pub use apply::Batch as OperationBatch;
 pub use batches::{Batch, Batches, ReadAt};
 pub use namespaces::Described;
 pub use target::{InsertBuffer, Inserted, Refused, RefusedDocument, Target};
