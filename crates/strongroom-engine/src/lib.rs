@@ -12,6 +12,7 @@ pub mod layout;
 pub mod location;
 pub mod manifest;
 pub mod progress;
+pub mod renames;
 pub mod restore;
 mod segments;
 pub mod selection;
