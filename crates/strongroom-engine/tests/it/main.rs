@@ -1,10 +1,12 @@
 //! The engine against a real mongod and real stores.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, that is how it fails")]
 
+mod archives;
 mod bucket;
 mod bucket_contract;
 mod bucket_faults;
 mod faults;
 mod format;
+mod partial;
 mod round_trip;
 mod setup;
