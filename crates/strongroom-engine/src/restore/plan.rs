@@ -138,7 +138,8 @@ pub(super) async fn make(target: &Target, manifest: &Manifest, options: &Options
 type Names = HashMap<String, HashSet<String>>;
 
 async fn existing(target: &Target, manifest: &Manifest) -> Result<Names> {
-    let dbs: BTreeSet<&str> = manifest.namespaces.iter().map(|n| n.db.as_str()).collect();
+    let collections = manifest.namespaces.iter().filter(|n| n.kind != NamespaceKind::Oplog);
+    let dbs: BTreeSet<&str> = collections.map(|n| n.db.as_str()).collect();
     let mut names = Names::new();
     for db in dbs {
         names.insert(db.to_owned(), target.collections(db).await?.into_iter().collect());

@@ -4,6 +4,7 @@
 mod bucket;
 mod bucket_contract;
 mod bucket_faults;
+mod consistency;
 mod faults;
 mod format;
 mod round_trip;
