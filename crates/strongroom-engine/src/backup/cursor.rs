@@ -134,7 +134,7 @@ impl<'a> Cursor<'a> {
                 self.resume(Error::new(Code::SnapshotTooOld, "the snapshot's moment is gone"))?;
                 Ok(false)
             }
-            Setback::Lost(error) => {
+            Setback::Lost(error) | Setback::TooOld(error) => {
                 self.tries += 1;
                 if self.tries > TRIES_MAX {
                     return Err(error.context(format!("after {TRIES_MAX} tries to go on")).into());

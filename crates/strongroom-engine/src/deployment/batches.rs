@@ -1,6 +1,7 @@
 //! Reading a collection as raw batches: documents are cut out of the server's reply, never decoded.
 
 use std::fmt;
+use std::time::Duration;
 
 use futures::StreamExt;
 use mongodb::bson::spec::BinarySubtype;
@@ -13,6 +14,10 @@ use super::failure::explain;
 use super::setback::Setback;
 use crate::error::{Code, Error, Result};
 use crate::manifest::ClusterTime;
+
+/// How often a short question is asked when connections are lost.
+const TRIES: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// The moment to read at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +49,8 @@ pub struct Position(RawDocumentBuf);
 pub enum Scan {
     /// All in natural order, from the beginning or after a position.
     Natural(Option<Position>),
-    /// In the order of the index on `_id`, which holds every type: from this `_id` on, up to before that one.
+    /// In the order of the index on `_id`, which holds every type: from this `_id` on, up to before that one. One
+    /// with the `_id` `MaxKey` is found only by beginning with it.
     Ids(Option<RawBson>, Option<RawBson>),
     /// What a query finds, in whatever order.
     Matching(Document),
@@ -81,6 +87,41 @@ impl Deployment {
     /// Why it could not be opened, and so whether trying otherwise helps.
     pub async fn read(&self, find: &Find) -> Result<Batches, Setback> {
         self.cursor(&find.db, find.command(), find.batch_documents).await
+    }
+
+    /// All that a command with a cursor finds; for answers that are known to be small. A lost connection is made
+    /// again.
+    pub(super) async fn documents(
+        &self,
+        db: &str,
+        command: &Document,
+        at: ReadAt,
+    ) -> Result<Vec<RawDocumentBuf>> {
+        let mut command = command.clone();
+        if let Some(concern) = at.concern() {
+            command.insert("readConcern", concern);
+        }
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..TRIES {
+            match self.documents_once(db, command.clone()).await {
+                Err(Setback::Lost(_)) => tokio::time::sleep(pause).await,
+                other => return other.map_err(Setback::into_error),
+            }
+            pause *= 2;
+        }
+        self.documents_once(db, command).await.map_err(Setback::into_error)
+    }
+
+    async fn documents_once(&self, db: &str, command: Document) -> Result<Vec<RawDocumentBuf>, Setback> {
+        let mut batches = self.cursor(db, command, None).await?;
+        let mut documents = Vec::new();
+        while let Some(batch) = batches.next().await? {
+            for document in batch.documents().map_err(Setback::Final)? {
+                let document = document.map_err(Setback::Final)?;
+                documents.extend(RawDocumentBuf::from_bytes(document.to_vec()).ok());
+            }
+        }
+        Ok(documents)
     }
 
     pub(super) async fn cursor(
@@ -120,6 +161,10 @@ impl Find {
                 if let Some(Ok(after)) = after.as_ref().map(|after| Document::try_from(&*after.0)) {
                     find.insert("$_resumeAfter", after);
                 }
+            }
+            // `min` alone leaves the greatest of all keys out (tried on MongoDB 6.0).
+            Scan::Ids(Some(RawBson::MaxKey), None) => {
+                find.insert("filter", doc! { "_id": Bson::MaxKey });
             }
             Scan::Ids(from, to) => {
                 find.insert("hint", doc! { "_id": 1 });

@@ -1,6 +1,6 @@
 //! The oplog of the member that is read: where it stands, and its entries.
 
-use mongodb::bson::{Bson, Document, Timestamp, doc};
+use mongodb::bson::{Document, RawDocumentBuf, Timestamp, doc};
 
 use super::batches::Batches;
 use super::setback::Setback;
@@ -19,10 +19,8 @@ impl Deployment {
     /// # Errors
     /// As the server fails, and [`Code::Mongo`] for an empty oplog.
     pub async fn newest_committed(&self) -> Result<ClusterTime> {
-        let mut find =
-            doc! { "find": OPLOG, "sort": { "$natural": -1 }, "limit": 1, "projection": { "ts": 1 } };
-        find.insert("readConcern", ReadAt::Committed.concern());
-        let newest = self.first(DB, find).await?;
+        let find = doc! { "find": OPLOG, "sort": { "$natural": -1 }, "limit": 1, "projection": { "ts": 1 } };
+        let newest = self.first(DB, find, ReadAt::Committed).await?;
         newest.as_ref().and_then(|entry| entry.get_timestamp("ts").ok()).map(cluster_time).ok_or_else(|| {
             Error::new(Code::Mongo, "the oplog of this member is empty")
                 .help("Let the member finish its initial sync, or name another one in the URI.")
@@ -43,7 +41,7 @@ impl Deployment {
             "limit": 1,
             "projection": { "startOpTime": 1 },
         };
-        let oldest = self.first("config", oldest).await?;
+        let oldest = self.first("config", oldest, ReadAt::Now).await?;
         let began = oldest.as_ref().and_then(|found| found.get_document("startOpTime").ok());
         Ok(began.and_then(|began| began.get_timestamp("ts").ok()).map(cluster_time))
     }
@@ -62,7 +60,7 @@ impl Deployment {
             "limit": 1,
             "projection": { "ts": 1 },
         };
-        Ok(self.first(DB, changes).await?.is_some())
+        Ok(self.first(DB, changes, ReadAt::Now).await?.is_some())
     }
 
     /// The committed entries from `from` on, itself included, up to the newest.
@@ -75,11 +73,8 @@ impl Deployment {
         self.cursor(DB, find, Some(REPLY_ENTRIES)).await
     }
 
-    /// The first document of a command's answer with a cursor, of which there is no more than one batch.
-    async fn first(&self, db: &str, command: Document) -> Result<Option<Document>> {
-        let answer = self.command(db, command).await?;
-        let batch = answer.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
-        Ok(batch.ok().and_then(|batch| batch.first()).and_then(Bson::as_document).cloned())
+    async fn first(&self, db: &str, find: Document, at: ReadAt) -> Result<Option<RawDocumentBuf>> {
+        Ok(self.documents(db, &find, at).await?.into_iter().next())
     }
 }
 

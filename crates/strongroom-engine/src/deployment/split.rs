@@ -1,9 +1,8 @@
 //! Where to cut a large collection, so that several readers can have a part of it each.
 
-use mongodb::bson::{Bson, Document, RawBson, RawDocumentBuf, doc};
+use mongodb::bson::{Bson, Document, RawBson, RawDocumentBuf, doc, rawdoc};
 
 use super::batches::{CollectionId, Position, ReadAt, id_of};
-use super::setback::Setback;
 use super::{Deployment, Described};
 use crate::error::Result;
 
@@ -24,7 +23,7 @@ pub struct Bound {
 pub enum Split {
     /// By place in natural order: each part is read as it lies on the disk.
     Natural(Vec<Bound>),
-    /// By `_id`, in the server's order over all types.
+    /// By `_id`, in the server's order over all types; the last bound is `MaxKey`.
     Ids(Vec<RawBson>),
 }
 
@@ -71,6 +70,7 @@ impl Deployment {
         // The server sorts, since it alone knows its order of all types under the collection's collation.
         let ids = self.sample(described, parts, at, &[doc! { "$sort": { "_id": 1 } }]).await?;
         let mut bounds = quantiles(&ids, parts);
+        bounds.push(rawdoc! { "_id": RawBson::MaxKey });
         bounds.dedup_by(|a, b| a.as_bytes() == b.as_bytes());
         let id = |bound: RawDocumentBuf| Some(RawBson::from(bound.get("_id").ok()??));
         Ok(Split::Ids(bounds.into_iter().filter_map(id).collect()))
@@ -86,7 +86,7 @@ impl Deployment {
             "projection": { "_id": 1 },
             "showRecordId": true,
         };
-        let found = self.documents(&described.db, find, at).await?;
+        let found = self.documents(&described.db, &find, at).await?;
         let bound = |document: &RawDocumentBuf| {
             Some(Bound { record: document.get_i64("$recordId").ok()?, id: id_of(document.as_bytes())? })
         };
@@ -108,21 +108,7 @@ impl Deployment {
         let mut pipeline = vec![doc! { "$sample": { "size": size } }, doc! { "$project": { "_id": 1 } }];
         pipeline.extend_from_slice(then);
         let command = doc! { "aggregate": described.data_collection(), "pipeline": pipeline, "cursor": {} };
-        self.documents(&described.db, command, at).await
-    }
-
-    async fn documents(&self, db: &str, mut command: Document, at: ReadAt) -> Result<Vec<RawDocumentBuf>> {
-        if let Some(concern) = at.concern() {
-            command.insert("readConcern", concern);
-        }
-        let mut batches = self.cursor(db, command, None).await.map_err(Setback::into_error)?;
-        let mut documents = Vec::new();
-        while let Some(batch) = batches.next().await.map_err(Setback::into_error)? {
-            for document in batch.documents()? {
-                documents.extend(RawDocumentBuf::from_bytes(document?.to_vec()).ok());
-            }
-        }
-        Ok(documents)
+        self.documents(&described.db, &command, at).await
     }
 }
 

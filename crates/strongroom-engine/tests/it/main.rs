@@ -7,5 +7,7 @@ mod bucket_faults;
 mod consistency;
 mod faults;
 mod format;
+mod interruptions;
+mod ranges;
 mod round_trip;
 mod setup;
