@@ -176,6 +176,9 @@ pub struct Selection {
     pub include: Vec<String>,
     /// None of those matching one of these.
     pub exclude: Vec<String>,
+    /// The query that picked documents, as canonical Extended JSON v2; none where all were wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<serde_json::Value>,
 }
 
 /// Sums over a backup.

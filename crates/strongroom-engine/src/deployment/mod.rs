@@ -6,13 +6,18 @@ mod apply;
 mod batches;
 mod failure;
 mod namespaces;
+mod oplog;
+mod setback;
+mod split;
 mod target;
 mod topology;
 mod uri;
 
 pub use apply::Batch as OperationBatch;
-pub use batches::{Batch, Batches, ReadAt};
+pub use batches::{Batch, Batches, CollectionId, Find, Position, ReadAt, Scan, id_of};
 pub use namespaces::Described;
+pub use setback::Setback;
+pub use split::{Bound, Split};
 pub use target::{InsertBuffer, Inserted, Refused, RefusedDocument, Target};
 pub use uri::ConnectionString;
 
@@ -23,7 +28,7 @@ use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria};
 use mongodb::{Client, Database};
 
 use crate::error::Result;
-use crate::manifest::{ClusterTime, Source};
+use crate::manifest::{ClusterTime, Source, Topology};
 use failure::explain;
 
 /// How long to look for a suitable server, unless the connection string says otherwise.
@@ -63,6 +68,15 @@ impl Deployment {
     #[must_use]
     pub fn now(&self) -> Option<ClusterTime> {
         self.now
+    }
+
+    /// How to name the collection that holds the documents of `described`.
+    #[must_use]
+    pub fn collection_id(&self, described: &Described) -> CollectionId {
+        match (described.uuid, self.source.topology) {
+            (Some(uuid), Topology::Standalone | Topology::ReplicaSet) => CollectionId::Uuid(uuid),
+            _ => CollectionId::Name(described.data_collection().unwrap_or_default()),
+        }
     }
 
     async fn command(&self, db: &str, command: Document) -> Result<Document> {
