@@ -8,3 +8,4 @@ mod faults;
 mod format;
 mod round_trip;
 mod setup;
+mod topology;
