@@ -3,7 +3,10 @@
 //! Until the manifest is stored there is no backup. Whatever goes wrong before that, the segments stored so
 //! far are deleted again, where the identity may delete.
 
+mod before;
 mod cut;
+mod load;
+mod pace;
 mod plan;
 mod reader;
 mod sample;
@@ -31,6 +34,7 @@ use crate::manifest::{
 };
 use crate::progress::{Event, Observer};
 use crate::selection::Filter;
+use pace::Pace;
 use reader::{NamespaceRead, RunRead};
 use segment::{Finished, Memory};
 use sink::Sink;
@@ -50,6 +54,8 @@ pub struct Options {
     pub snapshot: bool,
     /// The encryption to ask the store for, with every object.
     pub sse: Sse,
+    /// Bytes of documents to read in a second at most; none: as fast as it goes.
+    pub rate_max: Option<u64>,
 }
 
 /// Makes one backup and gives its manifest. Needs a multi-threaded runtime.
@@ -70,12 +76,14 @@ pub async fn run(
     }
     let started_at = clock();
     let id = BackupId::new(started_at, rand::random());
+    before::introduce(&deployment, &*observer);
     observer.observe(&Event::Phase { name: "looking at what there is" });
     let namespaces = deployment.namespaces(|db, collection| options.filter.accepts(db, collection)).await?;
     if namespaces.is_empty() && !options.filter.is_everything() {
         return Err(Error::new(Code::Usage, "no collection matches --include and --exclude")
             .help("Patterns are matched with database.collection, `*` stands for anything."));
     }
+    before::check_privileges(&deployment, &namespaces, options.snapshot, &*observer).await?;
     let plan = Plan::of(&namespaces);
     observer.observe(&planned(&namespaces));
     let sink = Sink {
@@ -93,19 +101,21 @@ pub async fn run(
         at: moment(&deployment, options.snapshot),
         queue: plan.largest_first(),
         next: AtomicUsize::new(0),
+        pace: Pace::new(options.rate_max, sink.stop.clone()),
         deployment,
         sink,
         options,
         namespaces,
         plan,
     });
-    match finish(&work, started_at, clock).await {
-        Ok(manifest) => Ok(manifest),
-        Err(error) => {
-            work.sink.clean_up().await;
-            Err(error)
-        }
+    let watching = load::watched(&work);
+    let outcome = finish(&work, started_at, clock).await;
+    drop(watching);
+    work.deployment.close().await;
+    if outcome.is_err() {
+        work.sink.clean_up().await;
     }
+    outcome
 }
 
 fn planned(namespaces: &[Described]) -> Event {
@@ -131,6 +141,7 @@ struct Work {
     namespaces: Vec<Described>,
     plan: Plan,
     at: ReadAt,
+    pace: Pace,
     /// Places of runs, in the order they are to be taken.
     queue: Vec<usize>,
     next: AtomicUsize,

@@ -97,6 +97,7 @@ async fn read_namespace(
             read.bytes += bytes;
             work.sink.observer.observe(&Event::Advanced { documents, bytes });
             writer.store_finished().await?;
+            work.pace.spend(bytes).await;
         }
     }
     read.crc64 = writer.end_namespace()?;

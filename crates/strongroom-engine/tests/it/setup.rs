@@ -31,6 +31,7 @@ pub(crate) fn options(compression: Compression) -> backup::Options {
         compression,
         snapshot: true,
         sse: Sse::None,
+        rate_max: None,
     }
 }
 
