@@ -1,7 +1,5 @@
 //! Which namespaces are meant: `--include` and `--exclude` patterns over `db.collection`.
 
-use bson::Document;
-
 use crate::error::{Code, Error, Result};
 use crate::manifest::Selection;
 
@@ -51,11 +49,14 @@ impl Filter {
     }
 }
 
+/// Which documents of a collection are meant, as MongoDB's `find` takes it.
+pub type Query = bson::Document;
+
 /// Reads a query in Extended JSON, such as `{"at": {"$gte": {"$date": "2026-01-01T00:00:00Z"}}}`.
 ///
 /// # Errors
 /// [`Code::Usage`] for anything but a JSON object, saying where it is wrong.
-pub fn query(text: &str) -> Result<Document> {
+pub fn query(text: &str) -> Result<Query> {
     serde_json::from_str(text).map_err(|e| {
         Error::new(Code::Usage, format!("the query is not Extended JSON: {e}")).help(
             r#"Write it as in `{"status": "open", "at": {"$gte": {"$date": "2026-01-01T00:00:00Z"}}}`."#,

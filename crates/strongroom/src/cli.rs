@@ -145,7 +145,7 @@ pub(crate) struct Backup {
     /// Only the documents that match this query, in Extended JSON, of the collections that --include names; keeps
     /// no oplog
     #[arg(long, value_name = "JSON", requires = "include", value_parser = selection::query)]
-    pub(crate) query: Option<bson::Document>,
+    pub(crate) query: Option<selection::Query>,
     #[command(flatten)]
     pub(crate) owner: Owner,
 }

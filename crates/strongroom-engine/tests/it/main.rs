@@ -11,3 +11,4 @@ mod interruptions;
 mod ranges;
 mod round_trip;
 mod setup;
+mod topology;
