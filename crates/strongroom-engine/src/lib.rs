@@ -13,6 +13,7 @@ pub mod location;
 pub mod manifest;
 pub mod oplog;
 pub mod progress;
+pub mod renames;
 pub mod restore;
 mod segments;
 pub mod selection;

@@ -1,5 +1,7 @@
 //! Which namespaces are meant: `--include` and `--exclude` patterns over `db.collection`.
 
+use std::ops::Range;
+
 use crate::error::{Code, Error, Result};
 use crate::manifest::Selection;
 
@@ -49,7 +51,7 @@ impl Filter {
     }
 }
 
-/// Which documents of a collection are meant, as MongoDB's `find` takes it.
+/// What documents are to match, as MongoDB's `find` takes it.
 pub type Query = bson::Document;
 
 /// Reads a query in Extended JSON, such as `{"at": {"$gte": {"$date": "2026-01-01T00:00:00Z"}}}`.
@@ -64,37 +66,45 @@ pub fn query(text: &str) -> Result<Query> {
     })
 }
 
-/// The linear two-pointer match: on a mismatch the last `*` takes one character more.
 fn matches(pattern: &str, name: &str) -> bool {
-    let pattern = tokens(pattern);
-    let name: Vec<char> = name.chars().collect();
-    let (mut p, mut n) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(Token::Any) => {
-                star = Some((p + 1, n));
-                p += 1;
-            }
-            Some(Token::Is(c)) if *c == name[n] => (p, n) = (p + 1, n + 1),
-            _ => match &mut star {
-                Some((after, taken)) => {
-                    *taken += 1;
-                    (p, n) = (*after, *taken);
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|token| matches!(token, Token::Any))
+    captures(&tokens(pattern), name).is_some()
 }
 
-enum Token {
+/// What each `*` of the pattern stands for in `name`, in order; none if it does not match. The two-pointer match:
+/// on a mismatch the last `*` takes one character more, so all but the last take as little as they can.
+pub(crate) fn captures(pattern: &[Token], name: &str) -> Option<Vec<String>> {
+    let name: Vec<char> = name.chars().collect();
+    let (mut p, mut n) = (0, 0);
+    let mut after = 0;
+    let mut stars: Vec<Range<usize>> = Vec::new();
+    while n < name.len() || p < pattern.len() {
+        match (pattern.get(p), name.get(n)) {
+            (Some(Token::Any), _) => {
+                stars.push(n..n);
+                p += 1;
+                after = p;
+            }
+            (Some(Token::Is(wanted)), Some(found)) if wanted == found => (p, n) = (p + 1, n + 1),
+            _ => {
+                let star = stars.last_mut().filter(|star| star.end < name.len())?;
+                star.end += 1;
+                (p, n) = (after, star.end);
+            }
+        }
+    }
+    Some(stars.into_iter().map(|star| name[star].iter().collect()).collect())
+}
+
+/// A piece of a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// `*`.
     Any,
+    /// This character.
     Is(char),
 }
 
-fn tokens(pattern: &str) -> Vec<Token> {
+pub(crate) fn tokens(pattern: &str) -> Vec<Token> {
     let mut chars = pattern.chars();
     let mut tokens = Vec::new();
     while let Some(c) = chars.next() {
@@ -164,6 +174,15 @@ mod tests {
         fn agrees_with_the_naive_match(pattern in "[ab*.]{0,8}", name in "[ab.]{0,8}") {
             let chars = |text: &str| text.chars().collect::<Vec<_>>();
             prop_assert_eq!(matches(&pattern, &name), naive(&chars(&pattern), &chars(&name)));
+        }
+
+        #[test]
+        fn what_the_stars_stand_for_makes_the_name_again(pattern in "[ab*.]{0,8}", name in "[ab.]{0,8}") {
+            if let Some(captured) = captures(&tokens(&pattern), &name) {
+                let mut captured = captured.into_iter();
+                let piece = |c| if c == '*' { captured.next().unwrap() } else { String::from(c) };
+                prop_assert_eq!(pattern.chars().map(piece).collect::<String>(), name);
+            }
         }
     }
 }

@@ -255,12 +255,17 @@ impl Target {
     }
 
     /// Merges users and roles, which were inserted into two collections of `admin`, into the real ones.
-    /// Users and roles that are only in the target stay.
+    /// Users and roles that are only in the target stay. `db` takes those of one database alone; empty, all.
     ///
     /// # Errors
     /// As the server refuses; the role `restore` may do it.
-    pub async fn merge_users_and_roles(&self, users: Option<&str>, roles: Option<&str>) -> Result<()> {
-        let mut command = doc! { "_mergeAuthzCollections": 1, "db": "", "drop": false };
+    pub async fn merge_users_and_roles(
+        &self,
+        db: &str,
+        users: Option<&str>,
+        roles: Option<&str>,
+    ) -> Result<()> {
+        let mut command = doc! { "_mergeAuthzCollections": 1, "db": db, "drop": false };
         for (argument, collection) in [("tempUsersCollection", users), ("tempRolesCollection", roles)] {
             if let Some(collection) = collection {
                 command.insert(argument, format!("admin.{collection}"));
@@ -271,11 +276,11 @@ impl Target {
         Ok(())
     }
 
-    fn database(&self, db: &str) -> Database {
+    pub(super) fn database(&self, db: &str) -> Database {
         self.client.database(db)
     }
 
-    async fn command(&self, db: &str, command: Document) -> Result<Document> {
+    pub(super) async fn command(&self, db: &str, command: Document) -> Result<Document> {
         self.try_command(db, command).await.map_err(|e| explain(&e))
     }
 
@@ -284,7 +289,7 @@ impl Target {
     }
 }
 
-fn primary() -> SelectionCriteria {
+pub(super) fn primary() -> SelectionCriteria {
     SelectionCriteria::ReadPreference(ReadPreference::Primary)
 }
 
