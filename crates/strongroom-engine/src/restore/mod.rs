@@ -23,7 +23,7 @@ use crate::deployment::{Refused, Target};
 use crate::error::{Code, Error, Result};
 use crate::manifest::NamespaceKind;
 use crate::progress::{Event, Observer};
-use crate::renames::Renames;
+use crate::renames::{Renames, STORED_FUNCTIONS};
 use crate::selection::Filter;
 use plan::Metadata;
 use spool::Spool;
@@ -60,9 +60,6 @@ pub struct Restored {
     /// What was not restored, and why: the first of each collection in full.
     pub exceptions: Vec<String>,
 }
-
-/// Stored functions: a collection that a server does not let be dropped.
-const STORED_FUNCTIONS: &str = "system.js";
 
 /// What would be done, without doing it.
 ///
@@ -175,6 +172,7 @@ impl Work {
             return Err(cancelled());
         }
         let (db, collection) = &self.names[planned.place];
+        // A server does not let it be dropped.
         if planned.action == Action::Replace && collection == STORED_FUNCTIONS {
             return self.target.empty_collection(db, collection).await;
         }

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use bson::{Document, doc};
 use testbed::Mongod;
 
-use crate::setup::{BUCKET, Done, FIRST, Guarded, done, policy, program, run, small};
+use crate::setup::{BUCKET, Done, Guarded, done, policy, program, run, small};
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
@@ -120,7 +120,7 @@ async fn a_restore_that_cannot_be_meant_is_refused() {
     let file = file.to_str().unwrap();
     for (arguments, told) in [
         (&[][..], "--archive"),
-        (&["s3://my-backups/shop"], "<BACKUP>"),
+        (&["s3://my-backups/shop"], "neither a backup nor an archive was named"),
         (&["s3://my-backups/shop", "latest", "--archive", "-"], "cannot be used with"),
         (&["--archive", "/nonexistent/dump"], "the archive `/nonexistent/dump` cannot be opened"),
         (&["--archive", "s3://my-backups"], "names a bucket, and no object in it"),
