@@ -13,6 +13,8 @@ const DB_BYTES_MAX: usize = 63;
 const BUCKETS: &str = "system.buckets.";
 /// Collections that belong to the server.
 const SYSTEM: &str = "system.";
+/// One that people fill nevertheless.
+pub(crate) const STORED_FUNCTIONS: &str = "system.js";
 
 /// Rules, of which the first that matches decides.
 #[derive(Debug, Clone, Default)]
@@ -146,6 +148,10 @@ pub(crate) fn check_name(db: &str, collection: &str) -> Result<()> {
     }
     if collection.contains(['\0', '$']) || collection.starts_with('.') || collection.ends_with('.') {
         return refused("a collection's name holds no dollar or NUL, and neither begins nor ends with a dot");
+    }
+    let kept = collection.starts_with(BUCKETS) || collection == STORED_FUNCTIONS;
+    if matches!(db, "local" | "config") || (collection.starts_with(SYSTEM) && !kept) {
+        return refused("the databases `local` and `config` and collections `system.…` belong to the server");
     }
     Ok(())
 }

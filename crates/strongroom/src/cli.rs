@@ -190,10 +190,9 @@ pub(crate) struct Verify {
 #[derive(Debug, Args)]
 pub(crate) struct Origin {
     /// s3://bucket/prefix or file:///path
-    #[arg(value_parser = parse::<Location>, required_unless_present = "archive")]
+    #[arg(value_parser = parse::<Location>)]
     pub(crate) location: Option<Location>,
     /// The backup's id, or `latest`
-    #[arg(required_unless_present = "archive")]
     pub(crate) backup: Option<String>,
     /// Instead of a backup, an archive that mongodump made, gzipped or not: a file, s3://bucket/key, or - for stdin
     #[arg(long, value_name = "ARCHIVE", conflicts_with_all = ["location", "backup", "plan"])]

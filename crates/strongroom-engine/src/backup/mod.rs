@@ -4,10 +4,13 @@
 //! far are deleted again, where the identity may delete.
 
 mod assemble;
+mod before;
 mod capture;
 mod cursor;
 mod cut;
+mod load;
 mod moment;
+mod pace;
 mod plan;
 mod reader;
 mod sample;
@@ -23,7 +26,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bson::Document;
 use chrono::{DateTime, Utc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -36,10 +38,11 @@ use crate::layout::{BackupId, PlanName};
 use crate::location::Location;
 use crate::manifest::{Compression, Manifest, Selection};
 use crate::progress::{Event, Observer};
-use crate::selection::Filter;
+use crate::selection::{Filter, Query};
 use assemble::Parts;
 use capture::Capture;
 use moment::Moment;
+use pace::Pace;
 use reader::RunRead;
 use segment::{Finished, Memory};
 use sink::Sink;
@@ -58,9 +61,11 @@ pub struct Options {
     /// What moment it is to hold, where the deployment has such.
     pub consistency: Wanted,
     /// Which documents, of every collection that is read; all of them if not said. Then no oplog is kept.
-    pub query: Option<Document>,
+    pub query: Option<Query>,
     /// The encryption to ask the store for, with every object.
     pub sse: Sse,
+    /// Bytes of documents to read in a second at most; none: as fast as it goes.
+    pub rate_max: Option<u64>,
 }
 
 impl Options {
@@ -88,12 +93,15 @@ pub async fn run(
     }
     let started_at = clock();
     let id = BackupId::new(started_at, rand::random());
+    before::introduce(&deployment, &*observer);
     observer.observe(&Event::Phase { name: "looking at what there is" });
+    before::check_oplog(&deployment, options.consistency).await?;
     let (namespaces, moment) = moment::settle(&deployment, &options).await?;
     if namespaces.is_empty() && !options.filter.is_everything() {
         return Err(Error::new(Code::Usage, "no collection matches --include and --exclude")
             .help("Patterns are matched with database.collection, `*` stands for anything."));
     }
+    before::check_collections(&deployment, &namespaces, &*observer).await?;
     let plan = Plan::of(&namespaces, &splits(&deployment, &namespaces, &options, moment.at).await);
     observer.observe(&planned(&namespaces));
     let sink = Sink {
@@ -111,19 +119,21 @@ pub async fn run(
         queue: plan.order(),
         moment,
         next: AtomicUsize::new(0),
+        pace: Pace::new(options.rate_max, sink.stop.clone()),
         deployment,
         sink,
         options,
         namespaces,
         plan,
     });
-    match finish(&work, started_at, clock).await {
-        Ok(manifest) => Ok(manifest),
-        Err(error) => {
-            work.sink.clean_up().await;
-            Err(error)
-        }
+    let watching = load::watched(&work);
+    let outcome = finish(&work, started_at, clock).await;
+    drop(watching);
+    work.deployment.close().await;
+    if outcome.is_err() {
+        work.sink.clean_up().await;
     }
+    outcome
 }
 
 fn planned(namespaces: &[Described]) -> Event {
@@ -161,6 +171,7 @@ struct Work {
     namespaces: Vec<Described>,
     plan: Plan,
     moment: Moment,
+    pace: Pace,
     /// Places of runs, in the order they are to be taken.
     queue: Vec<usize>,
     next: AtomicUsize,

@@ -146,6 +146,7 @@ async fn drain(
         let (documents, bytes) = (taken.documents, taken.bytes);
         work.sink.observer.observe(&Event::Advanced { documents, bytes });
         writer.store_finished().await?;
+        work.pace.spend(bytes).await;
         if last.is_some() {
             // At the snapshot's moment the document is there. Read plainly it may be deleted by now, and the next
             // part's first documents come twice: the same `_id` twice, of which the replay leaves one.

@@ -6,8 +6,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use mongodb::bson::{Bson, Document, doc, spec::BinarySubtype};
 use serde_json::{Map, Value, json};
 
-use super::Deployment;
 use super::failure::{code_of, explain, server_code};
+use super::{Deployment, whole_number};
 use crate::error::{Code, Error, Result};
 use crate::manifest::NamespaceKind;
 
@@ -169,15 +169,6 @@ impl Deployment {
         };
         let number = |key| stats().and_then(|stats| stats.get(key)).map_or(0, whole_number);
         (number("count"), number("size"))
-    }
-}
-
-fn whole_number(value: &Bson) -> u64 {
-    match value {
-        Bson::Int32(n) => u64::try_from(*n).unwrap_or(0),
-        Bson::Int64(n) => u64::try_from(*n).unwrap_or(0),
-        Bson::Double(n) if *n >= 0.0 => *n as u64,
-        _ => 0,
     }
 }
 

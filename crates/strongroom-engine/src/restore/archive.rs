@@ -55,7 +55,7 @@ impl Archive {
     /// [`Code::Damaged`] when it is not an archive; as the stream fails.
     pub fn open(name: impl Into<String>, stream: Box<dyn Read + Send>) -> Result<Self> {
         let name = name.into();
-        let plain = decompress_any(stream).map_err(|e| damaged(&name, unread(e)))?;
+        let plain = decompress_any(stream).map_err(|e| unread(&name, 0, e))?;
         let mut stream = Decoder::new(plain, Limits::default());
         let namespaces = match stream.next().map_err(|e| explain(&name, e))? {
             Some(Event::Prelude(prelude)) => prelude.metadata.iter().map(namespace).collect(),
@@ -230,25 +230,18 @@ fn namespace(listed: &Metadata) -> Result<Namespace> {
     })
 }
 
-/// What fails below the decoder: the storage's own errors keep their code and their words.
 fn explain(name: &str, error: DecodeError) -> Error {
     match error.fault {
-        Fault::Io(cause) => {
-            let cause = unread(cause);
-            if cause.code() == Code::Damaged {
-                damaged(name, format_args!("at byte {}: {cause}", error.offset))
-            } else {
-                cause.context(format!("archive `{name}`"))
-            }
-        }
+        Fault::Io(cause) => unread(name, error.offset, cause),
         _ => damaged(name, error),
     }
 }
 
-fn unread(error: std::io::Error) -> Error {
+/// The storage's own errors keep their code and their words; all others come of a decompressor.
+fn unread(name: &str, offset: u64, error: std::io::Error) -> Error {
     match error.downcast::<Error>() {
-        Ok(error) => error,
-        Err(error) => Error::new(Code::Damaged, format!("it cannot be read: {error}")),
+        Ok(error) => error.context(format!("archive `{name}`")),
+        Err(error) => damaged(name, format_args!("at byte {offset}: cannot read: {error}")),
     }
 }
 

@@ -26,7 +26,7 @@ use crate::deployment::{Refused, Target};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{ClusterTime, NamespaceKind};
 use crate::progress::{Event, Observer};
-use crate::renames::Renames;
+use crate::renames::{Renames, STORED_FUNCTIONS};
 use crate::selection::Filter;
 use plan::Metadata;
 use users::authorization;
@@ -64,9 +64,6 @@ pub struct Restored {
     /// What was not restored, and why: the first of each collection in full.
     pub exceptions: Vec<String>,
 }
-
-/// Stored functions: a collection that a server does not let be dropped.
-const STORED_FUNCTIONS: &str = "system.js";
 
 /// What would be done, without doing it.
 ///
@@ -177,6 +174,7 @@ impl Work {
             return Err(cancelled());
         }
         let (db, collection) = &self.names[planned.place];
+        // A server does not let it be dropped.
         if planned.action == Action::Replace && collection == STORED_FUNCTIONS {
             return self.target.empty_collection(db, collection).await;
         }

@@ -12,7 +12,7 @@ use crate::deployment::Target;
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Namespace, NamespaceKind};
 use crate::progress::Event;
-use crate::renames::{Renames, check_name};
+use crate::renames::{Renames, STORED_FUNCTIONS, check_name};
 
 /// What to do with collections that exist in the target.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -289,8 +289,7 @@ fn action(wanted: &Wanted<'_>, exists: bool, options: &Options) -> Action {
 
 /// What other programs dump along, and every server has for itself.
 fn belongs_to_server(db: &str, collection: &str) -> bool {
-    matches!(db, "local" | "config")
-        || (collection.starts_with("system.") && collection != super::STORED_FUNCTIONS)
+    matches!(db, "local" | "config") || (collection.starts_with("system.") && collection != STORED_FUNCTIONS)
 }
 
 /// Segments and their bytes.

@@ -15,3 +15,4 @@ mod ranges;
 mod replay;
 mod round_trip;
 mod setup;
+mod topology;

@@ -215,7 +215,7 @@ async fn indexes_may_be_left_out_and_built_later() {
     let with = |indexes| Options { indexes, writers: 2, ..Options::default() };
     let early = restore_with(kept.source(), &target, with(Indexes::Only)).await.unwrap();
     assert!(
-        early.exceptions.iter().any(|e| e.contains("`shop.orders` is not there")),
+        early.exceptions.iter().any(|e| e.contains("`shop.products` is not there")),
         "{:?}",
         early.exceptions
     );

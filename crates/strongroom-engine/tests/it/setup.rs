@@ -32,6 +32,7 @@ pub(crate) fn options(compression: Compression) -> backup::Options {
         consistency: Wanted::Snapshot,
         query: None,
         sse: Sse::None,
+        rate_max: None,
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: Cancellat
         consistency: options.consistency,
         query: options.query,
         sse: options.sse,
+        rate_max: None,
     };
     let deployment = Deployment::connect(&uri).await?;
     let manifest = backup::run(deployment, store, work, now, output.observer(), cancel).await?;

@@ -71,7 +71,9 @@ async fn source(options: Origin) -> Result<Source> {
         return open_archive(archive, options.owner).await.map(Source::Archive);
     }
     let (Some(location), Some(backup)) = (options.location, options.backup) else {
-        return Err(Error::new(Code::Usage, "neither a backup nor an archive was named"));
+        return Err(Error::new(Code::Usage, "neither a backup nor an archive was named").help(
+            "Name a location and a backup of it (or `latest`), or a mongodump archive with --archive.",
+        ));
     };
     let place = Place { location, plan: options.plan, owner: options.owner };
     let (store, manifest) = super::find(One { place, backup }).await?;
