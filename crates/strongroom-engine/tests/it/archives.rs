@@ -73,8 +73,8 @@ async fn the_oplog_of_an_archive_is_applied() {
     let shop = target.client().await.unwrap().database("shop");
     let late = || shop.collection::<Document>("late");
     assert_eq!(late().count_documents(doc! {}).await.unwrap(), 105, "0 to 104, the last of the oplog");
-    let touched = shop.collection::<Document>("tiny").find_one(doc! { "touched": 104 });
-    assert!(touched.await.unwrap().is_some());
+    let tiny = shop.collection::<Document>("tiny");
+    assert!(tiny.find_one(doc! { "touched": 104 }).await.unwrap().is_some());
     let until = |at: &str| Options {
         at: Some(at.parse().unwrap()),
         existing: Existing::Drop,
