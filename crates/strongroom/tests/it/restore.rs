@@ -129,7 +129,6 @@ async fn a_restore_that_cannot_be_meant_is_refused() {
         (&["--archive", file, "--indexes", "only", "--drop"], "touches neither documents nor users"),
         (&["--archive", file, "--users=all"], "merge, none or only"),
         (&["--archive", file, "--at", "yesterday"], "`yesterday` is no moment"),
-        (&["--archive", file, "--at", "1795455112.66"], "the archive holds no oplog"),
     ] {
         let refused = run(program(&[&["restore", "--uri", nowhere], arguments].concat())).await;
         assert_eq!(refused.status, 2, "{told}: {}", refused.stderr);
