@@ -9,7 +9,8 @@ use sandbox::Sandbox;
 use strongroom_engine::bucket::{AccessKey, StoreOptions, open_object};
 use strongroom_engine::error::{Code, Error};
 use strongroom_engine::location::Location;
-use strongroom_engine::restore::{Archive, Options, Source};
+use strongroom_engine::restore::{Archive, Existing, Options, Source};
+use strongroom_engine::selection::Filter;
 use testbed::fingerprint::{differences, fingerprint};
 use testbed::{Mongod, dataset};
 
@@ -63,18 +64,29 @@ async fn every_odd_collection_comes_back_from_plain_gzip_and_zstd() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_oplog_that_is_not_applied_is_no_success_and_all_else_is_there() {
+async fn the_oplog_of_an_archive_is_applied() {
     let target = Mongod::replica_set().await.unwrap();
     let source = opened(fixture("server-oplog.archive.gz")).await;
     let restored = restore_with(source, &target, Options::default()).await.unwrap();
-    assert_eq!(restored.refused, 0);
-    assert_eq!(restored.exceptions.len(), 1);
-    assert!(
-        restored.exceptions[0].contains("oplog was not applied: 43 entries"),
-        "{:?}",
-        restored.exceptions
-    );
+    assert_eq!((restored.refused, restored.exceptions), (0, vec![]));
     holds_the_weird_database(&target).await;
+    let shop = target.client().await.unwrap().database("shop");
+    let late = || shop.collection::<Document>("late");
+    assert_eq!(late().count_documents(doc! {}).await.unwrap(), 105, "0 to 104, the last of the oplog");
+    let tiny = shop.collection::<Document>("tiny");
+    assert!(tiny.find_one(doc! { "touched": 104 }).await.unwrap().is_some());
+    let until = |at: &str| Options {
+        at: Some(at.parse().unwrap()),
+        existing: Existing::Drop,
+        filter: Filter::new(vec!["shop.*".into()], vec![]).unwrap(),
+        ..Options::default()
+    };
+    let again =
+        async |at| restore_with(opened(fixture("server-oplog.archive.gz")).await, &target, until(at)).await;
+    assert_eq!(again("1795455112.65").await.unwrap().exceptions, Vec::<String>::new());
+    assert_eq!(late().count_documents(doc! {}).await.unwrap(), 104);
+    let beyond = again("1795455113.1").await.unwrap();
+    assert!(beyond.exceptions[0].contains("ends at 1795455112.66"), "{beyond:?}");
     let client = target.client().await.unwrap();
     let users = client.database("admin").collection::<Document>("system.users");
     assert_eq!(users.count_documents(doc! {}).await.unwrap(), 1);

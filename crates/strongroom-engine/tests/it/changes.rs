@@ -70,8 +70,10 @@ pub(crate) async fn first(client: &Client) {
 pub(crate) async fn second(client: &Client) {
     let db = client.database("shop");
     transactions(client, 100).await;
-    all(&db, "stock", doc! { "$inc": { "n": 1 }, "$push": { "list": { "$each": [9], "$position": 0 } } })
+    all(&db, "stock", doc! { "$inc": { "count": 1 }, "$push": { "more": { "$each": [9], "$position": 0 } } })
         .await;
+    let longer = doc! { "$push": { "list": { "$each": [9], "$position": 0 } } };
+    db.collection::<Document>("stock").update_many(doc! { "_id": { "$gt": 30 } }, longer).await.unwrap();
     run(
         &db,
         doc! { "delete": "stock", "deletes": [{ "q": { "_id": { "$gte": 150, "$lt": 160 } }, "limit": 0 }] },

@@ -3,25 +3,29 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bson::{Bson, Document, RawDocumentBuf, Timestamp, doc, rawdoc};
+use bson::raw::cstr;
+use bson::{Document, RawArrayBuf, RawDocumentBuf, Timestamp, doc, rawdoc};
 use futures::TryStreamExt;
 use mongo_archive::{Crc64, Encoder, Namespace as ArchiveNamespace};
 use mongodb::Client;
 use sha2::{Digest, Sha256};
 use strongroom_engine::bucket::ObjectStore;
+use strongroom_engine::deployment::Target;
 use strongroom_engine::error::{Code, Result};
 use strongroom_engine::manifest::{
     ClusterTime, Compression, Consistency, Content, Manifest, NamespaceKind, OplogWindow, Segment, Totals,
 };
+use strongroom_engine::progress::Silent;
 use strongroom_engine::renames::Renames;
-use strongroom_engine::restore::{Options, Restored, Source};
+use strongroom_engine::restore::{self, Options, Restored, Source};
 use strongroom_engine::selection::Filter;
 use tempfile::TempDir;
 use testbed::fingerprint::{differences, fingerprint};
 use testbed::{Mongod, dataset, mongod};
+use tokio_util::sync::CancellationToken;
 
 use crate::changes;
-use crate::setup::{backup, folder, options, restore_with};
+use crate::setup::{backup, folder, options, restore_with, small_collections};
 
 /// A source, and a place for backups of it.
 pub(crate) struct Bed {
@@ -159,7 +163,198 @@ async fn whenever_it_was_read_the_replay_leads_to_the_same() {
     assert_eq!(hashes(&bed.source, "shop").await, hashes(&target, "copy").await);
 }
 
+/// Hashes of collections; the definitions of views hold the database's name.
 async fn hashes(server: &Mongod, db: &str) -> Document {
-    let answer = server.command(db, doc! { "dbHash": 1 }).await.unwrap();
-    answer.get_document("collections").unwrap().clone()
+    let mut answer = server.command(db, doc! { "dbHash": 1 }).await.unwrap();
+    let hashes = answer.get_document_mut("collections").unwrap();
+    hashes.remove("system.views");
+    std::mem::take(hashes)
+}
+
+/// A backup of a few documents, and entries that are made up.
+struct Made {
+    bed: Bed,
+    manifest: Manifest,
+    from: ClusterTime,
+}
+
+impl Made {
+    async fn new() -> Self {
+        let bed = Bed::new().await;
+        small_collections(&bed.source).await;
+        let manifest = bed.backup().await;
+        let Consistency::Snapshot { cluster_time: from } = manifest.consistency else {
+            panic!("no snapshot")
+        };
+        Self { bed, manifest, from }
+    }
+
+    /// So many entries after the snapshot (or before, if negative).
+    fn after(&self, entries: i32) -> ClusterTime {
+        let seconds = self.from.seconds.saturating_add_signed(entries);
+        ClusterTime { seconds, increment: if entries == 0 { self.from.increment } else { 1 } }
+    }
+
+    fn entry(&self, after: i32, ns: &str, op: &str, o: RawDocumentBuf) -> RawDocumentBuf {
+        let ts = self.after(after);
+        rawdoc! { "op": op, "ns": ns, "o": o, "ts": Timestamp { time: ts.seconds, increment: ts.increment } }
+    }
+
+    fn insert(&self, after: i32, id: &str) -> RawDocumentBuf {
+        self.entry(after, "shop.a", "i", rawdoc! { "_id": id })
+    }
+
+    /// An entry of a transaction.
+    fn part(&self, after: i32, session: i32, begins: bool, o: RawDocumentBuf) -> RawDocumentBuf {
+        let mut entry = self.entry(after, "admin.$cmd", "c", o);
+        entry.append(cstr!("lsid"), rawdoc! { "id": session });
+        entry.append(cstr!("txnNumber"), 7_i64);
+        let before = Timestamp { time: u32::from(!begins), increment: 0 };
+        entry.append(cstr!("prevOpTime"), rawdoc! { "ts": before, "t": 1_i64 });
+        entry
+    }
+
+    fn with(&self, entries: &[RawDocumentBuf]) -> Manifest {
+        self.bed.with_oplog(&self.manifest, self.from, entries)
+    }
+
+    async fn restore(&self, manifest: &Manifest, options: Options) -> (Mongod, Result<Restored>) {
+        let target = Mongod::replica_set().await.unwrap();
+        let restored = self.bed.restore(manifest, &target, options).await;
+        (target, restored)
+    }
+
+    /// The texts among the `_id`s of `shop.a` when restored to so many entries after the snapshot.
+    async fn ids_at(&self, manifest: &Manifest, after: i32) -> Vec<String> {
+        let (target, restored) = self.restore(manifest, at(self.after(after))).await;
+        assert_eq!(restored.unwrap().exceptions, Vec::<String>::new());
+        let a = target.client().await.unwrap().database("shop").collection::<Document>("a");
+        let texts = a.find(doc! { "_id": { "$type": "string" } }).sort(doc! { "_id": 1 }).await.unwrap();
+        let found: Vec<Document> = texts.try_collect().await.unwrap();
+        found.iter().map(|document| document.get_str("_id").unwrap().to_owned()).collect()
+    }
+}
+
+fn operations(ids: &[&str]) -> RawArrayBuf {
+    ids.iter().map(|id| rawdoc! { "op": "i", "ns": "shop.a", "o": { "_id": *id } }).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_are_there_from_the_moment_they_take_effect() {
+    let made = Made::new().await;
+    let prepared = |ids: &[&str]| rawdoc! { "applyOps": operations(ids), "prepare": true };
+    let partial = |ids: &[&str]| rawdoc! { "applyOps": operations(ids), "partialTxn": true };
+    let manifest = made.with(&[
+        made.insert(-3, "before the snapshot"),
+        made.part(-2, 1, true, partial(&["1 a"])),
+        made.part(-1, 2, true, prepared(&["2 gone"])),
+        made.part(1, 1, false, prepared(&["1 b"])),
+        made.part(2, 3, true, partial(&["3 a"])),
+        made.insert(3, "between"),
+        made.part(4, 3, false, rawdoc! { "applyOps": operations(&["3 b"]), "count": 2_i64 }),
+        made.part(5, 2, false, rawdoc! { "abortTransaction": 1 }),
+        made.part(6, 1, false, rawdoc! { "commitTransaction": 1 }),
+        made.part(7, 4, true, prepared(&["4 never"])),
+        made.insert(8, "last"),
+    ]);
+    assert_eq!(made.ids_at(&manifest, 0).await, Vec::<String>::new());
+    assert_eq!(made.ids_at(&manifest, 3).await, ["between"]);
+    assert_eq!(made.ids_at(&manifest, 5).await, ["3 a", "3 b", "between"]);
+    assert_eq!(made.ids_at(&manifest, 8).await, ["1 a", "1 b", "3 a", "3 b", "between", "last"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_replayed_is_said_before_anything_is_touched() {
+    let made = Made::new().await;
+    let rename = rawdoc! { "renameCollection": "shop.b", "to": "shop.d" };
+    let o = rawdoc! { "applyOps": [{ "op": "c", "ns": "shop.$cmd", "o": rename.clone() }] };
+    let commit = rawdoc! { "commitTransaction": 1 };
+    for (entry, word) in [
+        (made.entry(2, "shop.$cmd", "c", rename), "renamed to `shop.d`"),
+        (made.entry(2, "admin.$cmd", "c", o), "renamed to `shop.d`"),
+        (made.entry(2, "shop.$cmd", "c", rawdoc! { "somethingNew": "a" }), "`somethingNew`"),
+        (made.entry(2, "shop.a", "x", rawdoc! {}), "not as MongoDB writes them"),
+        (made.entry(2, "admin.$cmd", "c", rawdoc! { "applyOps": 7 }), "not as MongoDB writes them"),
+    ] {
+        let manifest = made.with(&[made.insert(1, "first"), entry, made.insert(3, "last")]);
+        let (target, restored) = made.restore(&manifest, at(made.after(3))).await;
+        let error = restored.unwrap_err();
+        assert!(error.code() == Code::Damaged && error.message().contains(word), "{error}");
+        let names = target.client().await.unwrap().list_database_names().await.unwrap();
+        assert!(!names.contains(&"shop".to_owned()), "{names:?} after {error}");
+        if word.contains("renamed") {
+            assert_eq!(made.ids_at(&manifest, 1).await, ["first"]);
+        }
+    }
+    // What is left out does not matter.
+    let rename = made.entry(2, "shop.$cmd", "c", rawdoc! { "renameCollection": "shop.b", "to": "shop.d" });
+    let manifest = made.with(&[rename]);
+    let filter = Filter::new(vec!["shop.a".into()], vec![]).unwrap();
+    made.restore(&manifest, Options { filter, ..at(made.after(2)) }).await.1.unwrap();
+    let manifest = made.with(&[made.part(1, 1, false, commit)]);
+    let error = made.restore(&manifest, at(made.after(1))).await.1.unwrap_err();
+    assert!(error.message().contains("began before the oplog"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_moments_of_the_window_can_be_chosen() {
+    let made = Made::new().await;
+    let mut manifest = made.with(&[made.insert(2, "a"), made.insert(5, "b")]);
+    for outside in [-1, 6] {
+        let error = made.restore(&manifest, at(made.after(outside))).await.1.unwrap_err();
+        assert_eq!(error.code(), Code::Usage);
+        let window = [made.from, made.after(5)].map(|moment| moment.to_string());
+        assert!(window.iter().all(|moment| error.message().contains(moment)), "{error}");
+    }
+    // A time of day means the beginning of its second.
+    let seconds = i64::from(made.after(5).seconds);
+    let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap().to_rfc3339();
+    let (target, restored) = made.restore(&manifest, at(time.parse().unwrap())).await;
+    restored.unwrap();
+    let a = target.client().await.unwrap().database("shop").collection::<Document>("a");
+    assert_eq!(a.count_documents(doc! { "_id": { "$in": ["a", "b"] } }).await.unwrap(), 1);
+    if let Some(window) = &mut manifest.oplog {
+        window.cut_short = Some("somebody renamed something".into());
+    }
+    let error = made.restore(&manifest, at(made.after(6))).await.1.unwrap_err();
+    assert!(error.message().contains("it ends there because somebody renamed something"), "{error}");
+    manifest.oplog = None;
+    let error = made.restore(&manifest, at(made.after(6))).await.1.unwrap_err();
+    assert!(error.message().contains("no other moment"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_the_backup_is_an_exception() {
+    let made = Made::new().await;
+    let mut update = made.entry(1, "shop.a", "u", rawdoc! { "$v": 2, "diff": { "u": { "in": 1 } } });
+    update.append(cstr!("o2"), rawdoc! { "_id": "nobody" });
+    let elsewhere = made.entry(2, "shop.not there", "i", rawdoc! { "_id": 1 });
+    let manifest = made.with(&[update, elsewhere, made.insert(3, "last")]);
+    let restored = made.restore(&manifest, at(made.after(3))).await.1.unwrap();
+    assert_eq!(restored.exceptions.len(), 2, "{restored:?}");
+    assert!(restored.exceptions.iter().any(|e| e.contains("`shop.not there`")), "{restored:?}");
+    assert!(restored.exceptions.iter().any(|e| e.contains("1 updates of `shop.a`")), "{restored:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_privilege_is_named_before_anything_is_touched() {
+    let made = Made::new().await;
+    let manifest = Arc::new(made.with(&[made.insert(1, "a")]));
+    let options = mongod::Options { replica_set: true, auth: true, ..mongod::Options::default() };
+    let target = Mongod::start(options).await.unwrap();
+    let admin = |command| target.command("admin", command);
+    admin(doc! { "createUser": "r", "pwd": "secret", "roles": ["restore"] }).await.unwrap();
+    let restore = async || {
+        let connected = Target::connect(&target.uri_for("r:secret@").parse().unwrap()).await.unwrap();
+        let source = Source::backup(made.bed.store.clone(), manifest.clone());
+        let options = Options { writers: 1, ..at(made.after(1)) };
+        restore::run(source, connected, options, Arc::new(Silent), CancellationToken::new()).await
+    };
+    let error = restore().await.unwrap_err();
+    assert_eq!(error.code(), Code::MongoPrivilege);
+    assert!(error.message().contains("`shop.a`: it lacks the privilege `remove`"), "{error}");
+    let names = target.client().await.unwrap().list_database_names().await.unwrap();
+    assert!(!names.contains(&"shop".to_owned()), "{names:?}");
+    admin(doc! { "grantRolesToUser": "r", "roles": ["readWriteAnyDatabase"] }).await.unwrap();
+    assert_eq!(restore().await.unwrap().exceptions, Vec::<String>::new());
 }
