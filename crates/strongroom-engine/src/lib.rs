@@ -11,6 +11,7 @@ mod hash;
 pub mod layout;
 pub mod location;
 pub mod manifest;
+pub mod oplog;
 pub mod progress;
 pub mod renames;
 pub mod restore;

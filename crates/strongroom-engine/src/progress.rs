@@ -3,6 +3,8 @@
 
 use serde::Serialize;
 
+use crate::manifest::Member;
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -16,6 +18,15 @@ pub enum Event {
         documents: u64,
         /// Bytes of documents, as far as known.
         bytes: u64,
+    },
+    /// A member of the replica set that is backed up is read, or is not, and why.
+    Member(Member),
+    /// Reading gave way to the other work of the member that is read, or goes on as before.
+    Slowed {
+        /// The member.
+        member: String,
+        /// What is too much there; none: reading goes on as before.
+        why: Option<String>,
     },
     /// A step began.
     Phase {

@@ -47,8 +47,23 @@ impl Filter {
     /// The patterns, for the manifest.
     #[must_use]
     pub fn selection(&self) -> Selection {
-        Selection { include: self.include.clone(), exclude: self.exclude.clone() }
+        Selection { include: self.include.clone(), exclude: self.exclude.clone(), query: None }
     }
+}
+
+/// Which documents of a collection are meant, as MongoDB's `find` takes it.
+pub type Query = bson::Document;
+
+/// Reads a query in Extended JSON, such as `{"at": {"$gte": {"$date": "2026-01-01T00:00:00Z"}}}`.
+///
+/// # Errors
+/// [`Code::Usage`] for anything but a JSON object, saying where it is wrong.
+pub fn query(text: &str) -> Result<Query> {
+    serde_json::from_str(text).map_err(|e| {
+        Error::new(Code::Usage, format!("the query is not Extended JSON: {e}")).help(
+            r#"Write it as in `{"status": "open", "at": {"$gte": {"$date": "2026-01-01T00:00:00Z"}}}`."#,
+        )
+    })
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
@@ -129,6 +144,20 @@ mod tests {
         let error = Filter::new(vec!["shop".into()], vec![]).unwrap_err();
         assert_eq!(error.code(), Code::Usage);
         assert!(error.help_text().unwrap().contains("`shop.*`"));
+    }
+
+    #[test]
+    fn a_query_is_extended_json() {
+        let found = query(
+            r#"{"z": {"$gte": {"$date": "2026-01-01T00:00:00Z"}}, "a": {"$oid": "0123456789abcdef01234567"}}"#,
+        );
+        let found = found.unwrap();
+        assert!(matches!(found.get_document("z").unwrap().get("$gte"), Some(bson::Bson::DateTime(_))));
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["z", "a"]);
+        assert!(matches!(found.get("a"), Some(bson::Bson::ObjectId(_))));
+        for wrong in ["", "[]", "{", "status: 1", r#"{"a": {"$oid": "x"}}"#] {
+            assert_eq!(query(wrong).unwrap_err().code(), Code::Usage, "{wrong}");
+        }
     }
 
     /// Slow and obvious: what the fast match must agree with.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use strongroom_engine::ZSTD_DEFAULT_LEVEL;
+use strongroom_engine::backup::Wanted;
 use strongroom_engine::bucket::{Sse, StoreOptions};
 use strongroom_engine::deployment::ConnectionString;
 use strongroom_engine::error::{Code, Error, Result};
@@ -13,7 +14,7 @@ use strongroom_engine::layout::PlanName;
 use strongroom_engine::location::Location;
 use strongroom_engine::manifest::Compression;
 use strongroom_engine::restore::{Indexes, Users};
-use strongroom_engine::selection::Filter;
+use strongroom_engine::selection::{self, Filter};
 
 const EXIT_STATUSES: &str = "\
 Exit statuses:
@@ -138,9 +139,14 @@ pub(crate) struct Backup {
     /// Encryption to ask S3 for, sent with every object exactly so: none, AES256, aws:kms[:KEY] or aws:kms:dsse[:KEY]
     #[arg(long, default_value = "none", value_parser = sse)]
     pub(crate) sse: Sse,
-    /// snapshot: all collections at one moment (replica sets); none: each as it is when it is read
-    #[arg(long, default_value = "snapshot", value_parser = ["snapshot", "none"])]
-    pub(crate) consistency: String,
+    /// snapshot: all collections read at one moment (replica sets); oplog: each as it is when it is read, made one
+    /// moment by the oplog; none: each as it is when it is read
+    #[arg(long, default_value = "snapshot", value_parser = parse::<Wanted>)]
+    pub(crate) consistency: Wanted,
+    /// Only the documents that match this query, in Extended JSON, of the collections that --include names; keeps
+    /// no oplog
+    #[arg(long, value_name = "JSON", requires = "include", value_parser = selection::query)]
+    pub(crate) query: Option<selection::Query>,
     #[command(flatten)]
     pub(crate) owner: Owner,
 }

@@ -2,13 +2,16 @@
 //! that MongoDB knows. Not part of the product.
 
 pub mod ceph;
+pub mod certificates;
 mod daemon;
 pub mod dataset;
 pub mod fingerprint;
 pub mod mongod;
 pub mod moto;
+pub mod set;
 pub mod tools;
 
 pub use fingerprint::fingerprint;
 pub use mongod::Mongod;
 pub use moto::Moto;
+pub use set::Set;

@@ -5,21 +5,23 @@ use std::io;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
-use mongodb::Client;
 use mongodb::bson::{Document, doc};
 use mongodb::options::ClientOptions;
+use mongodb::{Client, Database};
 use tempfile::TempDir;
 
+use crate::certificates::Certificates;
 use crate::tools::{self, Missing};
 
 /// The user and password of a server with access control.
 pub const ROOT: (&str, &str) = ("root", "root-secret");
-const SET: &str = "rs0";
+pub(crate) const SET: &str = "rs0";
 const START_TRIES: u32 = 3;
-const READY_TRIES: u32 = 300;
-const READY_PAUSE: Duration = Duration::from_millis(100);
+pub(crate) const READY_TRIES: u32 = 300;
+pub(crate) const READY_PAUSE: Duration = Duration::from_millis(100);
 
 /// What to start.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +30,10 @@ pub struct Options {
     pub replica_set: bool,
     /// Access control, with the user [`ROOT`]; needs `replica_set`.
     pub auth: bool,
+    /// What the members of one set know each other by; one that is made up if not said.
+    pub key: Option<String>,
+    /// TLS with these, and nothing else.
+    pub tls: Option<Arc<Certificates>>,
     /// Where its data goes; a temporary folder if not said.
     pub parent: Option<PathBuf>,
     /// Further arguments.
@@ -82,7 +88,7 @@ impl Mongod {
         Err(last)
     }
 
-    fn spawn(options: Options) -> Result<Self, Missing> {
+    pub(crate) fn spawn(options: Options) -> Result<Self, Missing> {
         let failed = |e: io::Error| Missing(format!("mongod cannot be started: {e}"));
         let program = tools::mongod()?;
         let parent = options.parent.clone().unwrap_or_else(std::env::temp_dir);
@@ -97,7 +103,13 @@ impl Mongod {
             command.args(["--replSet", SET, "--oplogSize", "64"]);
         }
         if options.auth {
-            command.args(["--auth", "--keyFile"]).arg(key_file(folder.path()).map_err(failed)?);
+            command
+                .args(["--auth", "--keyFile"])
+                .arg(key_file(folder.path(), options.key.as_deref()).map_err(failed)?);
+        }
+        if let Some(certificates) = &options.tls {
+            command.args(["--tlsMode", "requireTLS", "--tlsCAFile"]).arg(certificates.ca());
+            command.arg("--tlsCertificateKeyFile").arg(certificates.server());
         }
         let log = File::create(folder.path().join("log")).map_err(failed)?;
         command
@@ -110,8 +122,22 @@ impl Mongod {
     }
 
     async fn make_ready(&self) -> Result<(), mongodb::error::Error> {
-        let direct = format!("mongodb://127.0.0.1:{}/?directConnection=true", self.port);
-        let admin = client(&direct).await?.database("admin");
+        let admin = self.answering().await?;
+        if self.options.replica_set {
+            let member = doc! { "_id": 0, "host": self.address() };
+            let set = doc! { "_id": SET, "members": [member] };
+            admin.run_command(doc! { "replSetInitiate": set }).await?;
+            wait_for_primary(&admin).await?;
+        }
+        if self.options.auth {
+            make_root(&admin).await?;
+        }
+        Ok(())
+    }
+
+    /// Its database `admin`, without a user, once it answers.
+    pub(crate) async fn answering(&self) -> Result<Database, mongodb::error::Error> {
+        let admin = client(&self.direct_uri("")).await?.database("admin");
         let mut answer = admin.run_command(doc! { "ping": 1 }).await;
         for _ in 0..READY_TRIES {
             if answer.is_ok() {
@@ -121,28 +147,13 @@ impl Mongod {
             answer = admin.run_command(doc! { "ping": 1 }).await;
         }
         answer?;
-        if self.options.replica_set {
-            let member = doc! { "_id": 0, "host": format!("127.0.0.1:{}", self.port) };
-            let set = doc! { "_id": SET, "members": [member] };
-            admin.run_command(doc! { "replSetInitiate": set }).await?;
-            self.wait_for_primary(&admin).await?;
-        }
-        if self.options.auth {
-            let user = doc! { "createUser": ROOT.0, "pwd": ROOT.1, "roles": ["root"] };
-            admin.run_command(user).await?;
-        }
-        Ok(())
+        Ok(admin)
     }
 
-    async fn wait_for_primary(&self, admin: &mongodb::Database) -> Result<(), mongodb::error::Error> {
-        for _ in 0..READY_TRIES {
-            let hello = admin.run_command(doc! { "hello": 1 }).await?;
-            if hello.get_bool("isWritablePrimary").unwrap_or(false) {
-                return Ok(());
-            }
-            tokio::time::sleep(READY_PAUSE).await;
-        }
-        Ok(())
+    /// `host:port`.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     /// The port on 127.0.0.1.
@@ -160,15 +171,29 @@ impl Mongod {
     /// A connection string for it, with the root user where there is access control.
     #[must_use]
     pub fn uri(&self) -> String {
-        let user = if self.options.auth { format!("{}:{}@", ROOT.0, ROOT.1) } else { String::new() };
-        self.uri_for(&user)
+        self.uri_for(&self.root())
+    }
+
+    /// `root`'s user info, where there is access control.
+    pub(crate) fn root(&self) -> String {
+        if self.options.auth { format!("{}:{}@", ROOT.0, ROOT.1) } else { String::new() }
     }
 
     /// A connection string with this user info, such as `user:password@` or nothing.
     #[must_use]
     pub fn uri_for(&self, user: &str) -> String {
-        let options = if self.options.replica_set { format!("?replicaSet={SET}") } else { String::new() };
-        format!("mongodb://{user}127.0.0.1:{}/{options}", self.port)
+        let set = if self.options.replica_set { format!("?replicaSet={SET}") } else { "?".into() };
+        format!("mongodb://{user}{}/{set}{}", self.address(), self.tls_options())
+    }
+
+    /// A connection string that leads to this member alone.
+    #[must_use]
+    pub fn direct_uri(&self, user: &str) -> String {
+        format!("mongodb://{user}{}/?directConnection=true{}", self.address(), self.tls_options())
+    }
+
+    pub(crate) fn tls_options(&self) -> String {
+        self.options.tls.as_ref().map(|certificates| certificates.uri_options()).unwrap_or_default()
     }
 
     /// A connected client.
@@ -187,6 +212,14 @@ impl Mongod {
         self.client().await?.database(db).run_command(command).await
     }
 
+    /// Runs a command on this member, whatever it is in its set.
+    ///
+    /// # Errors
+    /// As the server answers.
+    pub async fn command_here(&self, db: &str, command: Document) -> Result<Document, mongodb::error::Error> {
+        client(&self.direct_uri(&self.root())).await?.database(db).run_command(command).await
+    }
+
     fn log_end(&self) -> String {
         let log = fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().rev().take(3).collect();
@@ -202,7 +235,28 @@ impl Drop for Mongod {
     }
 }
 
-async fn client(uri: &str) -> Result<Client, mongodb::error::Error> {
+pub(crate) async fn wait_for_primary(admin: &Database) -> Result<(), mongodb::error::Error> {
+    wait_until(admin, "isWritablePrimary").await
+}
+
+/// Waits until the member says this of itself; what comes next fails if it never does.
+pub(crate) async fn wait_until(admin: &Database, state: &str) -> Result<(), mongodb::error::Error> {
+    for _ in 0..READY_TRIES {
+        let hello = admin.run_command(doc! { "hello": 1 }).await?;
+        if hello.get_bool(state).unwrap_or(false) {
+            return Ok(());
+        }
+        tokio::time::sleep(READY_PAUSE).await;
+    }
+    Ok(())
+}
+
+pub(crate) async fn make_root(admin: &Database) -> Result<(), mongodb::error::Error> {
+    let user = doc! { "createUser": ROOT.0, "pwd": ROOT.1, "roles": ["root"] };
+    admin.run_command(user).await.map(|_| ())
+}
+
+pub(crate) async fn client(uri: &str) -> Result<Client, mongodb::error::Error> {
     let mut options = ClientOptions::parse(uri).await?;
     options.server_selection_timeout = Some(Duration::from_secs(20));
     Client::with_options(options)
@@ -216,11 +270,16 @@ pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-fn key_file(folder: &Path) -> io::Result<PathBuf> {
+fn key_file(folder: &Path, key: Option<&str>) -> io::Result<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     let path = folder.join("key");
     fs::write(&path, "one member needs a key too, for access control")?;
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
-    fs::write(&path, hex::encode(rand::random::<[u8; 24]>()))?;
+    let key = key.map_or_else(random_key, str::to_owned);
+    fs::write(&path, key)?;
     Ok(path)
+}
+
+pub(crate) fn random_key() -> String {
+    hex::encode(rand::random::<[u8; 24]>())
 }

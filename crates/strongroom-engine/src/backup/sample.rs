@@ -129,6 +129,7 @@ fn describe(sink: &Sink, segments: Vec<Segment>, namespace: Namespace) -> Manife
             member_role: "none".into(),
             lag_seconds: None,
             member_reason: "documents made up to prove the bucket".into(),
+            members: Vec::new(),
         },
         consistency: Consistency::None { reason: "documents made up to prove the bucket".into() },
         oplog: None,

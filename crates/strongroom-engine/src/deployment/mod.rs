@@ -3,52 +3,100 @@
 //! The only folder that names the MongoDB driver. It knows nothing of buckets.
 
 mod batches;
+mod choice;
 mod failure;
+mod load;
+mod moment;
 mod namespaces;
+mod oplog;
+mod privileges;
+mod setback;
+mod split;
 mod target;
 mod topology;
 mod uri;
 
-pub use batches::{Batch, Batches, ReadAt};
+pub use batches::{Batch, Batches, CollectionId, Find, Position, ReadAt, Scan, id_of};
+pub use load::Load;
 pub use namespaces::Described;
+pub use privileges::{Privilege, Privileges};
+pub use setback::Setback;
+pub use split::{Bound, Split};
 pub use target::{InsertBuffer, Inserted, Refused, RefusedDocument, Target};
 pub use uri::ConnectionString;
 
 use std::time::Duration;
 
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria};
 use mongodb::{Client, Database};
 
 use crate::error::Result;
-use crate::manifest::{ClusterTime, Source};
+use crate::manifest::{Source, Topology};
 use failure::explain;
+use topology::Chosen;
 
 /// How long to look for a suitable server, unless the connection string says otherwise.
 const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long killing the cursors that are open may take.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// How to choose the member to read from.
+#[derive(Debug, Clone, Copy)]
+pub struct ConnectOptions {
+    /// A secondary that lags more behind the newest write is not read.
+    pub lag_max: Duration,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self { lag_max: Duration::from_secs(30) }
+    }
+}
+
 /// A connected deployment whose member to read from is chosen.
 #[derive(Debug)]
 pub struct Deployment {
+    /// Of the chosen member alone.
     client: Client,
+    /// Of the whole deployment.
+    set: Client,
     reading: SelectionCriteria,
     source: Source,
-    now: Option<ClusterTime>,
+    lag_max: Duration,
+    warnings: Vec<String>,
 }
 
 impl Deployment {
     /// Connects, and chooses the member to read from.
     ///
     /// # Errors
-    /// [`Code::MongoHost`](crate::error::Code::MongoHost) when nothing answers,
+    /// [`Code::MongoHost`](crate::error::Code::MongoHost) when nothing answers or no member can be read,
     /// [`Code::MongoAuth`](crate::error::Code::MongoAuth) when the user is refused.
     pub async fn connect(uri: &ConnectionString) -> Result<Self> {
+        Self::connect_with(uri, &ConnectOptions::default()).await
+    }
+
+    /// As [`connect`](Self::connect), with other limits.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_with(uri: &ConnectionString, limits: &ConnectOptions) -> Result<Self> {
         let mut options = uri.options().await?;
         let wanted = options.selection_criteria.take();
-        let direct = options.direct_connection == Some(true);
-        let client = client(options)?;
-        let member = topology::choose(&client, wanted, direct).await.map_err(|e| uri.scrub(e))?;
-        Ok(Self { client, reading: member.criteria, source: member.source, now: member.now })
+        let set = client(options.clone())?;
+        let chosen = topology::connect(&set, &options, wanted, limits.lag_max);
+        let Chosen { client, newest, source } = chosen.await.map_err(|e| uri.scrub(e))?;
+        let warning = moment::settle(&client, newest).await.map_err(|e| uri.scrub(e))?;
+        Ok(Self {
+            client,
+            set,
+            reading: any_member(),
+            source,
+            lag_max: limits.lag_max,
+            warnings: warning.into_iter().collect(),
+        })
     }
 
     /// What the deployment is, and which member is read and why.
@@ -57,10 +105,32 @@ impl Deployment {
         &self.source
     }
 
-    /// The newest moment of the chosen member when it was connected to; none without an oplog.
+    /// How far behind the newest write a secondary may be.
     #[must_use]
-    pub fn now(&self) -> Option<ClusterTime> {
-        self.now
+    pub fn lag_max(&self) -> Duration {
+        self.lag_max
+    }
+
+    /// What a person should know of this deployment before it is backed up, each in one sentence.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Ends what may still be open on the server, cursors above all, once nothing reads any more. What cannot be
+    /// ended within five seconds is left to the server, which ends it with its session after thirty minutes.
+    pub async fn close(&self) {
+        // The backup is what it is; a server that does not answer any more has nothing to tell.
+        let _ = tokio::time::timeout(CLOSE_WITHIN, self.client.clone().shutdown()).await;
+    }
+
+    /// How to name the collection that holds the documents of `described`.
+    #[must_use]
+    pub fn collection_id(&self, described: &Described) -> CollectionId {
+        match (described.uuid, self.source.topology) {
+            (Some(uuid), Topology::Standalone | Topology::ReplicaSet) => CollectionId::Uuid(uuid),
+            _ => CollectionId::Name(described.data_collection().unwrap_or_default()),
+        }
     }
 
     async fn command(&self, db: &str, command: Document) -> Result<Document> {
@@ -82,6 +152,20 @@ fn client(mut options: ClientOptions) -> Result<Client> {
     options.server_selection_timeout.get_or_insert(SERVER_SELECTION_TIMEOUT);
     options.app_name.get_or_insert_with(|| "strongroom".into());
     Client::with_options(options).map_err(|e| explain(&e))
+}
+
+/// Whatever answers: the connection leads to one member, or it does not matter.
+fn any_member() -> SelectionCriteria {
+    SelectionCriteria::ReadPreference(ReadPreference::Nearest { options: None })
+}
+
+fn whole_number(value: &Bson) -> u64 {
+    match value {
+        Bson::Int32(n) => u64::try_from(*n).unwrap_or(0),
+        Bson::Int64(n) => u64::try_from(*n).unwrap_or(0),
+        Bson::Double(n) if *n >= 0.0 => *n as u64,
+        _ => 0,
+    }
 }
 
 async fn run(db: &Database, command: Document, criteria: &SelectionCriteria) -> Result<Document> {

@@ -104,6 +104,10 @@ impl Target {
         Ok(target)
     }
 
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// The server's version.
     #[must_use]
     pub fn version(&self) -> &str {

@@ -1,49 +1,80 @@
-//! What the deployment is, and which member to read from.
+//! What the deployment is, and which member to read from: the asking. `choice.rs` decides.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::time::Duration;
 
-use mongodb::bson::{Bson, DateTime, Document, doc};
-use mongodb::options::{ReadPreference, SelectionCriteria};
+use futures::future::join_all;
+use mongodb::bson::{Bson, Document, doc};
+use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria, ServerAddress};
 use mongodb::{Client, Database};
 
-use super::run;
+use super::choice::{Candidate, Mode, Tags, Wish, choose};
+use super::{any_member, run};
 use crate::error::{Code, Error, Result};
-use crate::manifest::{ClusterTime, Source, Topology};
+use crate::manifest::{ClusterTime, Member, MemberState, Source, Topology};
 
-/// The member to read from.
-pub(super) struct Member {
-    pub(super) criteria: SelectionCriteria,
+/// How long one member of a set is waited for when all are asked what they are.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// A connection to the member to read from, and to no other.
+pub(super) struct Chosen {
+    pub(super) client: Client,
+    /// The newest moment that the member had then; none without an oplog.
+    pub(super) newest: Option<ClusterTime>,
     pub(super) source: Source,
-    pub(super) now: Option<ClusterTime>,
 }
 
-/// Chooses by the read preference that the connection string names, else a secondary before the primary.
-/// With a `direct` connection the driver knows the one member by the name in the URI, not by the set's.
-pub(super) async fn choose(
-    client: &Client,
+/// Chooses among all members of a replica set; anything else is read where the connection string leads.
+pub(super) async fn connect(
+    set: &Client,
+    options: &ClientOptions,
     wanted: Option<SelectionCriteria>,
-    direct: bool,
-) -> Result<Member> {
-    let admin = client.database("admin");
-    let asked = wanted.is_some();
-    let criteria = wanted.unwrap_or_else(|| {
-        SelectionCriteria::ReadPreference(ReadPreference::SecondaryPreferred { options: None })
-    });
-    let hello = run(&admin, doc! { "hello": 1 }, &criteria).await?;
+    lag_max: Duration,
+) -> Result<Chosen> {
+    let hello = hello(set).await?;
     let topology = shape(&hello);
-    let criteria = match (topology, hello.get_str("me")) {
-        (Topology::ReplicaSet, Ok(me)) if !direct => pinned_to(me),
-        _ => criteria,
+    let (client, hello, members) = match topology {
+        Topology::ReplicaSet if options.direct_connection != Some(true) => {
+            let looks = look_at_all(set, options, &hello).await;
+            let candidates: Vec<Candidate> = looks.iter().map(|look| look.candidate.clone()).collect();
+            let members = choose(&candidates, &wish(wanted, lag_max));
+            let taken = looks.into_iter().zip(&members).find(|(_, member)| member.taken);
+            let Some((Look { answer: Some((client, hello)), .. }, _)) = taken else {
+                return Err(nobody(&hello, &members));
+            };
+            (client, hello, members)
+        }
+        _ => (set.clone(), hello, Vec::new()),
     };
-    let source = describe(&admin, &criteria, &hello, topology, asked).await?;
-    let now = match topology {
-        Topology::ReplicaSet => hello
-            .get_timestamp("operationTime")
-            .ok()
-            .map(|t| ClusterTime { seconds: t.time, increment: t.increment }),
+    let newest = match topology {
+        Topology::ReplicaSet => cluster_time(&hello, "operationTime"),
         Topology::Standalone | Topology::Sharded => None,
     };
-    Ok(Member { criteria, source, now })
+    let source = describe(&client.database("admin"), &hello, topology, members).await?;
+    Ok(Chosen { client, newest, source })
+}
+
+/// The newest moment of a member that a majority of its set has.
+pub(super) async fn committed(client: &Client) -> Result<Option<ClusterTime>> {
+    let hello = hello(client).await?;
+    Ok(hello
+        .get_document("lastWrite")
+        .and_then(|last| last.get_document("majorityOpTime"))
+        .ok()
+        .and_then(|op_time| cluster_time(op_time, "ts")))
+}
+
+/// Seconds that the member is behind the primary; none where one of them does not tell.
+pub(super) async fn lag_seconds(set: &Client, member: &Client) -> Option<f64> {
+    let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
+    let ahead = run(&set.database("admin"), doc! { "hello": 1 }, &primary).await.ok()?;
+    let behind = hello(member).await.ok()?;
+    let millis = last_write(&ahead)?.saturating_sub(last_write(&behind)?).max(0);
+    Some(Duration::from_millis(millis.unsigned_abs()).as_secs_f64())
+}
+
+async fn hello(client: &Client) -> Result<Document> {
+    run(&client.database("admin"), doc! { "hello": 1 }, &any_member()).await
 }
 
 fn shape(hello: &Document) -> Topology {
@@ -56,72 +87,200 @@ fn shape(hello: &Document) -> Topology {
     }
 }
 
-/// Readers must all read the same member: record ids and moments belong to one.
-fn pinned_to(me: &str) -> SelectionCriteria {
-    let me = me.to_lowercase();
-    SelectionCriteria::Predicate(Arc::new(move |server| server.address().to_string().to_lowercase() == me))
+/// What one member said, with the connection that it said it on.
+struct Look {
+    candidate: Candidate,
+    answer: Option<(Client, Document)>,
+}
+
+/// Every member that is known. Hidden ones do not stand in `hello`: they are found in the set's configuration,
+/// where the user may see it (the role `clusterMonitor` may, `backup` may not), else where the URI names them.
+async fn look_at_all(set: &Client, options: &ClientOptions, hello: &Document) -> Vec<Look> {
+    let named = |key: &str| -> BTreeSet<String> {
+        let hosts = hello.get_array(key).map(Vec::as_slice).unwrap_or_default();
+        hosts.iter().filter_map(Bson::as_str).map(str::to_lowercase).collect()
+    };
+    let arbiters = named("arbiters");
+    let mut names: BTreeSet<String> = named("hosts");
+    names.extend(named("passives"));
+    match configured(set).await {
+        Some(configured) => names.extend(configured),
+        None => names.extend(options.hosts.iter().map(|host| host.to_string().to_lowercase())),
+    }
+    let names = names.difference(&arbiters);
+    let mut looks = join_all(names.map(|name| look(name, options))).await;
+    one_look_at_each(&mut looks, hello);
+    looks.extend(
+        arbiters
+            .iter()
+            .map(|name| Look { candidate: candidate(name.clone(), MemberState::Arbiter), answer: None }),
+    );
+    looks
+}
+
+/// A name in the URI may be another one for a member that is known by its own already, or lead elsewhere.
+fn one_look_at_each(looks: &mut Vec<Look>, hello: &Document) {
+    let mut seen = BTreeSet::new();
+    let own = hello.get_str("setName").ok();
+    looks.retain(|look| {
+        let of_this_set = look.answer.as_ref().is_none_or(|(_, said)| said.get_str("setName").ok() == own);
+        of_this_set && seen.insert(look.candidate.name.clone())
+    });
+}
+
+async fn configured(set: &Client) -> Option<Vec<String>> {
+    let answer = run(&set.database("admin"), doc! { "replSetGetConfig": 1 }, &any_member()).await.ok()?;
+    let members = answer.get_document("config").ok()?.get_array("members").ok()?;
+    let host = |member: &Bson| Some(member.as_document()?.get_str("host").ok()?.to_lowercase());
+    members.iter().map(host).collect()
+}
+
+async fn look(name: &str, options: &ClientOptions) -> Look {
+    let asked = async {
+        let mut options = options.clone();
+        options.hosts = vec![ServerAddress::parse(name).map_err(|e| super::failure::explain(&e))?];
+        options.direct_connection = Some(true);
+        let within = options.server_selection_timeout.map_or(ANSWER_WITHIN, |asked| asked.min(ANSWER_WITHIN));
+        options.server_selection_timeout = Some(within);
+        let client = super::client(options)?;
+        let said = hello(&client).await?;
+        Ok::<_, Error>((client, said))
+    };
+    match asked.await {
+        Ok((client, said)) => Look { candidate: described(name, &said), answer: Some((client, said)) },
+        Err(error) => {
+            let failure = Some(error.message().to_owned());
+            let candidate = Candidate { failure, ..candidate(name.to_owned(), MemberState::Unreachable) };
+            Look { candidate, answer: None }
+        }
+    }
+}
+
+fn candidate(name: String, state: MemberState) -> Candidate {
+    Candidate {
+        name,
+        state,
+        failure: None,
+        hidden: false,
+        tags: Tags::new(),
+        delay_seconds: 0,
+        last_write: None,
+    }
+}
+
+fn described(name: &str, hello: &Document) -> Candidate {
+    let tags = hello.get_document("tags").cloned().unwrap_or_default();
+    let tag = |(name, value): (String, Bson)| Some((name, value.as_str()?.to_owned()));
+    let delay = hello.get("secondaryDelaySecs").or_else(|| hello.get("slaveDelay"));
+    Candidate {
+        hidden: says(hello, "hidden"),
+        tags: tags.into_iter().filter_map(tag).collect(),
+        delay_seconds: delay.map_or(0, super::whole_number),
+        last_write: last_write(hello),
+        ..candidate(hello.get_str("me").unwrap_or(name).to_lowercase(), state(hello))
+    }
+}
+
+fn state(hello: &Document) -> MemberState {
+    if says(hello, "arbiterOnly") {
+        MemberState::Arbiter
+    } else if says(hello, "isWritablePrimary") {
+        MemberState::Primary
+    } else if says(hello, "secondary") {
+        MemberState::Secondary
+    } else {
+        MemberState::Recovering
+    }
+}
+
+fn says(hello: &Document, what: &str) -> bool {
+    hello.get_bool(what).unwrap_or(false)
+}
+
+/// What the connection string asks for. Staleness that it limits is lag.
+fn wish(wanted: Option<SelectionCriteria>, lag_max: Duration) -> Wish {
+    let Some(SelectionCriteria::ReadPreference(preference)) = wanted else {
+        return Wish { mode: Mode::Free, tag_sets: Vec::new(), lag_max };
+    };
+    let (mode, options) = match preference {
+        ReadPreference::Primary => (Mode::Primary, None),
+        ReadPreference::PrimaryPreferred { options } => (Mode::PrimaryPreferred, options),
+        ReadPreference::Secondary { options } => (Mode::Secondary, options),
+        ReadPreference::SecondaryPreferred { options } => (Mode::SecondaryPreferred, options),
+        ReadPreference::Nearest { options } => (Mode::Nearest, options),
+        // The driver's list is open; a connection string can ask for no other.
+        _ => (Mode::Free, None),
+    };
+    let options = options.unwrap_or_default();
+    let lag_max = options.max_staleness.map_or(lag_max, |staleness| staleness.min(lag_max));
+    Wish { mode, tag_sets: options.tag_sets.unwrap_or_default(), lag_max }
+}
+
+fn nobody(hello: &Document, members: &[Member]) -> Error {
+    let why: Vec<String> =
+        members.iter().map(|member| format!("{}: {}", member.name, member.reason)).collect();
+    let set = hello.get_str("setName").unwrap_or_default();
+    Error::new(
+        Code::MongoHost,
+        format!("no member of the replica set `{set}` can be read: {}", why.join("; ")),
+    )
+    .help("Check the members with rs.status(), `readPreference=` and its tags in the URI, and --max-lag.")
 }
 
 async fn describe(
     admin: &Database,
-    criteria: &SelectionCriteria,
     hello: &Document,
     topology: Topology,
-    asked: bool,
+    members: Vec<Member>,
 ) -> Result<Source> {
-    let build = run(admin, doc! { "buildInfo": 1 }, criteria).await?;
+    let build = run(admin, doc! { "buildInfo": 1 }, &any_member()).await?;
     let server_version = build
         .get_str("version")
         .map_err(|_| Error::new(Code::Mongo, "the server does not tell its version"))?
         .to_owned();
-    let secondary = hello.get_bool("secondary").unwrap_or(false);
     let role = match topology {
         Topology::Standalone => "standalone",
         Topology::Sharded => "mongos",
-        Topology::ReplicaSet if secondary => "secondary",
-        Topology::ReplicaSet => "primary",
+        Topology::ReplicaSet => state(hello).as_str(),
     };
+    let taken = members.iter().find(|member| member.taken);
     Ok(Source {
         topology,
         set_name: hello.get_str("setName").ok().map(str::to_owned),
         server_version,
-        feature_compatibility_version: feature_compatibility_version(admin, criteria).await,
+        feature_compatibility_version: feature_compatibility_version(admin).await,
         member: hello.get_str("me").unwrap_or("the server in the URI").to_owned(),
         member_role: role.to_owned(),
-        lag_seconds: if secondary { lag(admin, hello).await } else { None },
-        member_reason: reason(role, asked).to_owned(),
+        lag_seconds: taken.filter(|m| m.state == MemberState::Secondary).and_then(|m| m.lag_seconds),
+        member_reason: taken.map_or(alone(topology), |member| &member.reason).to_owned(),
+        members,
     })
 }
 
-fn reason(role: &str, asked: bool) -> &'static str {
-    match (role, asked) {
-        (_, true) => "the URI's read preference chose it",
-        ("secondary", false) => "a secondary, so that the primary is spared",
-        ("primary", false) => "no secondary answered",
-        (_, false) => "it is the only server",
+fn alone(topology: Topology) -> &'static str {
+    match topology {
+        Topology::ReplicaSet => "the URI leads to this member alone",
+        Topology::Standalone | Topology::Sharded => "it is the only server",
     }
 }
 
 /// A user may lack the privilege `getParameter`: then it stays unknown, nothing depends on it.
-async fn feature_compatibility_version(admin: &Database, criteria: &SelectionCriteria) -> Option<String> {
+async fn feature_compatibility_version(admin: &Database) -> Option<String> {
     let command = doc! { "getParameter": 1, "featureCompatibilityVersion": 1 };
-    let answer = run(admin, command, criteria).await.ok()?;
+    let answer = run(admin, command, &any_member()).await.ok()?;
     let version = answer.get_document("featureCompatibilityVersion").ok()?;
     version.get_str("version").ok().map(str::to_owned)
 }
 
-/// Seconds between the last writes of the primary and of the member that said `hello`.
-async fn lag(admin: &Database, hello: &Document) -> Option<f64> {
-    let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
-    let primary = run(admin, doc! { "hello": 1 }, &primary).await.ok()?;
-    let (ahead, behind) = (last_write(&primary)?, last_write(hello)?);
-    let millis = ahead.timestamp_millis().saturating_sub(behind.timestamp_millis()).max(0);
-    Some(std::time::Duration::from_millis(millis.unsigned_abs()).as_secs_f64())
+fn cluster_time(document: &Document, key: &str) -> Option<ClusterTime> {
+    let time = document.get_timestamp(key).ok()?;
+    Some(ClusterTime { seconds: time.time, increment: time.increment })
 }
 
-fn last_write(hello: &Document) -> Option<DateTime> {
+/// Milliseconds since 1970.
+fn last_write(hello: &Document) -> Option<i64> {
     match hello.get_document("lastWrite").ok()?.get("lastWriteDate")? {
-        Bson::DateTime(at) => Some(*at),
+        Bson::DateTime(at) => Some(at.timestamp_millis()),
         _ => None,
     }
 }

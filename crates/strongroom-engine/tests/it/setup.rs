@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use strongroom_engine::backup;
+use strongroom_engine::backup::{self, Wanted};
 use strongroom_engine::bucket::{ObjectStore, Sse, StoreOptions, open};
 use strongroom_engine::deployment::{Deployment, Target};
 use strongroom_engine::error::Result;
@@ -29,8 +29,10 @@ pub(crate) fn options(compression: Compression) -> backup::Options {
         filter: Filter::default(),
         readers: 2,
         compression,
-        snapshot: true,
+        consistency: Wanted::Snapshot,
+        query: None,
         sse: Sse::None,
+        rate_max: None,
     }
 }
 

@@ -24,8 +24,10 @@ pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: Cancellat
         filter: options.selection.filter()?,
         readers: parallelism(options.readers),
         compression: options.compress,
-        snapshot: options.consistency == "snapshot",
+        consistency: options.consistency,
+        query: options.query,
         sse: options.sse,
+        rate_max: None,
     };
     let deployment = Deployment::connect(&uri).await?;
     let manifest = backup::run(deployment, store, work, now, output.observer(), cancel).await?;
