@@ -12,7 +12,7 @@ use strongroom_engine::deployment::ConnectionString;
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::layout::PlanName;
 use strongroom_engine::location::Location;
-use strongroom_engine::manifest::Compression;
+use strongroom_engine::manifest::{ClusterTime, Compression};
 use strongroom_engine::restore::{Indexes, Users};
 use strongroom_engine::selection::{self, Filter};
 
@@ -231,6 +231,10 @@ pub(crate) struct Restore {
     /// Show what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// The moment to restore, of those that the oplog in the backup leads to: a time such as
+    /// 2026-11-23T12:34:56Z, or a cluster time such as 1795437296.7 [default: the earliest consistent one]
+    #[arg(long, value_name = "TIME", value_parser = parse::<ClusterTime>)]
+    pub(crate) at: Option<ClusterTime>,
     /// Segments restored at once [default: the number of cores, at most 4]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) writers: Option<u16>,

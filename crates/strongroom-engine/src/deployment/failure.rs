@@ -6,6 +6,7 @@ use crate::error::{Code, Error};
 
 /// MongoDB's error codes that are told apart (its `error_codes.yml`).
 pub(super) mod server_code {
+    pub(crate) const UNKNOWN_ERROR: i32 = 8;
     pub(crate) const UNAUTHORIZED: i32 = 13;
     pub(crate) const AUTHENTICATION_FAILED: i32 = 18;
     pub(crate) const NAMESPACE_NOT_FOUND: i32 = 26;

@@ -2,6 +2,7 @@
 //!
 //! The only folder that names the MongoDB driver. It knows nothing of buckets.
 
+mod apply;
 mod batches;
 mod choice;
 mod failure;
@@ -16,6 +17,7 @@ mod target;
 mod topology;
 mod uri;
 
+pub use apply::Batch as OperationBatch;
 pub use batches::{Batch, Batches, CollectionId, Find, Position, ReadAt, Scan, id_of};
 pub use load::Load;
 pub use namespaces::Described;

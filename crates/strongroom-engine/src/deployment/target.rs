@@ -276,11 +276,11 @@ impl Target {
         Ok(())
     }
 
-    fn database(&self, db: &str) -> Database {
+    pub(super) fn database(&self, db: &str) -> Database {
         self.client.database(db)
     }
 
-    async fn command(&self, db: &str, command: Document) -> Result<Document> {
+    pub(super) async fn command(&self, db: &str, command: Document) -> Result<Document> {
         self.try_command(db, command).await.map_err(|e| explain(&e))
     }
 
@@ -289,7 +289,7 @@ impl Target {
     }
 }
 
-fn primary() -> SelectionCriteria {
+pub(super) fn primary() -> SelectionCriteria {
     SelectionCriteria::ReadPreference(ReadPreference::Primary)
 }
 

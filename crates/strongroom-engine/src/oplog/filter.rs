@@ -6,7 +6,7 @@ use super::entry::{Entry, Kind, Operation, Role, split, strange};
 use crate::error::Result;
 
 /// How the collection of a time-series' buckets is named.
-const BUCKETS: &str = "system.buckets.";
+pub(crate) const BUCKETS: &str = "system.buckets.";
 /// A database's views stand in this collection of it.
 pub(crate) const VIEWS: &str = "system.views";
 /// Stands for a whole database where the selection is asked about it.
@@ -14,20 +14,17 @@ const WHOLE: &str = "$cmd";
 
 /// Whether any part of an entry is of a namespace that `accepts` says (by database and collection) is wanted.
 ///
-/// A time-series' buckets count as the time-series, a view's definition as the view. What ends a transaction is
-/// always wanted, as its parts stand in other entries. What a server keeps for itself never is.
+/// A time-series' buckets count as the time-series, a view's definition as the view. What belongs to a transaction
+/// of several entries is always wanted: its parts make sense only together. What a server keeps for itself never is.
 ///
 /// # Errors
 /// [`Code::Damaged`](crate::error::Code::Damaged) for entries that are not as MongoDB writes them.
 pub fn touches(entry: &Entry<'_>, accepts: &dyn Fn(&str, &str) -> bool) -> Result<bool> {
-    if matches!(entry.role, Role::Part(_) | Role::Commit(_) | Role::Abort(_)) {
-        return Ok(true);
-    }
-    // The end of a transaction in several entries gathers the others, whatever it holds itself.
-    if let Role::Last(transaction) | Role::Prepared(transaction) = entry.role
-        && transaction.continues
-    {
-        return Ok(true);
+    match entry.role {
+        Role::Part(_) | Role::Prepared(_) | Role::Commit(_) | Role::Abort(_) => return Ok(true),
+        // The end of a transaction gathers its other parts, whatever it holds itself.
+        Role::Last(transaction) if transaction.continues => return Ok(true),
+        Role::Last(_) | Role::Alone => {}
     }
     for part in entry.operation.parts()? {
         if part_touches(&part, accepts)? {
@@ -131,10 +128,10 @@ mod tests {
 
     #[test]
     fn nested_operations_count() {
-        let list = [
+        let list = bson::RawArrayBuf::from_iter([
             change("i", "shop.b", rawdoc! { "_id": 1 }),
             change("c", "admin.$cmd", rawdoc! { "applyOps": [change("d", "shop.a", rawdoc! { "_id": 1 })] }),
-        ];
+        ]);
         let entry = || change("c", "admin.$cmd", rawdoc! { "applyOps": list.clone() });
         assert!(touched(entry(), "shop.a") && touched(entry(), "shop.b") && !touched(entry(), "shop.c"));
     }

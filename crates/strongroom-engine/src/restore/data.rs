@@ -39,7 +39,7 @@ struct Done {
 pub(super) async fn insert(work: &Arc<Work>) -> Result<(Restored, Spool)> {
     let planned = work.plan.namespaces.iter().filter(|planned| planned.action.inserts()).map(|p| p.place);
     let places: HashSet<usize> = planned.filter(|&place| work.data_target(place).is_some()).collect();
-    let (done, oplog) = match &work.source {
+    let (done, oplog) = match &*work.source {
         Source::Backup(backup) => (from_segments(work, backup, &places).await?, Spool::default()),
         Source::Archive(_) => from_stream(work, places).await?,
     };
@@ -99,7 +99,7 @@ async fn from_stream(work: &Arc<Work>, places: HashSet<usize>) -> Result<(Done, 
     let (sender, mut chunks) = mpsc::channel(1);
     let reader = work.clone();
     let reading = tokio::task::spawn_blocking(move || {
-        let Source::Archive(archive) = &reader.source else { return Ok(Spool::default()) };
+        let Source::Archive(archive) = &*reader.source else { return Ok(Spool::default()) };
         archive.read(&places, &mut |chunk| sender.blocking_send(chunk).map_err(|_| cancelled()))
     });
     let mut writers = Writers::new(work);

@@ -3,6 +3,7 @@
 mod archive;
 mod data;
 mod plan;
+mod replay;
 mod source;
 mod spool;
 mod users;
@@ -10,23 +11,24 @@ mod views;
 
 pub use archive::Archive;
 pub use plan::{Action, Existing, Indexes, Plan, PlannedNamespace, Users};
+pub use replay::Window;
 pub use source::{Backup, Source};
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use bson::{Document, RawDocument};
+use bson::Document;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::deployment::{Refused, Target};
 use crate::error::{Code, Error, Result};
-use crate::manifest::NamespaceKind;
+use crate::manifest::{ClusterTime, NamespaceKind};
 use crate::progress::{Event, Observer};
 use crate::renames::{Renames, STORED_FUNCTIONS};
 use crate::selection::Filter;
 use plan::Metadata;
-use spool::Spool;
 use users::authorization;
 
 /// What to restore, and how.
@@ -42,6 +44,8 @@ pub struct Options {
     pub indexes: Indexes,
     /// What to do about users and roles.
     pub users: Users,
+    /// The moment to restore, by replaying the oplog that comes along; if not said, the earliest that is consistent.
+    pub at: Option<ClusterTime>,
     /// Segments read and inserted at once; 0 counts as 1.
     pub writers: usize,
 }
@@ -85,8 +89,10 @@ pub async fn run(
     let (plan, metadata) = plan::make(&target, &source, &options).await?;
     plan.check()?;
     let names = source.namespaces().iter().map(|n| options.renames.apply(&n.db, &n.collection)).collect();
+    let source = Arc::new(source);
     let work = Work { source, target, options, plan, names, metadata, observer, cancel };
     let work = Arc::new(work);
+    replay::may(&work).await?;
     work.run().await.map_err(|e| {
         let name = work.source.name();
         e.context(format!("the restore of `{name}` did not finish, the target holds a part of it"))
@@ -94,8 +100,9 @@ pub async fn run(
 }
 
 /// Everything that the parts of one restore share.
+#[derive(Clone)]
 struct Work {
-    source: Source,
+    source: Arc<Source>,
     target: Target,
     options: Options,
     plan: Plan,
@@ -117,9 +124,17 @@ impl Work {
             self.phase("inserting");
             let oplog;
             (restored, oplog) = data::insert(self).await?;
-            Self::replay(oplog, &mut restored)?;
+            // After the data, and before the indexes, which what lies in between may contradict.
+            let left = replay::run(self, &oplog, &mut restored).await?;
+            return left.finish(restored).await;
         }
-        restored.namespaces = self.plan.namespaces.len() as u64;
+        self.finish(restored).await
+    }
+
+    /// What comes after the data: by then it is as of one moment.
+    async fn finish(&self, mut restored: Restored) -> Result<Restored> {
+        let targets: HashSet<&str> = self.plan.namespaces.iter().map(|n| n.target.as_str()).collect();
+        restored.namespaces = targets.len() as u64;
         if self.options.indexes != Indexes::None {
             self.phase("building indexes");
             self.build_indexes(&mut restored).await?;
@@ -134,19 +149,6 @@ impl Work {
 
     fn phase(&self, name: &'static str) {
         self.observer.observe(&Event::Phase { name });
-    }
-
-    /// What was read at several moments becomes one moment by the oplog: after the data, and before the indexes,
-    /// which what lies in between may contradict.
-    fn replay(oplog: Spool, restored: &mut Restored) -> Result<()> {
-        let entries = oplog.len();
-        let Some(last) = oplog.entries()?.last().transpose()? else { return Ok(()) };
-        let last = RawDocument::from_bytes(&last).ok().and_then(|last| last.get_timestamp("ts").ok());
-        let until = last.map_or(String::new(), |ts| format!(", the last of {}.{}", ts.time, ts.increment));
-        restored.exceptions.push(format!(
-            "the archive's oplog was not applied: {entries} entries{until}; each collection is as it was when it was read"
-        ));
-        Ok(())
     }
 
     /// Where the documents of a namespace are inserted; the server keeps users, roles and their version itself.

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use bson::{Bson, Document, doc};
 use serde::Serialize;
 
+use super::replay::{Window, window};
 use super::users::{Authorization, authorization};
 use super::{Options, Source, views};
 use crate::deployment::Target;
@@ -64,6 +65,9 @@ pub struct Plan {
     pub segments: u64,
     /// Their bytes.
     pub stored_bytes: u64,
+    /// The stretch of the oplog that is replayed, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<Window>,
 }
 
 /// What will be done with one collection or view.
@@ -173,6 +177,7 @@ pub(super) async fn make(
         segments,
         stored_bytes,
         namespaces,
+        replay: if options.indexes == Indexes::Only { None } else { window(source, options.at)? },
     };
     Ok((plan, metadata))
 }

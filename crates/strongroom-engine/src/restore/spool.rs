@@ -50,14 +50,15 @@ impl Spool {
         Ok(())
     }
 
-    /// Every entry, from the first to the last.
+    /// Every entry, from the first to the last. One such reading at a time: they share the place in the file.
     ///
     /// # Errors
     /// [`Code::Internal`] when the file cannot be read.
-    pub(super) fn entries(self) -> Result<Entries> {
-        let memory = Cursor::new(self.memory);
-        let bytes: Box<dyn Read + Send> = match self.file {
-            Some(mut file) => {
+    pub(super) fn entries(&self) -> Result<Entries> {
+        let memory = Cursor::new(self.memory.clone());
+        let bytes: Box<dyn Read + Send> = match &self.file {
+            Some(file) => {
+                let mut file = file.try_clone().map_err(|e| explain(&e))?;
                 file.rewind().map_err(|e| explain(&e))?;
                 Box::new(BufReader::new(file).chain(memory))
             }

@@ -35,6 +35,7 @@ pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationT
         },
         indexes: options.indexes,
         users: options.users,
+        at: options.at,
         writers: parallelism(options.writers),
     };
     let source = tokio::select! {
@@ -105,6 +106,10 @@ impl fmt::Display for PlanText<'_> {
         writeln!(f, "backup {} into MongoDB {}{set}; nothing is done yet", plan.backup, plan.target_version)?;
         if plan.segments > 0 {
             writeln!(f, "{} segments to fetch, {}", plan.segments, size(plan.stored_bytes))?;
+        }
+        if let Some(window) = plan.replay {
+            let to = window.to.map_or("its end".to_owned(), |to| to.to_string());
+            writeln!(f, "the oplog is replayed up to {to}")?;
         }
         for planned in &plan.namespaces {
             let name = planned.name.escape_debug().to_string();
