@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose,
+    BasicConstraints, Certificate, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use tempfile::TempDir;
 
@@ -72,7 +72,11 @@ fn texts() -> Result<[(&'static str, String); 3], rcgen::Error> {
         (DnType::OrganizationalUnitName, "backups"),
         (DnType::CommonName, "strongroom"),
     ];
-    Ok([("ca.pem", ca.pem()), ("server.pem", signed(&server, &issuer)?), ("client.pem", signed(&client, &issuer)?)])
+    Ok([
+        ("ca.pem", ca.pem()),
+        ("server.pem", signed(&server, &issuer)?),
+        ("client.pem", signed(&client, &issuer)?),
+    ])
 }
 
 fn signed(subject: &[(DnType, &str)], issuer: &Issuer<'_, KeyPair>) -> Result<String, rcgen::Error> {

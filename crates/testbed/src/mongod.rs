@@ -103,7 +103,9 @@ impl Mongod {
             command.args(["--replSet", SET, "--oplogSize", "64"]);
         }
         if options.auth {
-            command.args(["--auth", "--keyFile"]).arg(key_file(folder.path(), options.key.as_deref()).map_err(failed)?);
+            command
+                .args(["--auth", "--keyFile"])
+                .arg(key_file(folder.path(), options.key.as_deref()).map_err(failed)?);
         }
         if let Some(certificates) = &options.tls {
             command.args(["--tlsMode", "requireTLS", "--tlsCAFile"]).arg(certificates.ca());

@@ -32,8 +32,11 @@ pub(super) async fn readable(client: &Client, newest: Option<ClusterTime>) -> Re
         committed = topology::committed(client).await?;
     }
     let Some(at) = committed else {
-        return Err(Error::new(Code::Mongo, "no write of this replica set is on a majority of its members yet")
-            .help("Check with rs.status() which members are down, or back up with --consistency none."));
+        return Err(Error::new(
+            Code::Mongo,
+            "no write of this replica set is on a majority of its members yet",
+        )
+        .help("Check with rs.status() which members are down, or back up with --consistency none."));
     };
     let behind = newest.seconds.saturating_sub(at.seconds);
     let warning = format!(

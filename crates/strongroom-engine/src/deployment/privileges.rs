@@ -78,7 +78,8 @@ enum Resource {
 }
 
 /// Actions that change what users have stored.
-const WRITES: [&str; 6] = ["insert", "update", "remove", "dropCollection", "dropDatabase", "createCollection"];
+const WRITES: [&str; 6] =
+    ["insert", "update", "remove", "dropCollection", "dropDatabase", "createCollection"];
 /// Databases that hold what belongs to servers and tools.
 const NOT_USER_DATA: [&str; 3] = ["admin", "config", "local"];
 const BUCKETS: &str = "system.buckets.";
@@ -292,7 +293,10 @@ mod tests {
         assert!(error.message().contains("`u` lacks `find` on `shop.items`, and 1 more"), "{error}");
         let help = error.help_text().unwrap();
         assert!(help.contains(r#"grantRolesToUser("u", [{role: "backup", db: "admin"}])"#), "{help}");
-        assert!(help.contains(r#"{resource: {db: "shop", collection: "items"}, actions: ["find"]}"#), "{help}");
+        assert!(
+            help.contains(r#"{resource: {db: "shop", collection: "items"}, actions: ["find"]}"#),
+            "{help}"
+        );
     }
 
     #[test]

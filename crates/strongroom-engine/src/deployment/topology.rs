@@ -110,10 +110,11 @@ async fn look_at_all(set: &Client, options: &ClientOptions, hello: &Document) ->
     let names = names.difference(&arbiters);
     let mut looks = join_all(names.map(|name| look(name, options))).await;
     one_look_at_each(&mut looks, hello);
-    looks.extend(arbiters.iter().map(|name| Look {
-        candidate: candidate(name.clone(), MemberState::Arbiter),
-        answer: None,
-    }));
+    looks.extend(
+        arbiters
+            .iter()
+            .map(|name| Look { candidate: candidate(name.clone(), MemberState::Arbiter), answer: None }),
+    );
     looks
 }
 
@@ -271,7 +272,7 @@ async fn feature_compatibility_version(admin: &Database) -> Option<String> {
     version.get_str("version").ok().map(str::to_owned)
 }
 
-fn cluster_time(document: &Document, key: &str) -> Option<ClusterTime> {
+pub(super) fn cluster_time(document: &Document, key: &str) -> Option<ClusterTime> {
     let time = document.get_timestamp(key).ok()?;
     Some(ClusterTime { seconds: time.time, increment: time.increment })
 }

@@ -2,6 +2,7 @@
 
 mod data;
 mod plan;
+mod privileges;
 mod views;
 
 pub use plan::{Action, Existing, Plan, PlannedNamespace};
@@ -79,6 +80,7 @@ pub async fn run(
     let plan = plan(&target, &manifest, &options).await?;
     plan.check()?;
     let metadata = manifest.namespaces.iter().map(Metadata::of).collect::<Result<Vec<_>>>()?;
+    privileges::check(&target, &plan, &manifest, &metadata).await?;
     let work = Work { store, target, manifest, options, plan, metadata, observer, cancel };
     let work = Arc::new(work);
     work.run().await.map_err(|e| {
@@ -235,15 +237,9 @@ impl Work {
 
     /// A replica set has all of it when a majority has the last of it.
     async fn settle(&self) -> Result<()> {
-        let last = self.plan.namespaces.iter().rev().find_map(|planned| {
-            let namespace = &self.manifest.namespaces[planned.place];
-            (namespace.kind == NamespaceKind::Collection
-                && !belongs_to_server(&namespace.db, &namespace.collection))
-            .then_some(namespace)
-        });
-        match (last, self.target.set_name()) {
-            (Some(last), Some(_)) => self.target.wait_for_majority(&last.db, &last.collection).await,
-            _ => Ok(()),
+        match self.target.set_name() {
+            Some(_) => self.target.wait_for_majority().await,
+            None => Ok(()),
         }
     }
 }

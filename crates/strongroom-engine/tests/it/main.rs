@@ -6,6 +6,7 @@ mod bucket_contract;
 mod bucket_faults;
 mod faults;
 mod format;
+mod privileges;
 mod round_trip;
 mod setup;
 mod topology;
