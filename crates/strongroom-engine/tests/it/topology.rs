@@ -162,7 +162,7 @@ async fn without_a_majority_the_newest_moment_that_one_had_is_read_and_said() {
     let (made, heard) = backup_of(&uri, &ConnectOptions::default()).await;
     let manifest = made.unwrap();
     assert_eq!(manifest.source.member, primary.address());
-    assert_eq!(manifest.totals.documents, 10, "of the last five no majority knows");
+    assert_eq!(documents_of(&manifest, "shop.a"), 10, "of the last five no majority knows");
     assert!(heard.warnings().iter().any(|said| said.contains("majority")), "{:?}", heard.warnings());
     let reasons = |state| {
         let members = manifest.source.members.iter().filter(move |member| member.state == state);
@@ -171,6 +171,10 @@ async fn without_a_majority_the_newest_moment_that_one_had_is_read_and_said() {
     assert!(reasons(MemberState::Arbiter).contains("no data"));
     assert!(reasons(MemberState::Secondary).contains("3600 s behind on purpose"));
     assert!(!reasons(MemberState::Unreachable).is_empty());
+}
+
+fn documents_of(manifest: &Manifest, name: &str) -> u64 {
+    manifest.namespaces.iter().find(|namespace| namespace.name() == name).unwrap().documents
 }
 
 async fn open_cursors(source: &Mongod) -> i64 {
@@ -205,7 +209,39 @@ async fn no_more_is_read_in_a_second_than_was_asked_for() {
     let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
     let (store, heard) = (folder(place.path()), Arc::new(Heard::default()));
     let made = backup::run(deployment, store, work, now, heard, CancellationToken::new()).await.unwrap();
-    assert_eq!(made.totals.documents, 40);
+    assert_eq!(documents_of(&made, "shop.large"), 10);
     // Three million bytes at two million a second.
     assert!(began.elapsed() >= Duration::from_millis(1500), "{:?}", began.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_falls_behind_is_given_way_to() {
+    let set = Set::start(&[doc! {}, doc! { "priority": 0 }], Options::default()).await.unwrap();
+    let client = set.client().await.unwrap();
+    let text = "x".repeat(300_000);
+    let documents = (0..12).map(|i| doc! { "_id": i, "text": &text });
+    client.database("shop").collection("large").insert_many(documents).await.unwrap();
+    let (heard, place) = (Arc::new(Heard::default()), tempfile::tempdir().unwrap());
+    let limits = ConnectOptions { lag_max: Duration::from_secs(1) };
+    let deployment = Deployment::connect_with(&set.uri().parse().unwrap(), &limits).await.unwrap();
+    assert_eq!(deployment.source().member, set.members()[1].address());
+    let work = backup::Options { rate_max: Some(400_000), ..options(Compression::None) };
+    let (store, token) = (folder(place.path()), CancellationToken::new());
+    let running = tokio::spawn(backup::run(deployment, store, work, now, heard.clone(), token));
+
+    let said = |wanted: fn(&Event) -> bool| heard.events.lock().unwrap().iter().any(wanted);
+    while !running.is_finished() && !said(|event| matches!(event, Event::Advanced { .. })) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    set.members()[1].command_here("admin", doc! { "fsync": 1, "lock": true }).await.unwrap();
+    while !running.is_finished() && !said(|event| matches!(event, Event::Slowed { why: Some(_), .. })) {
+        let one = doc! { "insert": "notes", "documents": [{}], "writeConcern": { "w": 1 } };
+        client.database("shop").run_command(one).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    set.members()[1].command_here("admin", doc! { "fsyncUnlock": 1 }).await.unwrap();
+    let manifest = running.await.unwrap().unwrap();
+    assert_eq!(documents_of(&manifest, "shop.large"), 12);
+    let lags = |event: &Event| matches!(event, Event::Slowed { why: Some(why), .. } if why.contains("lags"));
+    assert!(said(lags), "{:?}", heard.events.lock().unwrap());
 }
