@@ -5,5 +5,6 @@ mod bucket;
 mod errors;
 mod interop;
 mod jobs;
+mod members;
 mod setup;
 mod text;
