@@ -212,7 +212,7 @@ async fn users_and_roles_of_one_database_are_merged_and_no_others() {
 async fn an_archive_that_is_cut_off_anywhere_is_no_success() {
     let whole = fixture("weird.archive");
     let target = Mongod::standalone().await.unwrap();
-    let all_drop = || Options { existing: strongroom_engine::restore::Existing::Drop, ..Options::default() };
+    let all_drop = || Options { existing: Existing::Drop, ..Options::default() };
     let places = [0, 3, 50, whole.len() / 3, whole.len() / 2, whole.len() - 5, whole.len() - 1];
     for length in places {
         let cut = match open("cut", Cursor::new(whole[..length].to_vec())).await {
@@ -264,7 +264,7 @@ async fn what_was_changed_in_an_archive_is_found() {
         (changed(document_length, &i32::MAX.to_le_bytes()), "a document of 2147483647 bytes"),
         (changed(document_length, &3_i32.to_le_bytes()), "a document of 3 bytes"),
     ] {
-        let options = Options { existing: strongroom_engine::restore::Existing::Drop, ..Options::default() };
+        let options = Options { existing: Existing::Drop, ..Options::default() };
         let error = restore_with(opened(bytes).await, &target, options).await.unwrap_err();
         assert_eq!(error.code(), Code::Damaged, "{told}");
         assert!(error.message().contains(told), "`{told}` is not in: {error}");
