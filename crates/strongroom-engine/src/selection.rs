@@ -51,7 +51,7 @@ impl Filter {
     }
 }
 
-/// What documents are to match, as MongoDB's `find` takes it.
+/// Which documents of a collection are meant, as MongoDB's `find` takes it.
 pub type Query = bson::Document;
 
 /// Reads a query in Extended JSON, such as `{"at": {"$gte": {"$date": "2026-01-01T00:00:00Z"}}}`.
