@@ -16,8 +16,6 @@ use crate::error::{Code, Error, Result};
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// Operations past which a batch is sent: enough to make round trips cheap (some 7 ms for 1,000 on one core).
 const BATCH_OPERATIONS: usize = 2000;
-/// Namespaces that are asked about in one command.
-const ASKED_AT_ONCE: usize = 1000;
 
 /// Operations on their way.
 #[derive(Debug, Default)]
@@ -81,38 +79,25 @@ impl Target {
         admin.run_raw_command(command).selection_criteria(primary()).await.map(drop)
     }
 
-    /// Whether the user may replay into these collections (by database and name). Nothing is changed: what is
-    /// asked for is to delete and update documents that cannot be there.
+    /// Whether the target can replay into this collection at all. Nothing is changed: what is asked for is to delete
+    /// a document that cannot be there.
     ///
     /// # Errors
-    /// [`Code::MongoPrivilege`], naming the privilege that is missing; [`Code::Mongo`] when the target cannot replay.
-    pub async fn may_replay(&self, names: &[(String, String)]) -> Result<()> {
-        for some in names.chunks(ASKED_AT_ONCE) {
-            for (op, privilege) in [("d", "remove"), ("u", "update")] {
-                let asked = some.iter().map(|(db, name)| question(op, &format!("{db}.{name}")));
-                let Err(error) = self.apply_ops(asked.collect()).await else { continue };
-                match code_of(&error) {
-                    // So it says to one who may: there is no such collection, or no such document.
-                    Some(server_code::NAMESPACE_NOT_FOUND | server_code::UNKNOWN_ERROR) => {}
-                    Some(server_code::UNAUTHORIZED) => return Err(self.refused(some, op, privilege).await),
-                    Some(server_code::COMMAND_NOT_FOUND) => return Err(no_apply_ops()),
-                    _ => return Err(explain(&error).context("the target cannot replay an oplog")),
-                }
+    /// [`Code::Mongo`] when it cannot, as a mongos; as the server or the connection fails.
+    pub async fn can_replay(&self, db: &str, collection: &str) -> Result<()> {
+        let nobody = rawdoc! { "_id": ObjectId::new() };
+        let question = rawdoc! { "op": "d", "ns": format!("{db}.{collection}"), "o": nobody };
+        match self.apply_ops(RawArrayBuf::from_iter([question])).await {
+            Ok(()) => Ok(()),
+            Err(error) if code_of(&error) == Some(server_code::NAMESPACE_NOT_FOUND) => Ok(()),
+            Err(error) if code_of(&error) == Some(server_code::COMMAND_NOT_FOUND) => {
+                let message =
+                    "the target cannot replay an oplog: it does not know `applyOps`, as a mongos does not";
+                Err(Error::new(Code::Mongo, message)
+                    .help("Restore into a replica set or a standalone server. Nothing was touched."))
             }
+            Err(error) => Err(explain(&error).context("the target cannot replay an oplog")),
         }
-        Ok(())
-    }
-
-    /// Which of them it is.
-    async fn refused(&self, names: &[(String, String)], op: &str, privilege: &str) -> Error {
-        for (db, name) in names {
-            let name = format!("{db}.{name}");
-            let answer = self.apply_ops(RawArrayBuf::from_iter([question(op, &name)])).await;
-            if answer.is_err_and(|e| code_of(&e) == Some(server_code::UNAUTHORIZED)) {
-                return lacks(privilege, &name);
-            }
-        }
-        lacks(privilege, "all of them together")
     }
 
     /// The `_id` of the newest document of a capped collection; none if it is empty.
@@ -141,34 +126,6 @@ impl Target {
         changed.map_err(|e| e.context(format!("cannot change the options of `{db}.{collection}`")))?;
         Ok(())
     }
-}
-
-/// A delete or update of a document that cannot be there.
-fn question(op: &str, ns: &str) -> RawDocumentBuf {
-    let nobody = rawdoc! { "_id": ObjectId::new() };
-    match op {
-        "d" => rawdoc! { "op": "d", "ns": ns, "o": nobody },
-        op => rawdoc! { "op": op, "ns": ns, "o": { "$set": { "_strongroom": 1 } }, "o2": nobody },
-    }
-}
-
-fn no_apply_ops() -> Error {
-    Error::new(
-        Code::Mongo,
-        "the target cannot replay an oplog: it does not know `applyOps`, as a mongos does not",
-    )
-    .help("Restore into a replica set or a standalone server. Nothing was touched.")
-}
-
-fn lacks(privilege: &str, name: &str) -> Error {
-    Error::new(
-        Code::MongoPrivilege,
-        format!("the MongoDB user may not replay the oplog into `{name}`: it lacks the privilege `{privilege}`"),
-    )
-    .help(
-        "Beside `restore` grant a role that may update and remove: db.getSiblingDB(\"admin\").grantRolesToUser(\
-         \"USER\", [{role: \"readWriteAnyDatabase\", db: \"admin\"}]). Nothing was touched.",
-    )
 }
 
 /// The marks of operations that changed nothing, if all were tried and that is all that is wrong.

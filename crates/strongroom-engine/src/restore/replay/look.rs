@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::entries::Entries;
 use super::{argument, in_window, refused, target_of, touches, user_name};
+use crate::deployment::Privilege;
 use crate::error::{Code, Error, Result};
 use crate::oplog::catalog::Name;
 use crate::oplog::entry::{Entry, Kind, Operation};
@@ -14,10 +15,14 @@ use crate::restore::spool::Spool;
 use crate::restore::users::authorization;
 use crate::restore::{STORED_FUNCTIONS, Source, Work};
 
-/// Whether the user of the target may replay, asked where it will be done.
+/// The roles that grant what is needed, as far as roles of MongoDB do.
+const RESTORING: &str = "restore";
+const CHANGING: &str = "readWriteAnyDatabase";
+
+/// Whether the target can replay, and its user may.
 ///
 /// # Errors
-/// [`Code::MongoPrivilege`] with what is missing.
+/// [`Code::MongoPrivilege`] with what is missing; as [`look`].
 pub(in crate::restore) async fn may(work: &Work) -> Result<()> {
     if work.plan.replay.is_none() {
         return Ok(());
@@ -25,7 +30,11 @@ pub(in crate::restore) async fn may(work: &Work) -> Result<()> {
     let planned = work.plan.namespaces.iter().filter(|planned| planned.action.inserts());
     let names = planned.filter_map(|planned| work.data_target(planned.place));
     let names: Vec<Name> = names.map(|(db, collection)| (db.to_owned(), collection)).collect();
-    work.target.may_replay(&names).await?;
+    let changing: Vec<Privilege> = names.iter().flat_map(changing).collect();
+    require(work, &changing, CHANGING).await?;
+    if let Some((db, collection)) = names.first() {
+        work.target.can_replay(db, collection).await?;
+    }
     match &*work.source {
         Source::Backup(_) => look(work, &Spool::default()).await,
         // Its oplog comes after its data.
@@ -33,45 +42,83 @@ pub(in crate::restore) async fn may(work: &Work) -> Result<()> {
     }
 }
 
+/// What is met in the oplog.
+#[derive(Default)]
+struct Met {
+    created: BTreeSet<Name>,
+    /// Commands are run as ordinary ones, and need the same.
+    needed: BTreeSet<(&'static str, Name)>,
+}
+
 /// # Errors
 /// [`Code::Damaged`] for entries that cannot be replayed; [`Code::TargetNotEmpty`] where a collection that the
-/// oplog creates exists.
+/// oplog creates exists; [`Code::MongoPrivilege`] for commands that the user may not run.
 pub(in crate::restore) async fn look(work: &Work, spool: &Spool) -> Result<()> {
-    let mut created = BTreeSet::new();
+    let mut met = Met::default();
     let mut entries = Entries::of(work, spool)?;
     while let Some(some) = entries.next(work).await? {
         for bytes in some {
             let entry = Entry::of(&bytes)?;
             let parts = if in_window(work, entry.ts) { entry.operation.parts()? } else { Vec::new() };
             for part in parts {
-                part_of(work, &part, &mut created)?;
+                met.part(work, &part)?;
             }
         }
     }
-    check_created(work, &created).await
+    let on = |(action, name): &(&'static str, Name)| {
+        let (db, collection) = user_name(work, name);
+        Privilege::on_collection(action, &db, &collection)
+    };
+    let restoring: Vec<Privilege> = met.needed.iter().map(on).collect();
+    require(work, &restoring, RESTORING).await?;
+    let created = met.created.iter().filter_map(|name| target_of(work, name));
+    let changing: Vec<Privilege> = created.flat_map(|name| changing(&name)).collect();
+    require(work, &changing, CHANGING).await?;
+    check_created(work, &met.created).await
 }
 
-fn part_of(work: &Work, part: &Operation<'_>, created: &mut BTreeSet<Name>) -> Result<()> {
-    if !touches(work, part)? {
-        return Ok(());
+fn changing((db, collection): &Name) -> Vec<Privilege> {
+    let on = |action| Privilege::on_collection(action, db, collection);
+    ["insert", "update", "remove", "bypassDocumentValidation"].map(on).to_vec()
+}
+
+async fn require(work: &Work, needed: &[Privilege], role: &str) -> Result<()> {
+    match work.target.privileges().await? {
+        Some(privileges) => privileges.require(needed, role),
+        None => Ok(()),
     }
-    if let Some(why) = part_refusal(part) {
-        return Err(refused(&why).context("nothing was touched"));
-    }
-    if part.kind == Kind::Command && part.command()?.0 == "create" {
-        let collection = argument(part)?;
-        if collection != VIEWS && authorization(part.db, collection).is_none() {
-            created.insert((part.db.to_owned(), collection.to_owned()));
+}
+
+impl Met {
+    fn part(&mut self, work: &Work, part: &Operation<'_>) -> Result<()> {
+        if !touches(work, part)? {
+            return Ok(());
         }
+        if let Some(why) = part_refusal(part) {
+            return Err(refused(&why).context("nothing was touched"));
+        }
+        let action = match (part.kind, part.command().map_or("", |(command, _)| command)) {
+            (Kind::Command, "create") => "createCollection",
+            (Kind::Command, "drop") => "dropCollection",
+            (Kind::Command, "collMod") => "collMod",
+            _ => return Ok(()),
+        };
+        let name = (part.db.to_owned(), argument(part)?.to_owned());
+        if name.1 == VIEWS || authorization(&name.0, &name.1).is_some() {
+            return Ok(());
+        }
+        if action == "createCollection" {
+            self.created.insert(name.clone());
+        }
+        self.needed.insert((action, name));
+        Ok(())
     }
-    Ok(())
 }
 
 /// What the oplog creates and the backup does not hold must not stand in the target's way either.
 async fn check_created(work: &Work, created: &BTreeSet<Name>) -> Result<()> {
     let planned: BTreeSet<&str> =
         work.plan.namespaces.iter().map(|planned| planned.target.as_str()).collect();
-    let mut names: Vec<Name> = Vec::new();
     for name in created {
         let (db, collection) = user_name(work, name);
         if planned.contains(format!("{db}.{collection}").as_str()) {
@@ -84,9 +131,8 @@ async fn check_created(work: &Work, created: &BTreeSet<Name>) -> Result<()> {
         {
             return Err(exists(&db, &collection));
         }
-        names.extend(target_of(work, name));
     }
-    work.target.may_replay(&names).await
+    Ok(())
 }
 
 fn exists(db: &str, collection: &str) -> Error {
