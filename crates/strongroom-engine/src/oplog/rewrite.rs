@@ -42,6 +42,14 @@ pub(crate) fn rewrite(part: &Operation<'_>, db: &str, collection: &str) -> Resul
     Ok(all)
 }
 
+/// Whether the server would fill in an empty timestamp of what is inserted, so that an update follows it.
+///
+/// # Errors
+/// As [`rewrite`].
+pub(crate) fn is_mended(part: &Operation<'_>) -> Result<bool> {
+    Ok(part.kind == Kind::Insert && mend(part.o, "")?.is_some())
+}
+
 /// `{$v: 1, $set: …}` is how servers before 5.0 write changes; `applyOps` takes it without the version.
 fn is_versioned_as_1(o: &RawDocument) -> Result<bool> {
     let version = o.get("$v").map_err(|e| strange("a change cannot be read").source(e))?;

@@ -340,23 +340,29 @@ async fn what_does_not_fit_the_backup_is_an_exception() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_privilege_is_named_before_anything_is_touched() {
     let made = Made::new().await;
-    let manifest = Arc::new(made.with(&[made.insert(1, "a")]));
+    let mut update = made.entry(2, "shop.a", "u", rawdoc! { "$v": 2, "diff": { "u": { "in": "x" } } });
+    update.append(cstr!("o2"), rawdoc! { "_id": 1 });
+    let manifest = Arc::new(made.with(&[made.insert(1, "a"), update]));
     let options = mongod::Options { replica_set: true, auth: true, ..mongod::Options::default() };
     let target = Mongod::start(options).await.unwrap();
     let admin = |command| target.command("admin", command);
     admin(doc! { "createUser": "r", "pwd": "secret", "roles": ["restore"] }).await.unwrap();
-    let restore = async || {
+    let restore = async |after| {
         let connected = Target::connect(&target.uri_for("r:secret@").parse().unwrap()).await.unwrap();
         let source = Source::backup(made.bed.store.clone(), manifest.clone());
-        let options = Options { writers: 1, ..at(made.after(1)) };
+        let options = Options { writers: 1, ..at(made.after(after)) };
         restore::run(source, connected, options, Arc::new(Silent), CancellationToken::new()).await
     };
-    let error = restore().await.unwrap_err();
+    let error = restore(2).await.unwrap_err();
     assert_eq!(error.code(), Code::MongoPrivilege);
     assert!(error.message().contains("lacks `update` on `shop.a`"), "{error}");
     assert!(error.help_text().unwrap().contains("readWriteAnyDatabase"), "{error:?}");
     let names = target.client().await.unwrap().list_database_names().await.unwrap();
     assert!(!names.contains(&"shop".to_owned()), "{names:?}");
+    // Inserts alone need no more than the restore itself.
+    assert_eq!(restore(1).await.unwrap().exceptions, Vec::<String>::new());
+    let drop = doc! { "dropDatabase": 1 };
+    target.command("shop", drop).await.unwrap();
     admin(doc! { "grantRolesToUser": "r", "roles": ["readWriteAnyDatabase"] }).await.unwrap();
-    assert_eq!(restore().await.unwrap().exceptions, Vec::<String>::new());
+    assert_eq!(restore(2).await.unwrap().exceptions, Vec::<String>::new());
 }

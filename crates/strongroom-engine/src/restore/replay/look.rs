@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::entries::Entries;
-use super::{argument, in_window, refused, target_of, touches, user_name};
+use super::{argument, is_after, refused, target_of, touches, user_name};
 use crate::deployment::Privilege;
 use crate::error::{Code, Error, Result};
 use crate::oplog::catalog::Name;
 use crate::oplog::entry::{Entry, Kind, Operation};
 use crate::oplog::filter::VIEWS;
 use crate::oplog::refuse::part_refusal;
+use crate::oplog::rewrite::is_mended;
 use crate::restore::plan::Existing;
 use crate::restore::spool::Spool;
 use crate::restore::users::authorization;
@@ -30,16 +31,21 @@ pub(in crate::restore) async fn may(work: &Work) -> Result<()> {
     let planned = work.plan.namespaces.iter().filter(|planned| planned.action.inserts());
     let names = planned.filter_map(|planned| work.data_target(planned.place));
     let names: Vec<Name> = names.map(|(db, collection)| (db.to_owned(), collection)).collect();
-    let changing: Vec<Privilege> = names.iter().flat_map(changing).collect();
-    require(work, &changing, CHANGING).await?;
     if let Some((db, collection)) = names.first() {
         work.target.can_replay(db, collection).await?;
     }
     match &*work.source {
         Source::Backup(_) => look(work, &Spool::default()).await,
-        // Its oplog comes after its data.
-        Source::Archive(_) => Ok(()),
+        // Its oplog comes after its data, and may hold anything.
+        Source::Archive(_) => {
+            let anything = names.iter().flat_map(|name| ["update", "remove"].map(|action| on(action, name)));
+            require(work, &anything.collect::<Vec<_>>(), CHANGING).await
+        }
     }
+}
+
+fn on(action: &'static str, (db, collection): &Name) -> Privilege {
+    Privilege::on_collection(action, db, collection)
 }
 
 /// What is met in the oplog.
@@ -47,7 +53,8 @@ pub(in crate::restore) async fn may(work: &Work) -> Result<()> {
 struct Met {
     created: BTreeSet<Name>,
     /// Commands are run as ordinary ones, and need the same.
-    needed: BTreeSet<(&'static str, Name)>,
+    commands: BTreeSet<(&'static str, Name)>,
+    changes: BTreeSet<(&'static str, Name)>,
 }
 
 /// # Errors
@@ -59,27 +66,21 @@ pub(in crate::restore) async fn look(work: &Work, spool: &Spool) -> Result<()> {
     while let Some(some) = entries.next(work).await? {
         for bytes in some {
             let entry = Entry::of(&bytes)?;
-            let parts = if in_window(work, entry.ts) { entry.operation.parts()? } else { Vec::new() };
-            for part in parts {
+            // What stands before the window are parts of transactions that may take effect in it.
+            if is_after(work, entry.ts) {
+                continue;
+            }
+            for part in entry.operation.parts()? {
                 met.part(work, &part)?;
             }
         }
     }
-    let on = |(action, name): &(&'static str, Name)| {
-        let (db, collection) = user_name(work, name);
-        Privilege::on_collection(action, &db, &collection)
-    };
-    let restoring: Vec<Privilege> = met.needed.iter().map(on).collect();
-    require(work, &restoring, RESTORING).await?;
-    let created = met.created.iter().filter_map(|name| target_of(work, name));
-    let changing: Vec<Privilege> = created.flat_map(|name| changing(&name)).collect();
-    require(work, &changing, CHANGING).await?;
+    let commands = met.commands.iter().map(|(action, name)| on(action, &user_name(work, name)));
+    require(work, &commands.collect::<Vec<_>>(), RESTORING).await?;
+    let changes =
+        met.changes.iter().filter_map(|(action, name)| target_of(work, name).map(|name| on(action, &name)));
+    require(work, &changes.collect::<Vec<_>>(), CHANGING).await?;
     check_created(work, &met.created).await
-}
-
-fn changing((db, collection): &Name) -> Vec<Privilege> {
-    let on = |action| Privilege::on_collection(action, db, collection);
-    ["insert", "update", "remove", "bypassDocumentValidation"].map(on).to_vec()
 }
 
 async fn require(work: &Work, needed: &[Privilege], role: &str) -> Result<()> {
@@ -97,10 +98,38 @@ impl Met {
         if let Some(why) = part_refusal(part) {
             return Err(refused(&why).context("nothing was touched"));
         }
-        let action = match (part.kind, part.command().map_or("", |(command, _)| command)) {
-            (Kind::Command, "create") => "createCollection",
-            (Kind::Command, "drop") => "dropCollection",
-            (Kind::Command, "collMod") => "collMod",
+        match part.kind {
+            Kind::Noop => Ok(()),
+            Kind::Command => self.command(part),
+            _ if part.collection == VIEWS => Ok(()),
+            Kind::Insert => {
+                self.change("insert", part);
+                self.change("bypassDocumentValidation", part);
+                if is_mended(part)? {
+                    self.change("update", part);
+                }
+                Ok(())
+            }
+            Kind::Update => {
+                self.change("update", part);
+                Ok(())
+            }
+            Kind::Delete => {
+                self.change("remove", part);
+                Ok(())
+            }
+        }
+    }
+
+    fn change(&mut self, action: &'static str, part: &Operation<'_>) {
+        self.changes.insert((action, (part.db.to_owned(), part.collection.to_owned())));
+    }
+
+    fn command(&mut self, part: &Operation<'_>) -> Result<()> {
+        let action = match part.command()?.0 {
+            "create" => "createCollection",
+            "drop" => "dropCollection",
+            "collMod" => "collMod",
             _ => return Ok(()),
         };
         let name = (part.db.to_owned(), argument(part)?.to_owned());
@@ -110,7 +139,7 @@ impl Met {
         if action == "createCollection" {
             self.created.insert(name.clone());
         }
-        self.needed.insert((action, name));
+        self.commands.insert((action, name));
         Ok(())
     }
 }
