@@ -319,7 +319,7 @@ async fn stored(bytes: &[u8]) -> (Sandbox, aws_sdk_s3::Client, StoreOptions) {
     put(&client, bytes).await;
     let key = AccessKey { id: owner.id.clone(), secret: owner.secret.clone(), session_token: None };
     let options = StoreOptions {
-        endpoint: Some(sandbox.endpoint().into()),
+        endpoint: Some(sandbox.endpoint()),
         region: Some(sandbox.region().into()),
         key: Some(key),
         ..StoreOptions::default()
