@@ -1,8 +1,10 @@
 //! The command line.
 
 pub(crate) mod bucket;
+mod quantity;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use strongroom_engine::ZSTD_DEFAULT_LEVEL;
@@ -147,6 +149,12 @@ pub(crate) struct Backup {
     /// no oplog
     #[arg(long, value_name = "JSON", requires = "include", value_parser = selection::query)]
     pub(crate) query: Option<selection::Query>,
+    /// Read no secondary that lags more behind the newest write
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = quantity::duration)]
+    pub(crate) max_lag: Duration,
+    /// Read no more documents than this in a second, such as 50MB [default: as fast as it goes]
+    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
+    pub(crate) max_rate: Option<u64>,
     #[command(flatten)]
     pub(crate) owner: Owner,
 }

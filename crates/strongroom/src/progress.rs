@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use strongroom_engine::progress::{Event, Observer};
 
-use crate::words::{say, size};
+use crate::words::{member, say, size, slowed};
 
 /// How often a log learns how far it is.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -33,6 +33,8 @@ impl Observer for Bars {
             Event::Phase { name } => self.0.set_message(*name),
             Event::Advanced { bytes, .. } => self.0.inc(*bytes),
             Event::Warning { message } => self.0.println(format!("warning: {message}")),
+            Event::Member(told) => self.0.println(member(told)),
+            Event::Slowed { member, why } => self.0.println(slowed(member, why.as_deref())),
             _ => {}
         }
     }
@@ -81,6 +83,8 @@ impl Observer for Lines {
                 }
             }
             Event::Warning { message } => say(&format!("warning: {message}")),
+            Event::Member(told) => say(&member(told)),
+            Event::Slowed { member, why } => say(&slowed(member, why.as_deref())),
             _ => {}
         }
     }

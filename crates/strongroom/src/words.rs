@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use strongroom_engine::manifest::Member;
+
 /// A line on stderr; when nobody reads it, nothing can be done about that.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
@@ -10,6 +12,21 @@ pub(crate) fn say(line: &str) {
 /// `1 error`, `2 errors`.
 pub(crate) fn count(number: usize, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+/// A member of a replica set, and why it is read or not.
+pub(crate) fn member(member: &Member) -> String {
+    let verb = if member.taken { "read" } else { "not read" };
+    let (name, hidden) = (&member.name, if member.hidden { "hidden " } else { "" });
+    format!("{verb}: {name}, {hidden}{}: {}", member.state.as_str(), member.reason)
+}
+
+/// That a backup gives way to the other work of a member, or no longer.
+pub(crate) fn slowed(member: &str, why: Option<&str>) -> String {
+    match why {
+        Some(why) => format!("reading {member} slowly: {why}"),
+        None => format!("reading {member} at full speed again"),
+    }
 }
 
 /// Bytes in binary units.

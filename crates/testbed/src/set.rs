@@ -1,6 +1,6 @@
 //! A replica set of several members, each a real mongod.
 
-pub use mongodb::Client;
+use mongodb::Client;
 use mongodb::bson::{Document, doc};
 
 use crate::mongod::{self, Mongod, Options, SET};

@@ -129,7 +129,7 @@ fn rank(candidate: &Candidate, mode: Mode) -> u8 {
 fn why_taken(candidate: &Candidate, mode: Mode) -> &'static str {
     match (candidate.state, mode) {
         (MemberState::Primary, Mode::Free) => "no other member can be read",
-        (_, Mode::Free) if candidate.hidden => "hidden: no client reads there",
+        (_, Mode::Free) if candidate.hidden => "no client reads a hidden member",
         (_, Mode::Free) => "a secondary, so that the primary is spared",
         (_, _) => "the URI's read preference chose it",
     }

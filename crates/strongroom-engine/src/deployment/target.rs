@@ -1,8 +1,8 @@
 //! Writing into a deployment: collections, raw documents, indexes, views, users and roles.
 
 use std::fmt;
+use std::time::Duration;
 
-use mongodb::bson::oid::ObjectId;
 use mongodb::bson::spec::ElementType;
 use mongodb::bson::{Bson, Document, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, Timestamp, doc};
 use mongodb::error::Error as DriverError;
@@ -10,8 +10,9 @@ use mongodb::options::{ReadPreference, SelectionCriteria};
 use mongodb::{Client, Database};
 
 use super::failure::{code_of, explain, server_code};
-use super::{ConnectionString, connect_primary};
+use super::{ConnectionString, connect_primary, topology};
 use crate::error::{Code, Error, Result};
+use crate::manifest::ClusterTime;
 
 const LENGTH_BYTES: usize = 4;
 const TYPE_STRING: u8 = 0x02;
@@ -24,6 +25,10 @@ const TYPE_BOOLEAN: u8 = 0x08;
 const INSERT_BYTES: usize = 4 * 1024 * 1024;
 /// MongoDB's limit of writes in one command (`maxWriteBatchSize`).
 const INSERT_DOCUMENTS_MAX: usize = 100_000;
+
+/// How often a majority is asked after, and how long it may stand still.
+const MAJORITY_PAUSE: Duration = Duration::from_millis(50);
+const MAJORITY_IDLE_MAX: Duration = Duration::from_secs(60);
 
 /// A value that a server fills in when it stands at the top of an inserted document.
 const EMPTY_TIMESTAMP: Timestamp = Timestamp { time: 0, increment: 0 };
@@ -211,14 +216,16 @@ impl Target {
             .selection_criteria(primary())
             .await
             .map_err(|e| explain(&e).context(format!("cannot insert into `{db}.{collection}`")))?;
+        let mut inserted = outcome(&answer, sent)?;
         for mend in mends {
-            self.mend(db, collection, mend).await?;
+            inserted.refused.extend(self.mend(db, collection, mend).await?);
         }
-        outcome(&answer, sent)
+        Ok(inserted)
     }
 
-    /// Puts empty timestamps back: an insert fills them in, an update by a pipeline does not.
-    async fn mend(&self, db: &str, collection: &str, mend: Mend) -> Result<()> {
+    /// Puts empty timestamps back: an insert fills them in, an update by a pipeline does not. A user who may not
+    /// update (the role `restore` may not, before MongoDB 8.0) is told which document that left changed.
+    async fn mend(&self, db: &str, collection: &str, mend: Mend) -> Result<Option<RefusedDocument>> {
         let stages = mend.fields.iter().map(|field| {
             let field = doc! { "$literal": field };
             let set = doc! { "field": field, "input": "$$ROOT", "value": { "$literal": EMPTY_TIMESTAMP } };
@@ -227,31 +234,50 @@ impl Target {
         let id = Bson::try_from(mend.id)
             .map_err(|e| Error::new(Code::Mongo, "an `_id` is not valid BSON").source(e))?;
         let update = doc! {
-            "q": { "_id": { "$eq": id } }, "u": stages.collect::<Vec<_>>(), "collation": { "locale": "simple" },
+            "q": { "_id": { "$eq": id.clone() } }, "u": stages.collect::<Vec<_>>(), "collation": { "locale": "simple" },
         };
         let command = doc! { "update": collection, "updates": [update], "bypassDocumentValidation": true };
-        self.command(db, command)
-            .await
-            .map_err(|e| e.context(format!("cannot put an empty timestamp back into `{db}.{collection}`")))?;
+        match self.try_command(db, command).await {
+            Ok(_) => Ok(None),
+            Err(e) if code_of(&e) == Some(server_code::UNAUTHORIZED) => {
+                Ok(Some(changed(&id, &mend.fields, db, collection)))
+            }
+            Err(e) => {
+                let what = format!("cannot put an empty timestamp back into `{db}.{collection}`");
+                Err(explain(&e).context(what))
+            }
+        }
+    }
+
+    /// Waits until everything written so far is on a majority of the members. It only looks: writing with a write
+    /// concern would need a privilege that the role `restore` lacks.
+    ///
+    /// # Errors
+    /// [`Code::Mongo`] when for a minute nothing more reaches a majority; as the connection fails.
+    pub async fn wait_for_majority(&self) -> Result<()> {
+        let Some(wanted) = self.last_write().await? else { return Ok(()) };
+        let mut reached = topology::committed(&self.client).await?;
+        let mut idle = Duration::ZERO;
+        while reached < Some(wanted) {
+            if idle >= MAJORITY_IDLE_MAX {
+                return Err(Error::new(
+                    Code::Mongo,
+                    "the data is on the primary, but for a minute nothing more of it has reached a majority of members",
+                )
+                .help("Check with rs.status() which members are down or behind; the data will follow by itself."));
+            }
+            tokio::time::sleep(MAJORITY_PAUSE).await;
+            let now = topology::committed(&self.client).await?;
+            idle = if now > reached { Duration::ZERO } else { idle + MAJORITY_PAUSE };
+            reached = now;
+        }
         Ok(())
     }
 
-    /// Waits until everything written so far is on a majority of the members: an index lookup that deletes
-    /// nothing, with that write concern.
-    ///
-    /// # Errors
-    /// As the server or the connection fails.
-    pub async fn wait_for_majority(&self, db: &str, collection: &str) -> Result<()> {
-        let nothing = doc! { "q": { "_id": ObjectId::new() }, "limit": 1 };
-        let command =
-            doc! { "delete": collection, "deletes": [nothing], "writeConcern": { "w": "majority" } };
-        let answer = self.command(db, command).await?;
-        match answer.get_document("writeConcernError") {
-            Ok(error) => {
-                Err(Error::new(Code::Mongo, format!("the data is not on a majority of members: {error}")))
-            }
-            Err(_) => Ok(()),
-        }
+    /// The moment of the primary's newest write.
+    async fn last_write(&self) -> Result<Option<ClusterTime>> {
+        let hello = self.command("admin", doc! { "hello": 1 }).await?;
+        Ok(topology::cluster_time(&hello, "operationTime"))
     }
 
     /// Merges users and roles, which were inserted into two collections of `admin`, into the real ones.
@@ -307,6 +333,16 @@ fn outcome(answer: &Document, sent: usize) -> Result<Inserted> {
         ));
     }
     Ok(Inserted { documents, refused })
+}
+
+/// A document that the server filled timestamps in of, and nothing may be done about it.
+fn changed(id: &Bson, fields: &[String], db: &str, collection: &str) -> RefusedDocument {
+    let fields = fields.join("`, `");
+    let message = format!(
+        "the document with `_id` {id} is there, but the server filled in its empty timestamp `{fields}`; putting it \
+         back needs the privilege `update` on `{db}.{collection}`"
+    );
+    RefusedDocument { code: server_code::UNAUTHORIZED, message }
 }
 
 fn refused(error: &Document) -> RefusedDocument {

@@ -272,7 +272,7 @@ async fn feature_compatibility_version(admin: &Database) -> Option<String> {
     version.get_str("version").ok().map(str::to_owned)
 }
 
-fn cluster_time(document: &Document, key: &str) -> Option<ClusterTime> {
+pub(super) fn cluster_time(document: &Document, key: &str) -> Option<ClusterTime> {
     let time = document.get_timestamp(key).ok()?;
     Some(ClusterTime { seconds: time.time, increment: time.increment })
 }

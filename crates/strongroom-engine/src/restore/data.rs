@@ -273,7 +273,7 @@ fn compare(manifest: &Manifest, all: &mut Done) -> Result<()> {
 fn report(work: &Work, all: &Done) -> Restored {
     let sentence = |(place, (refused, first)): (&usize, &(u64, String))| {
         let name = work.source.namespaces()[*place].name();
-        format!("{refused} documents of `{name}` were refused; the first: {first}")
+        format!("{refused} documents of `{name}` were refused or changed; the first: {first}")
     };
     Restored {
         documents: all.documents,

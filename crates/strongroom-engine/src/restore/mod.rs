@@ -4,6 +4,7 @@ mod archive;
 mod data;
 mod indexes;
 mod plan;
+mod privileges;
 mod replay;
 mod source;
 mod spool;
@@ -92,6 +93,7 @@ pub async fn run(
     let source = Arc::new(source);
     let work = Work { source, target, options, plan, names, metadata, observer, cancel };
     let work = Arc::new(work);
+    privileges::check(&work).await?;
     replay::may(&work).await?;
     work.run().await.map_err(|e| {
         let name = work.source.name();
@@ -213,13 +215,10 @@ impl Work {
 
     /// A replica set has all of it when a majority has the last of it.
     async fn settle(&self) -> Result<()> {
-        let last = self.plan.namespaces.iter().rev().find(|planned| {
-            let written = planned.action.creates() || matches!(planned.action, Action::Add | Action::Index);
-            written && planned.kind == NamespaceKind::Collection
-        });
-        let (Some(last), Some(_)) = (last, self.target.set_name()) else { return Ok(()) };
-        let (db, collection) = &self.names[last.place];
-        self.target.wait_for_majority(db, collection).await
+        match self.target.set_name() {
+            Some(_) => self.target.wait_for_majority().await,
+            None => Ok(()),
+        }
     }
 }
 

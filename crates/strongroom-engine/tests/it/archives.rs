@@ -10,7 +10,8 @@ use strongroom_engine::bucket::{AccessKey, StoreOptions, open_object};
 use strongroom_engine::error::{Code, Error};
 use strongroom_engine::location::Location;
 use strongroom_engine::renames::Renames;
-use strongroom_engine::restore::{Archive, Options, Source};
+use strongroom_engine::restore::{Archive, Existing, Options, Source};
+use strongroom_engine::selection::Filter;
 use testbed::fingerprint::{differences, fingerprint};
 use testbed::{Mongod, dataset};
 
@@ -64,25 +65,42 @@ async fn every_odd_collection_comes_back_from_plain_gzip_and_zstd() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_whole_server_comes_back_as_it_was_when_its_dump_ended() {
+async fn the_oplog_of_an_archive_is_applied() {
     let target = Mongod::replica_set().await.unwrap();
     let source = opened(fixture("server-oplog.archive.gz")).await;
     let restored = restore_with(source, &target, Options::default()).await.unwrap();
     assert_eq!((restored.refused, restored.exceptions), (0, vec![]));
     holds_the_weird_database(&target).await;
-    let client = target.client().await.unwrap();
-    let shop = client.database("shop");
-    // Written while it was dumped, and in the archive's oplog alone.
-    let late = shop.collection::<Document>("late");
-    assert_eq!(late.count_documents(doc! { "_id": { "$gte": 83, "$lte": 104 } }).await.unwrap(), 22);
+    let shop = target.client().await.unwrap().database("shop");
+    let late = || shop.collection::<Document>("late");
+    assert_eq!(late().count_documents(doc! {}).await.unwrap(), 105, "0 to 104, the last of the oplog");
     let tiny = shop.collection::<Document>("tiny");
-    let touched = tiny.distinct("touched", doc! { "touched": { "$gte": 84 } }).await.unwrap();
-    assert_eq!(touched.len(), 21, "from 84 to 104");
-    let admin = client.database("admin");
-    let users = admin.collection::<Document>("system.users");
+    assert!(tiny.find_one(doc! { "touched": 104 }).await.unwrap().is_some());
+    let until = |at: &str| Options {
+        at: Some(at.parse().unwrap()),
+        existing: Existing::Drop,
+        filter: Filter::new(vec!["shop.*".into()], vec![]).unwrap(),
+        ..Options::default()
+    };
+    let again =
+        async |at| restore_with(opened(fixture("server-oplog.archive.gz")).await, &target, until(at)).await;
+    assert_eq!(again("1795455112.65").await.unwrap().exceptions, Vec::<String>::new());
+    assert_eq!(late().count_documents(doc! {}).await.unwrap(), 104);
+    let beyond = again("1795455113.1").await.unwrap();
+    assert!(beyond.exceptions[0].contains("ends at 1795455112.66"), "{beyond:?}");
+    let client = target.client().await.unwrap();
+    let users = client.database("admin").collection::<Document>("system.users");
     assert_eq!(users.count_documents(doc! {}).await.unwrap(), 1);
-    let left = admin.list_collection_names().await.unwrap();
-    assert_eq!(left.iter().find(|name| name.starts_with("temp")), None);
+    assert_eq!(
+        client
+            .database("admin")
+            .list_collection_names()
+            .await
+            .unwrap()
+            .iter()
+            .find(|n| n.starts_with("temp")),
+        None
+    );
 }
 
 /// A whole archive of collections of `db`, each with its documents.
@@ -195,7 +213,7 @@ async fn users_and_roles_of_one_database_are_merged_and_no_others() {
 async fn an_archive_that_is_cut_off_anywhere_is_no_success() {
     let whole = fixture("weird.archive");
     let target = Mongod::standalone().await.unwrap();
-    let all_drop = || Options { existing: strongroom_engine::restore::Existing::Drop, ..Options::default() };
+    let all_drop = || Options { existing: Existing::Drop, ..Options::default() };
     let places = [0, 3, 50, whole.len() / 3, whole.len() / 2, whole.len() - 5, whole.len() - 1];
     for length in places {
         let cut = match open("cut", Cursor::new(whole[..length].to_vec())).await {
@@ -247,7 +265,7 @@ async fn what_was_changed_in_an_archive_is_found() {
         (changed(document_length, &i32::MAX.to_le_bytes()), "a document of 2147483647 bytes"),
         (changed(document_length, &3_i32.to_le_bytes()), "a document of 3 bytes"),
     ] {
-        let options = Options { existing: strongroom_engine::restore::Existing::Drop, ..Options::default() };
+        let options = Options { existing: Existing::Drop, ..Options::default() };
         let error = restore_with(opened(bytes).await, &target, options).await.unwrap_err();
         assert_eq!(error.code(), Code::Damaged, "{told}");
         assert!(error.message().contains(told), "`{told}` is not in: {error}");

@@ -9,16 +9,20 @@ use std::time::Duration;
 
 use bson::{Document, doc};
 use futures::TryStreamExt;
-use mongodb::Client;
+use mongodb::options::IndexOptions;
+use mongodb::{Client, IndexModel};
 use strongroom_engine::backup::{self, Wanted};
 use strongroom_engine::bucket::ObjectStore;
+use strongroom_engine::deployment::Deployment;
 use strongroom_engine::manifest::{Compression, Consistency, Manifest, NamespaceKind};
+use strongroom_engine::progress::{Event, Observer};
 use strongroom_engine::restore::Existing;
 use strongroom_engine::selection::Filter;
 use testbed::Mongod;
 use testbed::mongod::Options;
+use tokio_util::sync::CancellationToken;
 
-use crate::setup::{backup, folder, options, restore};
+use crate::setup::{backup, folder, now, options, restore, small_collections};
 
 const BOOKS: u32 = 8;
 const ACCOUNTS: u32 = 400;
@@ -209,4 +213,145 @@ async fn without_consistency_a_copy_can_be_torn() {
     }
     writer.end().await;
     assert!(torn, "twenty copies without consistency, and none was torn");
+}
+
+/// Does something once the moment is fixed and before anything is read.
+struct Meanwhile<F>(F);
+
+impl<F: Fn() -> Fut + Send + Sync, Fut: Future<Output = ()>> Observer for Meanwhile<F> {
+    fn observe(&self, event: &Event) {
+        if let Event::Planned { .. } = event {
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on((self.0)()));
+        }
+    }
+}
+
+async fn backup_meanwhile<Fut: Future<Output = ()>>(
+    server: &Mongod,
+    store: &Arc<dyn ObjectStore>,
+    act: impl Fn() -> Fut + Send + Sync + 'static,
+) -> strongroom_engine::error::Result<Manifest> {
+    let deployment = Deployment::connect(&server.uri().parse().unwrap()).await.unwrap();
+    let (wanted, cancel) = (wanted(Wanted::Snapshot), CancellationToken::new());
+    backup::run(deployment, store.clone(), wanted, now, Arc::new(Meanwhile(act)), cancel).await
+}
+
+async fn shop() -> (Mongod, mongodb::Database) {
+    let server = Mongod::replica_set().await.unwrap();
+    small_collections(&server).await;
+    let db = server.client().await.unwrap().database("shop");
+    (server, db)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_dropped_or_made_meanwhile_is_as_at_the_moment() {
+    let (server, db) = shop().await;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let changed = db.clone();
+    let manifest = backup_meanwhile(&server, &store, move || {
+        let db = changed.clone();
+        async move {
+            db.collection::<Document>("a").drop().await.unwrap();
+            db.collection::<Document>("b").drop().await.unwrap();
+            db.collection::<Document>("b").insert_one(doc! { "_id": "again" }).await.unwrap();
+            db.collection::<Document>("new").insert_one(doc! { "_id": "new" }).await.unwrap();
+            let unique = IndexOptions::builder().unique(true).build();
+            let index = IndexModel::builder().keys(doc! { "in": 1, "_id": 1 }).options(unique).build();
+            db.collection::<Document>("c").create_index(index).await.unwrap();
+            db.collection::<Document>("c").delete_one(doc! { "_id": 3 }).await.unwrap();
+        }
+    })
+    .await
+    .unwrap();
+    assert!(matches!(manifest.consistency, Consistency::Oplog { .. }), "{:?}", manifest.consistency);
+    let target = Mongod::replica_set().await.unwrap();
+    restore(&store, &manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();
+    let theirs = testbed::fingerprint(&server.client().await.unwrap()).await.unwrap();
+    let ours = testbed::fingerprint(&target.client().await.unwrap()).await.unwrap();
+    assert_eq!(ours, theirs);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rename_that_would_have_to_be_replayed_fails_the_backup() {
+    let (server, db) = shop().await;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let error = backup_meanwhile(&server, &store, move || {
+        let rename = doc! { "renameCollection": "shop.a", "to": "shop.z" };
+        let admin = db.client().database("admin");
+        async move { drop(admin.run_command(rename).await.unwrap()) }
+    })
+    .await
+    .unwrap_err();
+    assert!(error.to_string().contains("`shop.a` was renamed to `shop.z`"), "{error}");
+    assert_eq!(store.list("default").await.unwrap().folders, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rename_that_need_not_be_replayed_ends_the_window() {
+    let (server, db) = shop().await;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    // Another collection appears and is renamed: nothing that the backup reads.
+    let manifest = backup_meanwhile(&server, &store, move || {
+        let db = db.clone();
+        async move {
+            db.collection::<Document>("passing").insert_one(doc! {}).await.unwrap();
+            let rename = doc! { "renameCollection": "shop.passing", "to": "shop.by" };
+            db.client().database("admin").run_command(rename).await.unwrap();
+        }
+    })
+    .await
+    .unwrap();
+    assert!(matches!(manifest.consistency, Consistency::Snapshot { .. }), "{:?}", manifest.consistency);
+    let cut_short = manifest.oplog.as_ref().unwrap().cut_short.as_ref().unwrap();
+    assert!(cut_short.contains("`shop.passing` was renamed"), "{cut_short}");
+    let target = Mongod::replica_set().await.unwrap();
+    let outcome = restore(&store, &manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();
+    assert_eq!(outcome.documents, 30);
+}
+
+/// A prepared transaction: its entries stand in the oplog before the moment, its commit after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_began_before_the_moment_is_whole() {
+    // Only a shard prepares transactions, unless it is a test's.
+    let arguments = ["--setParameter", "enableTestCommands=1"].map(String::from).to_vec();
+    let server = Mongod::start(Options { replica_set: true, arguments, ..Options::default() }).await.unwrap();
+    small_collections(&server).await;
+    let db = server.client().await.unwrap().database("shop");
+    let mut session = db.client().start_session().await.unwrap();
+    session.start_transaction().await.unwrap();
+    for i in 0..3 {
+        let document = doc! { "_id": format!("t{i}"), "pad": "x".repeat(1_000_000) };
+        db.collection::<Document>("a").insert_one(document).session(&mut session).await.unwrap();
+    }
+    // Prepared, its entries stand in the oplog; only then the moment of the backup comes.
+    let admin = db.client().database("admin");
+    let prepared = admin.run_command(doc! { "prepareTransaction": 1 }).session(&mut session).await.unwrap();
+    let at = prepared.get_timestamp("prepareTimestamp").unwrap();
+    let session = Arc::new(tokio::sync::Mutex::new(session));
+    // So that the moment is later than the prepared entry.
+    db.collection::<Document>("b").insert_one(doc! { "_id": "later" }).await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let commit = doc! { "commitTransaction": 1, "commitTimestamp": at };
+    let written = db.clone();
+    let manifest = backup_meanwhile(&server, &store, move || {
+        let (admin, commit, db, session) = (admin.clone(), commit.clone(), written.clone(), session.clone());
+        async move {
+            admin.run_command(commit).session(&mut *session.lock().await).await.unwrap();
+            // A change that makes a replay necessary.
+            db.collection::<Document>("c").drop().await.unwrap();
+        }
+    })
+    .await
+    .unwrap();
+    let window = manifest.oplog.as_ref().unwrap();
+    assert!(window.from.seconds >= at.time && matches!(manifest.consistency, Consistency::Oplog { .. }));
+    let target = Mongod::replica_set().await.unwrap();
+    restore(&store, &manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();
+    let theirs = testbed::fingerprint(&server.client().await.unwrap()).await.unwrap();
+    let ours = testbed::fingerprint(&target.client().await.unwrap()).await.unwrap();
+    assert_eq!(ours, theirs);
 }

@@ -11,6 +11,7 @@ mod faults;
 mod format;
 mod interruptions;
 mod partial;
+mod privileges;
 mod ranges;
 mod replay;
 mod round_trip;

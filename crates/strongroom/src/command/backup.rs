@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use strongroom_engine::backup::{self, Options};
 use strongroom_engine::bucket;
-use strongroom_engine::deployment::Deployment;
+use strongroom_engine::deployment::{ConnectOptions, Deployment};
 use strongroom_engine::error::Result;
 use strongroom_engine::location::Location;
 use strongroom_engine::manifest::{Consistency, Manifest};
@@ -27,9 +27,10 @@ pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: Cancellat
         consistency: options.consistency,
         query: options.query,
         sse: options.sse,
-        rate_max: None,
+        rate_max: options.max_rate,
     };
-    let deployment = Deployment::connect(&uri).await?;
+    let limits = ConnectOptions { lag_max: options.max_lag };
+    let deployment = Deployment::connect_with(&uri, &limits).await?;
     let manifest = backup::run(deployment, store, work, now, output.observer(), cancel).await?;
     output.answer(&Answer::of(&options.to, &manifest), &Text(&options.to, &manifest))
 }

@@ -8,7 +8,7 @@ use strongroom_engine::manifest::Manifest;
 use super::backup::{encryption, moment};
 use crate::cli::One;
 use crate::output::Output;
-use crate::words::size;
+use crate::words::{member as in_words, size};
 
 pub(crate) async fn run(options: One, output: &Output) -> Result<()> {
     let (_, manifest) = super::find(options).await?;
@@ -28,6 +28,9 @@ impl fmt::Display for Text<'_> {
             "from        MongoDB {} at {}, {}",
             source.server_version, source.member, source.member_reason
         )?;
+        for member in &source.members {
+            writeln!(f, "            {}", in_words(member))?;
+        }
         writeln!(f, "moment      {}", moment(&manifest.consistency))?;
         writeln!(f, "security    {}", encryption(manifest))?;
         writeln!(

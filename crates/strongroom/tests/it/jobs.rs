@@ -108,7 +108,7 @@ async fn cat_is_an_archive_that_reads_to_its_end_plain_and_gzipped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ctrl_c_leaves_no_backup_and_no_segments() {
+async fn ctrl_c_leaves_no_backup_no_segments_and_no_cursor() {
     let source = Mongod::standalone().await.unwrap();
     dataset::generate(&source.client().await.unwrap(), 60_000_000).await.unwrap();
     let guarded = Guarded::bucket(&policy(true, &FIRST, vec![])).await;
@@ -133,6 +133,9 @@ async fn ctrl_c_leaves_no_backup_and_no_segments() {
     let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap().unwrap();
     assert_eq!(output.status.code(), Some(130), "{:?} {:?}", output.status.signal(), output.stderr);
     assert_eq!(guarded.keys().await, Vec::<String>::new());
+    let status = source.command("admin", bson::doc! { "serverStatus": 1 }).await.unwrap();
+    let cursors = status.get_document("metrics").unwrap().get_document("cursor").unwrap();
+    assert_eq!(cursors.get_document("open").unwrap().get_i64("total").unwrap(), 0);
 }
 
 /// The storage takes connections and never answers, so that the cleaning up after the first Ctrl-C hangs too.

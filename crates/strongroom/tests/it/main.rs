@@ -5,6 +5,7 @@ mod bucket;
 mod errors;
 mod interop;
 mod jobs;
+mod members;
 mod restore;
 mod setup;
 mod text;

@@ -1,0 +1,152 @@
+//! The built-in roles are enough, what is missing is named before anything happens, and TLS, SCRAM and x.509 work.
+
+use std::sync::Arc;
+
+use bson::doc;
+use strongroom_engine::deployment::{ConnectOptions, Target};
+use strongroom_engine::error::Code;
+use strongroom_engine::manifest::{Compression, Consistency};
+use strongroom_engine::progress::Silent;
+use strongroom_engine::restore::{self, Source};
+use testbed::certificates::{self, Certificates};
+use testbed::mongod::Options;
+use testbed::{Mongod, Set, dataset};
+use tokio_util::sync::CancellationToken;
+
+use crate::setup::{backup, folder, options};
+use crate::topology::backup_of;
+
+async fn guarded() -> Mongod {
+    Mongod::start(Options { replica_set: true, auth: true, ..Options::default() }).await.unwrap()
+}
+
+async fn user(server: &Mongod, name: &str, roles: Vec<bson::Bson>) -> String {
+    let user = doc! { "createUser": name, "pwd": "secret", "roles": roles };
+    server.command("admin", user).await.unwrap();
+    format!("{}&authSource=admin", server.uri_for(&format!("{name}:secret@")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_backup_is_enough_and_one_who_may_write_is_warned() {
+    let server = guarded().await;
+    dataset::every_kind(&server.client().await.unwrap()).await.unwrap();
+    let free = ConnectOptions::default();
+    let backup_only = user(&server, "backups", vec!["backup".into()]).await;
+    let (made, heard) = backup_of(&backup_only, &free).await;
+    assert!(made.unwrap().totals.documents > 0);
+    assert_eq!(heard.warnings().iter().filter(|said| said.contains("may `")).count(), 0);
+
+    let writer = user(&server, "writer", vec!["backup".into(), "readWriteAnyDatabase".into()]).await;
+    let (made, heard) = backup_of(&writer, &free).await;
+    made.unwrap();
+    let warnings = heard.warnings().join("\n");
+    assert!(
+        warnings.contains("`writer` may `") && warnings.contains("role `backup` is enough"),
+        "{warnings}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_privilege_is_named_before_anything_is_stored() {
+    let server = guarded().await;
+    let client = server.client().await.unwrap();
+    for name in ["orders", "items"] {
+        client.database("shop").collection(name).insert_one(doc! { "_id": 1 }).await.unwrap();
+    }
+    let role = |name: &str, privileges: Vec<bson::Document>| doc! { "createRole": name, "privileges": privileges, "roles": [] };
+    let every = doc! { "resource": { "anyResource": true }, "actions": ["listCollections", "listIndexes"] };
+    let cluster = doc! { "resource": { "cluster": true }, "actions": ["listDatabases"] };
+    let find = |db: &str, collection: &str| doc! { "resource": { "db": db, "collection": collection }, "actions": ["find"] };
+    let most = vec![
+        every.clone(),
+        cluster.clone(),
+        find("shop", "orders"),
+        find("admin", ""),
+        find("", "system.users"),
+        find("", "system.version"),
+        find("", "system.roles"),
+    ];
+    client.database("admin").run_command(role("most", most)).await.unwrap();
+    let uri = user(&server, "partly", vec!["most".into()]).await;
+    let error = backup_of(&uri, &ConnectOptions::default()).await.0.unwrap_err();
+    assert_eq!(error.code(), Code::MongoPrivilege);
+    assert!(error.message().contains("`partly` lacks `find` on `shop.items`, and 1 more"), "{error}");
+    let help = error.help_text().unwrap();
+    assert!(help.contains("grantRolesToUser(\"partly\"") && help.contains("role: \"backup\""), "{help}");
+
+    let nothing = user(&server, "nobody", vec![]).await;
+    let error = backup_of(&nothing, &ConnectOptions::default()).await.0.unwrap_err();
+    assert_eq!(error.code(), Code::MongoPrivilege);
+    assert!(error.message().contains("listDatabases"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_restore_is_enough_but_for_what_is_named() {
+    let (source, target) = (Mongod::replica_set().await.unwrap(), guarded().await);
+    let client = source.client().await.unwrap();
+    let orders = client.database("shop").collection::<bson::Document>("orders");
+    orders.insert_many((0..10).map(|i| doc! { "_id": i, "n": i % 3 })).await.unwrap();
+    client
+        .database("shop")
+        .run_command(doc! { "createIndexes": "orders", "indexes": [{ "key": { "n": 1 }, "name": "n" }] })
+        .await
+        .unwrap();
+    // An insert would fill it in; an update by a pipeline leaves it.
+    let empty = bson::Timestamp { time: 0, increment: 0 };
+    let set = vec![doc! { "$set": { "at": { "$literal": empty } } }];
+    orders.update_one(doc! { "_id": 3 }, set).await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let manifest = Arc::new(backup(&source, &store, options(Compression::None)).await.unwrap());
+    assert!(matches!(manifest.consistency, Consistency::Snapshot { .. }));
+
+    let restore_as = async |uri: &str| {
+        let into = Target::connect(&uri.parse().unwrap()).await.unwrap();
+        let (observer, token) = (Arc::new(Silent), CancellationToken::new());
+        let source = Source::backup(store.clone(), manifest.clone());
+        restore::run(source, into, restore::Options::default(), observer, token).await
+    };
+    let reader = user(&target, "reader", vec!["readAnyDatabase".into()]).await;
+    let error = restore_as(&reader).await.unwrap_err();
+    assert_eq!(error.code(), Code::MongoPrivilege);
+    assert!(error.message().contains("`reader` lacks `createCollection` on `shop.orders`"), "{error}");
+    assert!(error.help_text().unwrap().contains("role: \"restore\""));
+
+    let restorer = user(&target, "restorer", vec!["restore".into()]).await;
+    let restored = restore_as(&restorer).await.unwrap();
+    assert_eq!((restored.documents, restored.indexes), (10, 1));
+    let [exception] = &restored.exceptions[..] else { panic!("{:?}", restored.exceptions) };
+    for named in ["`_id` 3", "`at`", "privilege `update` on `shop.orders`"] {
+        assert!(exception.contains(named), "{named} is not in: {exception}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn over_tls_with_a_password_and_with_a_certificate() {
+    let certificates = Arc::new(Certificates::make().unwrap());
+    let started = Options { auth: true, tls: Some(certificates.clone()), ..Options::default() };
+    let set = Set::start(&[doc! {}, doc! { "priority": 0, "hidden": true }], started).await.unwrap();
+    let client = set.client().await.unwrap();
+    client.database("shop").collection("a").insert_one(doc! { "_id": 1 }).await.unwrap();
+    let admin = client.database("admin");
+    let roles = [doc! { "role": "backup", "db": "admin" }];
+    admin.run_command(doc! { "createUser": "backups", "pwd": "secret", "roles": &roles }).await.unwrap();
+    let by_certificate = doc! { "createUser": certificates::CLIENT, "roles": &roles };
+    client.database("$external").run_command(by_certificate).await.unwrap();
+
+    let free = ConnectOptions::default();
+    let hidden = set.members()[1].address();
+    // The role `backup` may not see the set's configuration: the URI names the hidden member.
+    let password = set.uri_for("backups:secret@");
+    let manifest = backup_of(&password, &free).await.0.unwrap();
+    assert_eq!(manifest.source.member, hidden);
+    let x509 = format!("{}&authMechanism=MONGODB-X509&authSource=$external", set.uri_for(""));
+    let manifest = backup_of(&x509, &free).await.0.unwrap();
+    assert_eq!(manifest.source.member, hidden);
+
+    let wrong = backup_of(&set.uri_for("backups:wrong@"), &free).await.0.unwrap_err();
+    assert_eq!(wrong.code(), Code::MongoAuth, "{wrong}");
+    let untrusted = format!("mongodb://backups:secret@{hidden}/?directConnection=true&tls=true");
+    let untrusted = backup_of(&untrusted, &free).await.0.unwrap_err();
+    assert_eq!(untrusted.code(), Code::MongoHost, "{untrusted}");
+}
