@@ -103,6 +103,24 @@ async fn the_oplog_of_an_archive_is_applied() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oplog_of_an_archive_follows_to_new_names() {
+    let target = Mongod::replica_set().await.unwrap();
+    let source = opened(fixture("server-oplog.archive.gz")).await;
+    let options = Options {
+        filter: Filter::new(vec!["shop.*".into()], vec![]).unwrap(),
+        renames: Renames::new(["shop.*=copy.new_*".to_owned()]).unwrap(),
+        ..Options::default()
+    };
+    let restored = restore_with(source, &target, options).await.unwrap();
+    assert_eq!(restored.exceptions, Vec::<String>::new());
+    assert_eq!(count(&target, "copy", "new_late").await, 105);
+    let touched = target.client().await.unwrap().database("copy").collection::<Document>("new_tiny");
+    assert!(touched.find_one(doc! { "touched": 104 }).await.unwrap().is_some());
+    let databases = target.client().await.unwrap().list_database_names().await.unwrap();
+    assert!(!databases.contains(&"shop".to_owned()), "{databases:?}");
+}
+
 /// A whole archive of collections of `db`, each with its documents.
 struct Made {
     encoder: Encoder<Vec<u8>>,
