@@ -114,7 +114,7 @@ async fn the_oplog_of_an_archive_follows_to_new_names() {
     };
     let restored = restore_with(source, &target, options).await.unwrap();
     assert_eq!(restored.exceptions, Vec::<String>::new());
-    assert_eq!(count(&target, "copy", "new_late").await, 105);
+    assert_eq!(count(&target, "copy", "new_late").await, 107);
     let touched = target.client().await.unwrap().database("copy").collection::<Document>("new_tiny");
     assert!(touched.find_one(doc! { "touched": 104 }).await.unwrap().is_some());
     let databases = target.client().await.unwrap().list_database_names().await.unwrap();
