@@ -72,8 +72,10 @@ async fn the_oplog_of_an_archive_is_applied() {
     assert_eq!((restored.refused, restored.exceptions), (0, vec![]));
     holds_the_weird_database(&target).await;
     let shop = target.client().await.unwrap().database("shop");
-    let late = || shop.collection::<Document>("late");
-    assert_eq!(late().count_documents(doc! {}).await.unwrap(), 105, "0 to 104, the last of the oplog");
+    let late = shop.collection::<Document>("late");
+    // The oplog inserts these, and updates alike as many documents elsewhere.
+    let inserted = || late.count_documents(doc! { "_id": { "$in": (83..=104).collect::<Vec<i32>>() } });
+    assert_eq!(inserted().await.unwrap(), 22);
     let tiny = shop.collection::<Document>("tiny");
     assert!(tiny.find_one(doc! { "touched": 104 }).await.unwrap().is_some());
     let until = |at: &str| Options {
@@ -85,7 +87,7 @@ async fn the_oplog_of_an_archive_is_applied() {
     let again =
         async |at| restore_with(opened(fixture("server-oplog.archive.gz")).await, &target, until(at)).await;
     assert_eq!(again("1795455112.65").await.unwrap().exceptions, Vec::<String>::new());
-    assert_eq!(late().count_documents(doc! {}).await.unwrap(), 104);
+    assert_eq!(inserted().await.unwrap(), 21);
     let beyond = again("1795455113.1").await.unwrap();
     assert!(beyond.exceptions[0].contains("ends at 1795455112.66"), "{beyond:?}");
     let client = target.client().await.unwrap();
