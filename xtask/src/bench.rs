@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use strongroom_engine::deployment::{Deployment, ReadAt};
+use strongroom_engine::deployment::{Deployment, Find, ReadAt, Scan, Setback};
 use testbed::mongod::Options;
 use testbed::{Mongod, dataset};
 use tokio::task::JoinSet;
@@ -236,10 +236,18 @@ pub(crate) async fn drain(uri: &str, readers: usize) -> Outcome {
         let (deployment, namespaces, next) = (deployment.clone(), namespaces.clone(), next.clone());
         tasks.spawn(async move {
             while let Some(namespace) = namespaces.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let Some(collection) = namespace.data_collection() else { continue };
-                let mut batches =
-                    deployment.read(&namespace.db, &collection, ReadAt::Now, Some(REPLY_DOCUMENTS)).await?;
-                while batches.next().await?.is_some() {}
+                if namespace.data_collection().is_none() {
+                    continue;
+                }
+                let find = Find {
+                    db: namespace.db.clone(),
+                    collection: deployment.collection_id(namespace),
+                    at: ReadAt::Now,
+                    scan: Scan::Natural(None),
+                    batch_documents: Some(REPLY_DOCUMENTS),
+                };
+                let mut batches = deployment.read(&find).await.map_err(Setback::into_error)?;
+                while batches.next().await.map_err(Setback::into_error)?.is_some() {}
             }
             Ok::<(), strongroom_engine::error::Error>(())
         });

@@ -183,3 +183,26 @@ fn every_dependency_has_its_reason_in_contributing() {
     }
     assert!(checked > 20);
 }
+
+#[test]
+fn every_promise_names_tests_that_exist() {
+    let files = files();
+    let text =
+        |name: &str| files.iter().find(|(path, _)| path == Path::new(name)).map(|(_, text)| text.as_str());
+    let promises = text("docs/SEMANTICS.md").expect("docs/SEMANTICS.md");
+    let promised = promises.split("## Not promised").next().expect("a first part");
+    let paragraphs = promised.split("\n\n").filter(|paragraph| paragraph.starts_with("**"));
+    let mut named = 0;
+    for paragraph in paragraphs {
+        let (_, tests) =
+            paragraph.split_once("*Tests:*").unwrap_or_else(|| panic!("no test holds: {paragraph}"));
+        for test in tests.split('`').skip(1).step_by(2) {
+            named += 1;
+            let function = format!("fn {test}()");
+            let exists =
+                files.iter().any(|(path, text)| path.starts_with("crates") && text.contains(&function));
+            assert!(exists, "docs/SEMANTICS.md names the test `{test}`, which does not exist");
+        }
+    }
+    assert!(named > 10, "only {named} tests are named");
+}

@@ -228,6 +228,9 @@ pub struct Selection {
     pub include: Vec<String>,
     /// None of those matching one of these.
     pub exclude: Vec<String>,
+    /// The query that picked documents, as canonical Extended JSON v2; none where all were wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<serde_json::Value>,
 }
 
 /// Sums over a backup.
@@ -349,6 +352,15 @@ impl NamespaceKind {
             Self::Oplog => "",
         }
     }
+
+    /// The collection that holds the documents of one of this kind and name.
+    #[must_use]
+    pub fn data_collection(self, collection: &str) -> String {
+        match self {
+            Self::Timeseries => format!("system.buckets.{collection}"),
+            Self::Collection | Self::View | Self::Oplog => collection.to_owned(),
+        }
+    }
 }
 
 impl Totals {
@@ -387,10 +399,7 @@ impl Namespace {
     /// The collection that holds its documents in the archive and on the server.
     #[must_use]
     pub fn data_collection(&self) -> String {
-        match self.kind {
-            NamespaceKind::Timeseries => format!("system.buckets.{}", self.collection),
-            NamespaceKind::Collection | NamespaceKind::View | NamespaceKind::Oplog => self.collection.clone(),
-        }
+        self.kind.data_collection(&self.collection)
     }
 }
 

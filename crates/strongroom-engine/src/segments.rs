@@ -9,7 +9,7 @@ use mongo_archive::{Crc64, Decoder, Event, Limits, Namespace as ArchiveNamespace
 use crate::bucket::ObjectStore;
 use crate::error::{Code, Error, Result};
 use crate::hash::sha256;
-use crate::manifest::{Compression, Content, Manifest, Segment};
+use crate::manifest::{Compression, Content, Namespace, Segment};
 use crate::stream::decompress;
 
 /// Fetches a segment's stored bytes; what is returned is what was stored.
@@ -46,20 +46,20 @@ pub(crate) fn damaged(segment: &Segment, what: impl std::fmt::Display) -> Error 
         .help("`strongroom verify` shows all that is damaged in this backup; restore another, or an earlier version of the object.")
 }
 
-/// Which place in the manifest a namespace of the archive has.
+/// Which place in the list of contents a namespace of the archive has.
 pub(crate) struct Names(HashMap<(String, String), usize>);
 
 impl Names {
-    pub(crate) fn of(manifest: &Manifest) -> Self {
-        let names = manifest.namespaces.iter().map(|n| (n.db.clone(), n.data_collection()));
+    pub(crate) fn of(namespaces: &[Namespace]) -> Self {
+        let names = namespaces.iter().map(|n| (n.db.clone(), n.data_collection()));
         Self(names.enumerate().map(|(place, name)| (name, place)).collect())
     }
 
-    fn place(&self, namespace: &ArchiveNamespace) -> Result<usize> {
+    pub(crate) fn place(&self, namespace: &ArchiveNamespace) -> Result<usize> {
         let name = (namespace.db.clone(), namespace.collection.clone());
         self.0.get(&name).copied().ok_or_else(|| {
             let (db, collection) = name;
-            wrong(format_args!("it holds `{db}.{collection}`, which the manifest does not list"))
+            wrong(format_args!("it holds `{db}.{collection}`, which is not in the list of contents"))
         })
     }
 }

@@ -1,5 +1,7 @@
 //! Which namespaces are meant: `--include` and `--exclude` patterns over `db.collection`.
 
+use std::ops::Range;
+
 use crate::error::{Code, Error, Result};
 use crate::manifest::Selection;
 
@@ -45,41 +47,64 @@ impl Filter {
     /// The patterns, for the manifest.
     #[must_use]
     pub fn selection(&self) -> Selection {
-        Selection { include: self.include.clone(), exclude: self.exclude.clone() }
+        Selection { include: self.include.clone(), exclude: self.exclude.clone(), query: None }
     }
 }
 
-/// The linear two-pointer match: on a mismatch the last `*` takes one character more.
+/// Which documents of a collection are meant, as MongoDB's `find` takes it.
+pub type Query = bson::Document;
+
+/// Reads a query in Extended JSON, such as `{"at": {"$gte": {"$date": "2026-01-01T00:00:00Z"}}}`.
+///
+/// # Errors
+/// [`Code::Usage`] for anything but a JSON object, saying where it is wrong.
+pub fn query(text: &str) -> Result<Query> {
+    serde_json::from_str(text).map_err(|e| {
+        Error::new(Code::Usage, format!("the query is not Extended JSON: {e}")).help(
+            r#"Write it as in `{"status": "open", "at": {"$gte": {"$date": "2026-01-01T00:00:00Z"}}}`."#,
+        )
+    })
+}
+
 fn matches(pattern: &str, name: &str) -> bool {
-    let pattern = tokens(pattern);
+    captures(&tokens(pattern), name).is_some()
+}
+
+/// What each `*` of the pattern stands for in `name`, in order; none if it does not match. The two-pointer match:
+/// on a mismatch the last `*` takes one character more, so all but the last take as little as they can.
+pub(crate) fn captures(pattern: &[Token], name: &str) -> Option<Vec<String>> {
     let name: Vec<char> = name.chars().collect();
     let (mut p, mut n) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(Token::Any) => {
-                star = Some((p + 1, n));
+    let mut after = 0;
+    let mut stars: Vec<Range<usize>> = Vec::new();
+    while n < name.len() || p < pattern.len() {
+        match (pattern.get(p), name.get(n)) {
+            (Some(Token::Any), _) => {
+                stars.push(n..n);
                 p += 1;
+                after = p;
             }
-            Some(Token::Is(c)) if *c == name[n] => (p, n) = (p + 1, n + 1),
-            _ => match &mut star {
-                Some((after, taken)) => {
-                    *taken += 1;
-                    (p, n) = (*after, *taken);
-                }
-                None => return false,
-            },
+            (Some(Token::Is(wanted)), Some(found)) if wanted == found => (p, n) = (p + 1, n + 1),
+            _ => {
+                let star = stars.last_mut().filter(|star| star.end < name.len())?;
+                star.end += 1;
+                (p, n) = (after, star.end);
+            }
         }
     }
-    pattern[p..].iter().all(|token| matches!(token, Token::Any))
+    Some(stars.into_iter().map(|star| name[star].iter().collect()).collect())
 }
 
-enum Token {
+/// A piece of a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Token {
+    /// `*`.
     Any,
+    /// This character.
     Is(char),
 }
 
-fn tokens(pattern: &str) -> Vec<Token> {
+pub(crate) fn tokens(pattern: &str) -> Vec<Token> {
     let mut chars = pattern.chars();
     let mut tokens = Vec::new();
     while let Some(c) = chars.next() {
@@ -121,6 +146,20 @@ mod tests {
         assert!(error.help_text().unwrap().contains("`shop.*`"));
     }
 
+    #[test]
+    fn a_query_is_extended_json() {
+        let found = query(
+            r#"{"z": {"$gte": {"$date": "2026-01-01T00:00:00Z"}}, "a": {"$oid": "0123456789abcdef01234567"}}"#,
+        );
+        let found = found.unwrap();
+        assert!(matches!(found.get_document("z").unwrap().get("$gte"), Some(bson::Bson::DateTime(_))));
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["z", "a"]);
+        assert!(matches!(found.get("a"), Some(bson::Bson::ObjectId(_))));
+        for wrong in ["", "[]", "{", "status: 1", r#"{"a": {"$oid": "x"}}"#] {
+            assert_eq!(query(wrong).unwrap_err().code(), Code::Usage, "{wrong}");
+        }
+    }
+
     /// Slow and obvious: what the fast match must agree with.
     fn naive(pattern: &[char], name: &[char]) -> bool {
         match pattern.split_first() {
@@ -135,6 +174,15 @@ mod tests {
         fn agrees_with_the_naive_match(pattern in "[ab*.]{0,8}", name in "[ab.]{0,8}") {
             let chars = |text: &str| text.chars().collect::<Vec<_>>();
             prop_assert_eq!(matches(&pattern, &name), naive(&chars(&pattern), &chars(&name)));
+        }
+
+        #[test]
+        fn what_the_stars_stand_for_makes_the_name_again(pattern in "[ab*.]{0,8}", name in "[ab.]{0,8}") {
+            if let Some(captured) = captures(&tokens(&pattern), &name) {
+                let mut captured = captured.into_iter();
+                let piece = |c| if c == '*' { captured.next().unwrap() } else { String::from(c) };
+                prop_assert_eq!(pattern.chars().map(piece).collect::<String>(), name);
+            }
         }
     }
 }

@@ -165,6 +165,28 @@ pub(crate) fn decompress<'a>(
     })
 }
 
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// A zstd frame, and (but for four bits) one that is skipped, with which some compressors begin (RFC 8878, 3.1).
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const ZSTD_SKIPPED_MAGIC: [u8; 3] = [0x2a, 0x4d, 0x18];
+
+/// Reads what comes from elsewhere, compressed by gzip, by zstd or not at all, as its first bytes tell.
+///
+/// # Errors
+/// As the stream fails, or a decompressor cannot be set up; damage shows while reading.
+pub(crate) fn decompress_any(mut stream: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let mut first = Vec::new();
+    (&mut stream).take(ZSTD_MAGIC.len() as u64).read_to_end(&mut first)?;
+    let is_gzip = first.starts_with(&GZIP_MAGIC);
+    let is_zstd = first == ZSTD_MAGIC || first.get(1..) == Some(&ZSTD_SKIPPED_MAGIC);
+    let whole = io::Cursor::new(first).chain(stream);
+    Ok(match (is_gzip, is_zstd) {
+        (true, _) => Box::new(flate2::read::MultiGzDecoder::new(whole)),
+        (_, true) => Box::new(zstd::Decoder::new(whole)?),
+        _ => Box::new(whole),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,6 +211,10 @@ mod tests {
             let mut back = Vec::new();
             decompress(compression, &stored).unwrap().read_to_end(&mut back).unwrap();
             assert_eq!(back, text);
+            let mut told_by_itself = Vec::new();
+            let stored = Box::new(io::Cursor::new(stored));
+            decompress_any(stored).unwrap().read_to_end(&mut told_by_itself).unwrap();
+            assert_eq!(told_by_itself, text);
         }
     }
 }

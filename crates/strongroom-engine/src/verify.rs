@@ -56,7 +56,7 @@ pub async fn verify(
         bytes: manifest.namespaces.iter().map(|n| n.bytes).sum(),
     });
     observer.observe(&Event::Phase { name: "verifying" });
-    let names = Names::of(manifest);
+    let names = Names::of(&manifest.namespaces);
     let mut walked = stream::iter(manifest.segments.iter().enumerate())
         .map(|(place, segment)| walk(&*store, manifest, &names, place, segment, observer))
         .buffered(readers.max(1));

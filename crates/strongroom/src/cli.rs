@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use strongroom_engine::ZSTD_DEFAULT_LEVEL;
+use strongroom_engine::backup::Wanted;
 use strongroom_engine::bucket::{Sse, StoreOptions};
 use strongroom_engine::deployment::ConnectionString;
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::layout::PlanName;
 use strongroom_engine::location::Location;
-use strongroom_engine::manifest::Compression;
-use strongroom_engine::selection::Filter;
+use strongroom_engine::manifest::{ClusterTime, Compression};
+use strongroom_engine::restore::{Indexes, Users};
+use strongroom_engine::selection::{self, Filter};
 
 const EXIT_STATUSES: &str = "\
 Exit statuses:
@@ -62,7 +64,7 @@ pub(crate) enum Command {
     /// Fetch all of a backup and prove that it is what was backed up
     #[command(before_help = "Example: strongroom verify s3://my-backups/shop latest")]
     Verify(Verify),
-    /// Restore a backup into a deployment
+    /// Restore a backup or a mongodump archive into a deployment, all or parts of it, under its own or other names
     #[command(
         before_help = "Example: strongroom restore s3://my-backups/shop latest --uri mongodb://localhost --dry-run"
     )]
@@ -139,9 +141,14 @@ pub(crate) struct Backup {
     /// Encryption to ask S3 for, sent with every object exactly so: none, AES256, aws:kms[:KEY] or aws:kms:dsse[:KEY]
     #[arg(long, default_value = "none", value_parser = sse)]
     pub(crate) sse: Sse,
-    /// snapshot: all collections at one moment (replica sets); none: each as it is when it is read
-    #[arg(long, default_value = "snapshot", value_parser = ["snapshot", "none"])]
-    pub(crate) consistency: String,
+    /// snapshot: all collections read at one moment (replica sets); oplog: each as it is when it is read, made one
+    /// moment by the oplog; none: each as it is when it is read
+    #[arg(long, default_value = "snapshot", value_parser = parse::<Wanted>)]
+    pub(crate) consistency: Wanted,
+    /// Only the documents that match this query, in Extended JSON, of the collections that --include names; keeps
+    /// no oplog
+    #[arg(long, value_name = "JSON", requires = "include", value_parser = selection::query)]
+    pub(crate) query: Option<selection::Query>,
     /// Read no secondary that lags more behind the newest write
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = quantity::duration)]
     pub(crate) max_lag: Duration,
@@ -187,23 +194,55 @@ pub(crate) struct Verify {
     pub(crate) readers: u16,
 }
 
+/// What to restore.
+#[derive(Debug, Args)]
+pub(crate) struct Origin {
+    /// s3://bucket/prefix or file:///path
+    #[arg(value_parser = parse::<Location>)]
+    pub(crate) location: Option<Location>,
+    /// The backup's id, or `latest`
+    pub(crate) backup: Option<String>,
+    /// Instead of a backup, an archive that mongodump made, gzipped or not: a file, s3://bucket/key, or - for stdin
+    #[arg(long, value_name = "ARCHIVE", conflicts_with_all = ["location", "backup", "plan"])]
+    pub(crate) archive: Option<String>,
+    /// Only this series
+    #[arg(long, value_name = "NAME", value_parser = parse::<PlanName>)]
+    pub(crate) plan: Option<PlanName>,
+    #[command(flatten)]
+    pub(crate) owner: Owner,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
     #[command(flatten)]
-    pub(crate) one: One,
+    pub(crate) from: Origin,
     #[command(flatten)]
     pub(crate) uri: Uri,
     #[command(flatten)]
     pub(crate) selection: Selection,
+    /// Restore under other names, such as `shop.*=shop_copy.*`; may be repeated, the first that matches decides
+    #[arg(long, value_name = "FROM=TO")]
+    pub(crate) rename: Vec<String>,
     /// Replace collections that exist (only those that the backup holds)
     #[arg(long, conflicts_with = "into_existing")]
     pub(crate) drop: bool,
     /// Add to collections that exist
     #[arg(long)]
     pub(crate) into_existing: bool,
+    /// build: after the data; none: leave them out; only: on collections that exist, and nothing else
+    #[arg(long, value_name = "WHAT", default_value = "build", value_parser = indexes)]
+    pub(crate) indexes: Indexes,
+    /// merge: into those of the target; none: leave users and roles out; only: nothing else
+    #[arg(long, value_name = "WHAT", default_value = "merge", default_missing_value = "merge", num_args = 0..=1,
+        require_equals = true, value_parser = users)]
+    pub(crate) users: Users,
     /// Show what would be done
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// The moment to restore, of those that the oplog in the backup leads to: a time such as
+    /// 2026-11-23T12:34:56Z, or a cluster time such as 1795437296.7 [default: the earliest consistent one]
+    #[arg(long, value_name = "TIME", value_parser = parse::<ClusterTime>)]
+    pub(crate) at: Option<ClusterTime>,
     /// Segments restored at once [default: the number of cores, at most 4]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) writers: Option<u16>,
@@ -250,6 +289,24 @@ fn compression(text: &str) -> Result<Compression, String> {
         ("gzip", _) => Ok(Compression::Gzip { level: level(6, 9)? }),
         (_, "none") => Ok(Compression::None),
         _ => Err("it is zstd, zstd:LEVEL, gzip, gzip:LEVEL or none".into()),
+    }
+}
+
+fn indexes(text: &str) -> Result<Indexes, String> {
+    match text {
+        "build" => Ok(Indexes::Build),
+        "none" => Ok(Indexes::None),
+        "only" => Ok(Indexes::Only),
+        _ => Err("it is build, none or only".into()),
+    }
+}
+
+fn users(text: &str) -> Result<Users, String> {
+    match text {
+        "merge" => Ok(Users::Merge),
+        "none" => Ok(Users::None),
+        "only" => Ok(Users::Only),
+        _ => Err("it is merge, none or only".into()),
     }
 }
 

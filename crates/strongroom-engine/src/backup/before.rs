@@ -1,5 +1,6 @@
 //! What is looked at and said before anything is stored: the members, and what the user may do.
 
+use super::Wanted;
 use crate::deployment::{Deployment, Described, Privilege};
 use crate::error::Result;
 use crate::manifest::Topology;
@@ -15,27 +16,30 @@ pub(super) fn introduce(deployment: &Deployment, observer: &dyn Observer) {
     }
 }
 
+/// Refuses a user who may not read the oplog, where it is to be kept.
+pub(super) async fn check_oplog(deployment: &Deployment, consistency: Wanted) -> Result<()> {
+    if consistency == Wanted::None || deployment.source().topology != Topology::ReplicaSet {
+        return Ok(());
+    }
+    let Some(privileges) = deployment.privileges().await? else { return Ok(()) };
+    let oplog = [("local", "oplog.rs"), ("config", "transactions")];
+    privileges.require(&oplog.map(|(db, name)| Privilege::on_collection("find", db, name)), "backup")
+}
+
 /// Refuses a user who may not read all of what is to be backed up, and warns of one who may write.
-pub(super) async fn check_privileges(
+pub(super) async fn check_collections(
     deployment: &Deployment,
     namespaces: &[Described],
-    snapshot: bool,
     observer: &dyn Observer,
 ) -> Result<()> {
     let Some(privileges) = deployment.privileges().await? else { return Ok(()) };
-    let oplog = snapshot && deployment.source().topology == Topology::ReplicaSet;
-    privileges.require(&needed(namespaces, oplog), "backup")?;
+    let needed = namespaces.iter().filter_map(|namespace| {
+        Some(Privilege::on_collection("find", &namespace.db, &namespace.data_collection()?))
+    });
+    privileges.require(&needed.collect::<Vec<_>>(), "backup")?;
     if let Some(writes) = privileges.writes() {
         let message = format!("{writes}: to back up, the built-in role `backup` is enough");
         observer.observe(&Event::Warning { message });
     }
     Ok(())
-}
-
-fn needed(namespaces: &[Described], oplog: bool) -> Vec<Privilege> {
-    let collections = namespaces.iter().filter_map(|namespace| {
-        Some(Privilege::on_collection("find", &namespace.db, &namespace.data_collection()?))
-    });
-    let oplog = oplog.then(|| Privilege::on_collection("find", "local", "oplog.rs"));
-    collections.chain(oplog).collect()
 }

@@ -3,19 +3,26 @@
 //! Until the manifest is stored there is no backup. Whatever goes wrong before that, the segments stored so
 //! far are deleted again, where the identity may delete.
 
+mod assemble;
 mod before;
+mod capture;
+mod cursor;
 mod cut;
 mod load;
+mod moment;
 mod pace;
 mod plan;
 mod reader;
 mod sample;
 mod segment;
 mod sink;
+mod writer;
 
-pub use plan::{Plan, Run, SEGMENT_BYTES};
+pub use moment::Wanted;
+pub use plan::{Part, Plan, Run, SEGMENT_BYTES};
 pub use sample::sample;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -25,17 +32,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Clock;
 use crate::bucket::{ObjectStore, Sse};
-use crate::deployment::{Deployment, Described, ReadAt};
+use crate::deployment::{Deployment, Described, ReadAt, Split};
 use crate::error::{Code, Error, Result};
 use crate::layout::{BackupId, PlanName};
 use crate::location::Location;
-use crate::manifest::{
-    self, Compression, Consistency, Manifest, Namespace, Segment, Status, Tool, Topology, Totals,
-};
+use crate::manifest::{Compression, Manifest, Selection};
 use crate::progress::{Event, Observer};
-use crate::selection::Filter;
+use crate::selection::{Filter, Query};
+use assemble::Parts;
+use capture::Capture;
+use moment::Moment;
 use pace::Pace;
-use reader::{NamespaceRead, RunRead};
+use reader::RunRead;
 use segment::{Finished, Memory};
 use sink::Sink;
 
@@ -50,12 +58,21 @@ pub struct Options {
     pub readers: usize,
     /// How segments are compressed.
     pub compression: Compression,
-    /// Whether all collections are to be read at one moment, where the deployment can.
-    pub snapshot: bool,
+    /// What moment it is to hold, where the deployment has such.
+    pub consistency: Wanted,
+    /// Which documents, of every collection that is read; all of them if not said. Then no oplog is kept.
+    pub query: Option<Query>,
     /// The encryption to ask the store for, with every object.
     pub sse: Sse,
     /// Bytes of documents to read in a second at most; none: as fast as it goes.
     pub rate_max: Option<u64>,
+}
+
+impl Options {
+    fn selection(&self) -> Selection {
+        let query = self.query.clone().map(|query| bson::Bson::Document(query).into_canonical_extjson());
+        Selection { query, ..self.filter.selection() }
+    }
 }
 
 /// Makes one backup and gives its manifest. Needs a multi-threaded runtime.
@@ -78,13 +95,14 @@ pub async fn run(
     let id = BackupId::new(started_at, rand::random());
     before::introduce(&deployment, &*observer);
     observer.observe(&Event::Phase { name: "looking at what there is" });
-    let namespaces = deployment.namespaces(|db, collection| options.filter.accepts(db, collection)).await?;
+    before::check_oplog(&deployment, options.consistency).await?;
+    let (namespaces, moment) = moment::settle(&deployment, &options).await?;
     if namespaces.is_empty() && !options.filter.is_everything() {
         return Err(Error::new(Code::Usage, "no collection matches --include and --exclude")
             .help("Patterns are matched with database.collection, `*` stands for anything."));
     }
-    before::check_privileges(&deployment, &namespaces, options.snapshot, &*observer).await?;
-    let plan = Plan::of(&namespaces);
+    before::check_collections(&deployment, &namespaces, &*observer).await?;
+    let plan = Plan::of(&namespaces, &splits(&deployment, &namespaces, &options, moment.at).await);
     observer.observe(&planned(&namespaces));
     let sink = Sink {
         store,
@@ -98,8 +116,8 @@ pub async fn run(
         observer,
     };
     let work = Arc::new(Work {
-        at: moment(&deployment, options.snapshot),
-        queue: plan.largest_first(),
+        queue: plan.order(),
+        moment,
         next: AtomicUsize::new(0),
         pace: Pace::new(options.rate_max, sink.stop.clone()),
         deployment,
@@ -126,11 +144,23 @@ fn planned(namespaces: &[Described]) -> Event {
     }
 }
 
-fn moment(deployment: &Deployment, snapshot: bool) -> ReadAt {
-    match deployment.now() {
-        Some(now) if snapshot => ReadAt::Snapshot(now),
-        _ => ReadAt::Now,
+/// Where to cut the collections that one reader would be left with; one that cannot be cut is read whole.
+async fn splits(
+    deployment: &Deployment,
+    namespaces: &[Described],
+    options: &Options,
+    at: ReadAt,
+) -> BTreeMap<usize, Split> {
+    let mut splits = BTreeMap::new();
+    if options.query.is_some() {
+        return splits;
     }
+    for (place, parts) in plan::parts(namespaces, options.readers) {
+        if let Ok(split) = deployment.split(&namespaces[place], parts, at).await {
+            splits.insert(place, split);
+        }
+    }
+    splits
 }
 
 /// Everything that the readers of one backup share.
@@ -140,7 +170,7 @@ struct Work {
     options: Options,
     namespaces: Vec<Described>,
     plan: Plan,
-    at: ReadAt,
+    moment: Moment,
     pace: Pace,
     /// Places of runs, in the order they are to be taken.
     queue: Vec<usize>,
@@ -149,10 +179,27 @@ struct Work {
 
 async fn finish(work: &Arc<Work>, started_at: DateTime<Utc>, clock: Clock) -> Result<Manifest> {
     work.sink.observer.observe(&Event::Phase { name: "reading" });
-    let runs = read_all(work).await?;
+    let capture = match (work.moment.capture_from, work.moment.from) {
+        (Some(begin), Some(from)) => Some(Capture::start(work.clone(), begin, from)),
+        _ => None,
+    };
+    let read = read_all(work).await;
+    let captured = match capture {
+        Some(capture) => capture.finish(work.moment.to_reach()).await.map(Some),
+        None => Ok(None),
+    };
+    let (runs, captured) = match (read, captured) {
+        (Ok(runs), Ok(captured)) => (runs, captured),
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => return Err(error),
+        (Err(one), Err(other)) => return Err(more_telling(Some(one), other)),
+    };
     work.sink.observer.observe(&Event::Phase { name: "committing" });
-    let prelude = work.sink.store_segment(0, 0, work.prelude()?).await?;
-    let manifest = assemble(work, prelude, runs, started_at, clock())?;
+    let parts = Parts {
+        prelude: work.sink.store_segment(0, 0, work.prelude(captured.is_some())?).await?,
+        read: assemble::gather(work, runs).await?,
+        captured,
+    };
+    let manifest = assemble::manifest(work, parts, started_at, clock())?;
     work.sink.leave_restore_note().await?;
     work.sink.commit(&manifest).await?;
     Ok(manifest)
@@ -197,7 +244,7 @@ async fn read_runs(work: Arc<Work>) -> Result<Vec<RunRead>> {
 }
 
 impl Work {
-    fn prelude(&self) -> Result<Finished> {
+    fn prelude(&self, oplog: bool) -> Result<Finished> {
         let source = self.deployment.source();
         let header = mongo_archive::Header::new(
             // Blocks of a namespace stand together, whatever the number of readers was.
@@ -213,92 +260,19 @@ impl Work {
             // As mongodump writes it.
             size: 0,
         });
-        segment::prelude(
-            self.options.compression,
-            &mongo_archive::Prelude { header, metadata: metadata.collect() },
-        )
+        let (db, collection) = capture::ARCHIVED;
+        let oplog = oplog.then(|| mongo_archive::Metadata {
+            db: db.into(),
+            collection: collection.into(),
+            metadata: String::new(),
+            kind: String::new(),
+            size: 0,
+        });
+        let metadata = metadata.chain(oplog).collect();
+        segment::prelude(self.options.compression, &mongo_archive::Prelude { header, metadata })
     }
 }
 
 fn cancelled() -> Error {
     Error::new(Code::Cancelled, "the backup was cancelled: there is no backup of this run")
-}
-
-fn assemble(
-    work: &Work,
-    prelude: Segment,
-    runs: Vec<RunRead>,
-    started_at: DateTime<Utc>,
-    finished_at: DateTime<Utc>,
-) -> Result<Manifest> {
-    let mut read: Vec<Option<NamespaceRead>> = work.namespaces.iter().map(|_| None).collect();
-    let mut segments = vec![prelude];
-    for run in runs {
-        segments.extend(run.segments);
-        for namespace in run.namespaces {
-            let place = namespace.place;
-            read[place] = Some(namespace);
-        }
-    }
-    let missing = || Error::new(Code::Internal, "a namespace was planned and not read");
-    let read: Vec<NamespaceRead> = read.into_iter().collect::<Option<_>>().ok_or_else(missing)?;
-    let namespaces: Vec<Namespace> =
-        work.namespaces.iter().zip(&read).map(|(n, read)| namespace(n, read)).collect::<Result<_>>()?;
-    Ok(Manifest {
-        format: manifest::FORMAT.into(),
-        version: manifest::VERSION,
-        id: work.sink.id.to_string(),
-        plan: work.options.plan.to_string(),
-        status: Status::Complete,
-        exceptions: Vec::new(),
-        tool: Tool { name: "strongroom".into(), version: env!("CARGO_PKG_VERSION").into() },
-        started_at,
-        finished_at,
-        source: work.deployment.source().clone(),
-        consistency: consistency(work, &read),
-        oplog: None,
-        selection: work.options.filter.selection(),
-        totals: Totals::of(&namespaces, &segments),
-        compression: work.options.compression,
-        encryption: work.sink.encryption(),
-        namespaces,
-        segments,
-    })
-}
-
-fn namespace(described: &Described, read: &NamespaceRead) -> Result<Namespace> {
-    let metadata = serde_json::value::RawValue::from_string(described.metadata.clone())
-        .map_err(|e| Error::new(Code::Internal, "metadata is not JSON").source(e))?;
-    Ok(Namespace {
-        db: described.db.clone(),
-        collection: described.collection.clone(),
-        kind: described.kind,
-        metadata,
-        documents: read.documents,
-        bytes: read.bytes,
-        crc64: format!("{:016x}", read.crc64),
-    })
-}
-
-fn consistency(work: &Work, read: &[NamespaceRead]) -> Consistency {
-    let source = work.deployment.source();
-    match work.at {
-        ReadAt::Snapshot(cluster_time) => {
-            let plainly = read.iter().filter(|n| n.plainly);
-            let read_plainly: Vec<String> = plainly.map(|n| work.namespaces[n.place].name()).collect();
-            if read_plainly.is_empty() {
-                Consistency::Snapshot { cluster_time }
-            } else {
-                Consistency::Oplog { from: cluster_time, at: cluster_time, read_plainly }
-            }
-        }
-        ReadAt::Now => Consistency::None {
-            reason: match source.topology {
-                Topology::Standalone => "a standalone server has no oplog and cannot be read at one moment",
-                Topology::Sharded => "a sharded cluster was read through mongos, collection by collection",
-                Topology::ReplicaSet => "it was asked for",
-            }
-            .into(),
-        },
-    }
 }

@@ -1,56 +1,62 @@
-//! One reader's work on one run: cursors in, segments out. Memory is bounded by two segments (one being
-//! filled, one being stored) and one reply of the server.
+//! One reader's work on one run: cursors in, segments out.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use mongo_archive::{Crc64, Namespace as ArchiveNamespace};
-use tokio::task::{JoinHandle, block_in_place};
+use tokio::task::block_in_place;
 
-use super::cut::Cutter;
-use super::plan::batch_documents;
-use super::segment::{Finished, SegmentWriter};
-use super::{Work, cancelled};
-use crate::deployment::{Batch, Batches, Described, ReadAt};
+use super::Work;
+use super::cursor::{Cursor, Stop};
+use super::plan::{Part, Run};
+use super::writer::RunWriter;
+use crate::deployment::{Batch, Bound, Described, ReadAt, Scan, id_of};
 use crate::error::{Code, Error, Result};
-use crate::manifest::{Compression, Segment};
+use crate::manifest::Segment;
 use crate::progress::Event;
 
-/// The bytes of documents that a reply should hold: enough that round trips do not count, and little enough that
-/// its memory is used again and stays in the processor's cache.
-const REPLY_BYTES: u64 = 1024 * 1024;
+/// How often a run is read again from its start.
+const READ_AGAIN_MAX: u32 = 3;
 
 /// A run, read to its end.
 pub(super) struct RunRead {
     pub(super) place: usize,
     pub(super) namespaces: Vec<NamespaceRead>,
     pub(super) segments: Vec<Segment>,
+    /// The part number after the last one that was used.
+    pub(super) next_part: usize,
 }
 
-/// A namespace, read to its end.
+/// A namespace, or a part of one, read to its end.
 pub(super) struct NamespaceRead {
     pub(super) place: usize,
     pub(super) documents: u64,
     pub(super) bytes: u64,
-    pub(super) crc64: u64,
-    /// Not at the snapshot's moment, although one was wanted.
+    pub(super) crc: Crc64,
+    /// Not at the snapshot's moment.
     pub(super) plainly: bool,
 }
 
-/// Reads one run. If the moment of the snapshot leaves the server's history on the way, what was stored of
-/// this run is taken back and the run is read again as it is now.
+/// Reads one run. Where a cursor is lost that cannot be taken up, what was stored of this run is taken back and
+/// the run is read again, as it is then.
 pub(super) async fn read(work: &Arc<Work>, place: usize) -> Result<RunRead> {
-    match attempt(work, place, work.at, 0).await {
-        Err((error, parts)) if error.code() == Code::SnapshotTooOld => {
-            let first = work.namespaces[work.plan.runs[place].namespaces[0]].name();
-            let message = format!(
-                "`{first}` could not be read at the snapshot's moment to its end; it is read as it is now"
-            );
-            work.sink.observer.observe(&Event::Warning { message });
-            work.sink.take_back_run(place, parts).await?;
-            attempt(work, place, ReadAt::Now, parts).await.map_err(|(error, _)| error)
+    let mut at = work.moment.at;
+    let mut first_part = 0;
+    let mut again = 0;
+    loop {
+        let (stop, parts) = match attempt(work, place, at, first_part).await {
+            Ok(read) => return Ok(read),
+            Err(failed) => failed,
+        };
+        match stop {
+            Stop::Again(error) if again < READ_AGAIN_MAX => {
+                let name = work.namespaces[work.plan.runs[place].namespaces[0]].name();
+                let message = format!("`{name}` is read again from its start: {}", error.message());
+                work.sink.observer.observe(&Event::Warning { message });
+                work.sink.take_back_run(work.plan.run_number(place), parts).await;
+                (at, first_part, again) = (work.moment.plainly(at), parts, again + 1);
+            }
+            Stop::Again(error) | Stop::Failed(error) => return Err(error),
         }
-        other => other.map_err(|(error, _)| error),
     }
 }
 
@@ -60,208 +66,135 @@ async fn attempt(
     place: usize,
     at: ReadAt,
     first_part: usize,
-) -> Result<RunRead, (Error, usize)> {
-    let mut writer = RunWriter::new(work.clone(), place, first_part);
+) -> Result<RunRead, (Stop, usize)> {
+    let mut writer = RunWriter::new(work.clone(), work.plan.run_number(place), first_part);
     let mut namespaces = Vec::new();
     let outcome = async {
-        for &namespace in &work.plan.runs[place].namespaces {
-            namespaces.push(read_namespace(work, &mut writer, namespace, at).await?);
+        let run = &work.plan.runs[place];
+        for &namespace in &run.namespaces {
+            namespaces.push(read_namespace(work, &mut writer, run, namespace, at).await?);
         }
         writer.end_segment()?;
-        writer.store_finished().await
+        writer.store_finished().await?;
+        Ok::<(), Stop>(())
     }
     .await;
     // Whatever happened: an upload under way is waited for, so that its outcome is known.
     let stored = writer.wait().await;
-    match outcome.and(stored) {
-        Ok(()) => Ok(RunRead { place, namespaces, segments: writer.segments }),
-        Err(error) => Err((error, writer.part)),
+    let next_part = writer.next_part();
+    match (outcome, stored) {
+        (Ok(()), Ok(())) => Ok(RunRead { place, namespaces, segments: writer.into_segments(), next_part }),
+        (Err(stop), _) => Err((stop, next_part)),
+        (Ok(()), Err(error)) => Err((error.into(), next_part)),
     }
 }
 
 async fn read_namespace(
     work: &Work,
     writer: &mut RunWriter,
+    run: &Run,
     place: usize,
     at: ReadAt,
-) -> Result<NamespaceRead> {
+) -> Result<NamespaceRead, Stop> {
     let described = &work.namespaces[place];
-    writer.begin_namespace(place, described)?;
-    let mut read = NamespaceRead { place, documents: 0, bytes: 0, crc64: 0, plainly: work.at != at };
-    if let Some(collection) = described.data_collection() {
-        let (mut batches, plainly) = open(work, described, &collection, at).await?;
-        read.plainly |= plainly;
-        while let Some(batch) = next(work, &mut batches).await.map_err(|e| e.context(reading(described)))? {
-            let (documents, bytes) = block_in_place(|| writer.take(&batch))?;
-            read.documents += documents;
-            read.bytes += bytes;
-            work.sink.observer.observe(&Event::Advanced { documents, bytes });
-            writer.store_finished().await?;
-            work.pace.spend(bytes).await;
+    writer.begin_namespace(place, archived(described))?;
+    let mut read = NamespaceRead { place, documents: 0, bytes: 0, crc: Crc64::new(), plainly: false };
+    if described.data_collection().is_some() {
+        let (scan, end) = scan(work, run);
+        let mut cursor = Cursor::new(work, described, at, scan);
+        let outcome = drain(work, writer, &mut cursor, end, &mut read).await;
+        outcome.map_err(|stop| stop.context(format!("reading `{}`", described.name())))?;
+        read.plainly = cursor.plainly();
+        if read.plainly {
+            work.moment.read_plainly(&work.deployment).await?;
         }
     }
-    read.crc64 = writer.end_namespace()?;
+    read.crc = if run.part.is_some() { writer.end_part()? } else { writer.end_namespace()? };
     work.sink.observer.observe(&Event::Namespace { name: described.name(), documents: read.documents });
     Ok(read)
 }
 
-fn reading(described: &Described) -> String {
-    format!("reading `{}`", described.name())
+pub(super) fn archived(described: &Described) -> ArchiveNamespace {
+    let collection = described.data_collection().unwrap_or_else(|| described.collection.clone());
+    ArchiveNamespace { db: described.db.clone(), collection }
 }
 
-/// Opens a cursor at the wanted moment, or now where this collection cannot be read in the past: MongoDB
-/// refuses that for capped collections (MongoDB manual, "Read Concern snapshot").
-async fn open(work: &Work, described: &Described, collection: &str, at: ReadAt) -> Result<(Batches, bool)> {
-    let documents = batch_documents(described, REPLY_BYTES);
-    if matches!(at, ReadAt::Snapshot(_)) && !described.capped {
-        match work.deployment.read(&described.db, collection, at, documents).await {
-            Err(error) if error.code() == Code::SnapshotTooOld => {}
-            other => return other.map(|batches| (batches, false)),
+/// Which documents of the run's collection, and the one after which a part ends.
+fn scan(work: &Work, run: &Run) -> (Scan, Option<Bound>) {
+    match (&run.part, &work.options.query) {
+        (Some(Part::Natural { after, last }), _) => {
+            (Scan::Natural(after.as_ref().map(Bound::position)), last.clone())
         }
-    }
-    let batches = work.deployment.read(&described.db, collection, ReadAt::Now, documents).await?;
-    Ok((batches, matches!(at, ReadAt::Snapshot(_))))
-}
-
-async fn next(work: &Work, batches: &mut Batches) -> Result<Option<Batch>> {
-    tokio::select! {
-        batch = batches.next() => batch,
-        () = work.sink.stop.cancelled() => Err(cancelled()),
+        (Some(Part::Ids { from, to }), _) => (Scan::Ids(from.clone(), to.clone()), None),
+        (None, Some(query)) => (Scan::Matching(query.clone()), None),
+        (None, None) => (Scan::Natural(None), None),
     }
 }
 
-/// The segments of one run, one after the other.
-struct RunWriter {
-    work: Arc<Work>,
-    run: usize,
-    /// The next segment's part number.
-    part: usize,
-    cutter: Cutter,
-    /// The namespace whose block is open, or will be reopened in the next segment.
-    current: Option<(usize, ArchiveNamespace)>,
-    /// Of the namespace's documents in the blocks that have ended.
-    crc: Crc64,
-    open: Option<SegmentWriter>,
-    finished: VecDeque<Finished>,
-    uploading: Option<JoinHandle<Result<Segment>>>,
-    segments: Vec<Segment>,
+async fn drain(
+    work: &Work,
+    writer: &mut RunWriter,
+    cursor: &mut Cursor<'_>,
+    end: Option<Bound>,
+    read: &mut NamespaceRead,
+) -> Result<(), Stop> {
+    while let Some(batch) = cursor.next().await? {
+        let last = end.as_ref().filter(|end| reaches(&batch, end));
+        let taken = block_in_place(|| take(writer, &batch, last))?;
+        read.documents += taken.documents;
+        read.bytes += taken.bytes;
+        let (documents, bytes) = (taken.documents, taken.bytes);
+        work.sink.observer.observe(&Event::Advanced { documents, bytes });
+        writer.store_finished().await?;
+        work.pace.spend(bytes).await;
+        if last.is_some() {
+            // At the snapshot's moment the document is there. Read plainly it may be deleted by now, and the next
+            // part's first documents come twice: the same `_id` twice, of which the replay leaves one.
+            return if taken.met_last || cursor.plainly() {
+                Ok(())
+            } else {
+                Err(Error::new(Code::Internal, "the document between two parts did not come along").into())
+            };
+        }
+    }
+    Ok(())
 }
 
-impl RunWriter {
-    fn new(work: Arc<Work>, place: usize, first_part: usize) -> Self {
-        Self {
-            cutter: Cutter::new(work.plan.segment_bytes),
-            // Run 0 is the prelude's.
-            run: place + 1,
-            part: first_part,
-            current: None,
-            crc: Crc64::new(),
-            open: None,
-            finished: VecDeque::new(),
-            uploading: None,
-            segments: Vec::new(),
-            work,
+/// Whether the scan has passed the place where the part ends.
+fn reaches(batch: &Batch, end: &Bound) -> bool {
+    batch.position().and_then(|position| position.record()).is_some_and(|record| record >= end.record)
+}
+
+#[derive(Default)]
+struct Taken {
+    documents: u64,
+    bytes: u64,
+    met_last: bool,
+}
+
+/// Takes a batch in, up to `last` if it is in it.
+fn take(writer: &mut RunWriter, batch: &Batch, last: Option<&Bound>) -> Result<Taken> {
+    let mut taken = Taken::default();
+    for document in batch.documents()? {
+        let document = document?;
+        writer.document(document)?;
+        taken.documents += 1;
+        taken.bytes += document.len() as u64;
+        if let Some(last) = last
+            && id_of(document).is_some_and(|id| id == last.id)
+        {
+            taken.met_last = true;
+            break;
         }
     }
+    Ok(taken)
+}
 
-    fn begin_namespace(&mut self, place: usize, described: &Described) -> Result<()> {
-        let collection = described.data_collection().unwrap_or_else(|| described.collection.clone());
-        self.current = Some((place, ArchiveNamespace { db: described.db.clone(), collection }));
-        self.begin_block()
-    }
-
-    fn begin_block(&mut self) -> Result<()> {
-        let Some((place, namespace)) = &self.current else { return Ok(()) };
-        let open = match self.open.take() {
-            Some(open) => open,
-            None => SegmentWriter::new(self.work.sink.compression, self.work.sink.memory.take(self.room()))?,
-        };
-        self.open.insert(open).begin_block(*place, namespace)
-    }
-
-    /// What a segment takes at most, but for the last document of one; compressed it is a good deal less.
-    fn room(&self) -> usize {
-        match self.work.sink.compression {
-            Compression::None => usize::try_from(2 * self.work.plan.segment_bytes).unwrap_or(0),
-            Compression::Zstd { .. } | Compression::Gzip { .. } => 0,
+impl Stop {
+    fn context(self, context: String) -> Self {
+        match self {
+            Self::Again(error) => Self::Again(error.context(context)),
+            Self::Failed(error) => Self::Failed(error.context(context)),
         }
-    }
-
-    /// Takes a batch in; how many documents and bytes that were.
-    fn take(&mut self, batch: &Batch) -> Result<(u64, u64)> {
-        let (mut documents, mut bytes) = (0, 0);
-        for document in batch.documents()? {
-            let document = document?;
-            if self.cutter.must_end_before(document) {
-                self.next_segment()?;
-            }
-            self.segment()?.document(document)?;
-            documents += 1;
-            bytes += document.len() as u64;
-            if self.cutter.ends_after(document) {
-                self.next_segment()?;
-            }
-        }
-        Ok((documents, bytes))
-    }
-
-    fn segment(&mut self) -> Result<&mut SegmentWriter> {
-        self.open.as_mut().ok_or_else(|| Error::new(Code::Internal, "a document came outside of a segment"))
-    }
-
-    fn next_segment(&mut self) -> Result<()> {
-        let block = self.segment()?.end_block()?;
-        self.crc.append(&block);
-        self.end_segment()?;
-        self.begin_block()
-    }
-
-    /// Ends the namespace; the CRC of all its documents.
-    fn end_namespace(&mut self) -> Result<u64> {
-        let block = self.segment()?.end_block()?;
-        self.crc.append(&block);
-        let crc = std::mem::take(&mut self.crc).value();
-        if let (Some((_, namespace)), Some(open)) = (self.current.take(), &mut self.open) {
-            open.end_namespace(&namespace, crc)?;
-        }
-        Ok(crc)
-    }
-
-    fn end_segment(&mut self) -> Result<()> {
-        if let Some(open) = self.open.take() {
-            self.finished.push_back(open.finish()?);
-            self.cutter.restart();
-        }
-        Ok(())
-    }
-
-    /// Sends what is finished, one segment at a time, while reading goes on.
-    async fn store_finished(&mut self) -> Result<()> {
-        while let Some(finished) = self.finished.pop_front() {
-            self.wait().await?;
-            if self.work.sink.stop.is_cancelled() {
-                return Err(cancelled());
-            }
-            let (work, run, part) = (self.work.clone(), self.run, self.part);
-            self.part += 1;
-            self.uploading = Some(tokio::spawn(async move {
-                let body = finished.body.clone();
-                let stored = work.sink.store_segment(run, part, finished).await;
-                work.sink.memory.give_back(body);
-                stored
-            }));
-        }
-        Ok(())
-    }
-
-    /// Waits for the upload under way.
-    async fn wait(&mut self) -> Result<()> {
-        if let Some(upload) = self.uploading.take() {
-            let ended = upload.await;
-            let stored =
-                ended.map_err(|e| Error::new(Code::Internal, "an upload ended abruptly").source(e))??;
-            self.segments.push(stored);
-        }
-        Ok(())
     }
 }

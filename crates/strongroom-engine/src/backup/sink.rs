@@ -122,10 +122,13 @@ impl Sink {
                 left.push(attempt.key);
             }
         }
+        self.tell_left(&left);
+    }
+
+    fn tell_left(&self, left: &[String]) {
         if let Some(first) = left.first() {
             let message = format!(
-                "{} objects of the backup that did not come about could not be deleted, such as `{first}`; \
-                 they are no backup, and may be deleted",
+                "{} objects that belong to no backup could not be deleted, such as `{first}`; they may be deleted",
                 left.len()
             );
             self.observer.observe(&Event::Warning { message });
@@ -144,24 +147,24 @@ impl Sink {
         self.store.delete(&attempt.key, version.as_deref()).await
     }
 
-    /// Deletes the segments of a run that is read again.
-    pub(super) async fn take_back_run(&self, place: usize, parts: usize) -> Result<()> {
+    /// Deletes the segments of a run that is read again. What cannot be deleted is no part of the backup, and is
+    /// said.
+    pub(super) async fn take_back_run(&self, number: usize, parts: usize) {
         let extension = self.compression.extension();
         let keys: Vec<String> = (0..parts)
-            .map(|part| layout::segment_key(&self.plan, &self.id, place + 1, part, extension))
+            .map(|part| layout::segment_key(&self.plan, &self.id, number, part, extension))
             .collect();
         let (taken, kept) = std::mem::take(&mut *self.attempted())
             .into_iter()
             .partition::<Vec<_>, _>(|attempt| keys.contains(&attempt.key));
         self.attempted().extend(kept);
+        let mut left = Vec::new();
         for attempt in taken {
-            let outcome = self.take_back(&attempt).await;
-            if outcome.is_err() {
-                self.attempted().push(attempt);
+            if self.take_back(&attempt).await.is_err() {
+                left.push(attempt.key);
             }
-            outcome.map_err(|e| e.context("taking back segments that are read again"))?;
         }
-        Ok(())
+        self.tell_left(&left);
     }
 
     /// What each PUT reported was compared with the request as it came; here they are only gathered.

@@ -66,6 +66,10 @@ impl Failure {
         self.status == Some(412)
     }
 
+    pub(super) fn is_out_of_range(&self) -> bool {
+        self.status == Some(416)
+    }
+
     pub(super) fn is_not_implemented(&self) -> bool {
         self.status == Some(501)
     }

@@ -12,6 +12,9 @@ pub mod probe;
 mod retry;
 mod s3;
 mod session;
+mod stream;
+
+pub use stream::open_object;
 
 use std::fmt;
 use std::sync::Arc;

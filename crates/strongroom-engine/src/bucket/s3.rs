@@ -156,6 +156,61 @@ impl Bucket {
         }
     }
 
+    /// At most `bytes_max` bytes from byte `from` on, of the very object whose `etag` is given. It needs no other
+    /// permission than the whole.
+    pub(super) async fn part(
+        &self,
+        key: &str,
+        from: u64,
+        bytes_max: u64,
+        etag: Option<&str>,
+    ) -> Result<Part> {
+        let mut tries = 1;
+        loop {
+            let found = match self.send_part(key, from, bytes_max, etag).await {
+                // There is no first byte of nothing.
+                Err(failure) if failure.is_out_of_range() && from == 0 => return Ok(Part::default()),
+                Err(failure) if failure.is_precondition_failed() => return Err(replaced(key)),
+                Err(failure) => {
+                    let key = self.key(key);
+                    return Err(failure.explain(actions::GET, &self.bucket, &self.prefix, &key, None));
+                }
+                Ok(found) => found,
+            };
+            let etag = found.e_tag().map(str::to_owned);
+            let length = whole_length(&found, from, key)?;
+            match receive(found, bytes_max, key).await {
+                Err(error) if error.code() == Code::StoreHost && tries < ATTEMPTS => {
+                    tokio::time::sleep(retry::pause(tries)).await;
+                    tries += 1;
+                }
+                received => return Ok(Part { body: received?, length, etag }),
+            }
+        }
+    }
+
+    async fn send_part(
+        &self,
+        key: &str,
+        from: u64,
+        bytes_max: u64,
+        etag: Option<&str>,
+    ) -> Result<GetObjectOutput, Failure> {
+        let key = self.key(key);
+        let last = from.saturating_add(bytes_max).saturating_sub(1);
+        self.try_request(|client| {
+            client
+                .get_object()
+                .bucket(&self.bucket)
+                .key(&key)
+                .range(format!("bytes={from}-{last}"))
+                .set_if_match(etag.map(str::to_owned))
+                .set_expected_bucket_owner(self.options.expected_owner.clone())
+                .send()
+        })
+        .await
+    }
+
     /// What an earlier try of the same PUT may have stored, its answer lost: the same bytes, or somebody else's.
     async fn stored_before(&self, key: &str, body: &Bytes) -> Result<Stored> {
         match self.fetch_whole(key, None, body.len() as u64).await {
@@ -170,6 +225,37 @@ impl Bucket {
         )
         .help("Something else writes there; nothing of it was touched. Start the backup again."))
     }
+}
+
+/// A part of an object.
+#[derive(Debug, Default)]
+pub(super) struct Part {
+    pub(super) body: Bytes,
+    /// Bytes of the whole.
+    pub(super) length: u64,
+    /// What tells this object from another of the same key.
+    pub(super) etag: Option<String>,
+}
+
+/// `Content-Range: bytes FIRST-LAST/WHOLE` (RFC 9110, 14.4); a server that knows no ranges sends the whole.
+fn whole_length(found: &GetObjectOutput, from: u64, key: &str) -> Result<u64> {
+    let given = match found.content_range() {
+        None if from == 0 => found.content_length().and_then(|length| u64::try_from(length).ok()),
+        None => None,
+        Some(range) => range
+            .strip_prefix(&format!("bytes {from}-"))
+            .and_then(|range| range.split_once('/'))
+            .and_then(|(_, whole)| whole.parse().ok()),
+    };
+    given.ok_or_else(|| {
+        Error::new(Code::StoreHost, format!("the storage does not say which part of `{key}` it sent"))
+            .help("Fetch the object with another tool, and name the file.")
+    })
+}
+
+fn replaced(key: &str) -> Error {
+    Error::new(Code::Damaged, format!("`{key}` was replaced while it was read"))
+        .help("Begin again, when nothing writes it any more.")
 }
 
 #[async_trait]

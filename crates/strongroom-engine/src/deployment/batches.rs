@@ -1,26 +1,77 @@
 //! Reading a collection as raw batches: documents are cut out of the server's reply, never decoded.
 
 use std::fmt;
+use std::time::Duration;
 
 use futures::StreamExt;
-use mongodb::bson::{Document, Timestamp, doc};
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{Binary, Bson, Document, RawBson, RawDocument, RawDocumentBuf, Timestamp, doc};
 use mongodb::options::RunCursorCommandOptions;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 
-use super::{Deployment, failure::explain};
+use super::Deployment;
+use super::failure::explain;
+use super::setback::Setback;
 use crate::error::{Code, Error, Result};
 use crate::manifest::ClusterTime;
+
+/// How often a short question is asked when connections are lost.
+const TRIES: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// The moment to read at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadAt {
     /// Whatever is there when the cursor comes by.
     Now,
+    /// As [`Now`](Self::Now), but only what a majority of the replica set has, so that it cannot be rolled back.
+    Committed,
     /// One cluster time for all readers (MongoDB 5.0 and later).
     Snapshot(ClusterTime),
 }
 
-/// The documents of one collection, batch by batch, in natural order.
+/// How a command names a collection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CollectionId {
+    /// By what stays the same when it is renamed, and ends with it: one that was dropped is an error, whereas by
+    /// name it would be empty. The role `backup` may (tried on MongoDB 6.0).
+    Uuid([u8; 16]),
+    /// By name: mongos knows nothing else.
+    Name(String),
+}
+
+/// Where a scan in natural order stands. It belongs to one collection of one member.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Position(RawDocumentBuf);
+
+/// Which documents of a collection, and in which order.
+#[derive(Debug, Clone)]
+pub enum Scan {
+    /// All in natural order, from the beginning or after a position.
+    Natural(Option<Position>),
+    /// In the order of the index on `_id`, which holds every type: from this `_id` on, up to before that one. One
+    /// with the `_id` `MaxKey` is found only by beginning with it.
+    Ids(Option<RawBson>, Option<RawBson>),
+    /// What a query finds, in whatever order.
+    Matching(Document),
+}
+
+/// What to read.
+#[derive(Debug, Clone)]
+pub struct Find {
+    /// The database.
+    pub db: String,
+    /// The collection.
+    pub collection: CollectionId,
+    /// The moment.
+    pub at: ReadAt,
+    /// Which documents.
+    pub scan: Scan,
+    /// Documents in one reply; the server's own choice if not said.
+    pub batch_documents: Option<u32>,
+}
+
+/// The documents of a collection, batch by batch.
 pub struct Batches {
     cursor: RawBatchCursor,
 }
@@ -30,52 +81,144 @@ pub struct Batches {
 pub struct Batch(RawBatch);
 
 impl Deployment {
-    /// Opens a cursor over the whole collection in natural order, at most `batch_documents` to a reply.
+    /// Opens a cursor.
     ///
     /// # Errors
-    /// [`Code::SnapshotTooOld`] when the moment can no longer (or, for this kind of collection, not) be read.
-    pub async fn read(
+    /// Why it could not be opened, and so whether trying otherwise helps.
+    pub async fn read(&self, find: &Find) -> Result<Batches, Setback> {
+        self.cursor(&find.db, find.command(), find.batch_documents).await
+    }
+
+    /// All that a command with a cursor finds; for answers that are known to be small. A lost connection is made
+    /// again.
+    pub(super) async fn documents(
         &self,
         db: &str,
-        collection: &str,
+        command: &Document,
         at: ReadAt,
-        batch_documents: Option<u32>,
-    ) -> Result<Batches> {
-        let mut find = doc! { "find": collection, "hint": { "$natural": 1 }, "noCursorTimeout": true };
-        if let Some(documents) = batch_documents {
-            find.insert("batchSize", i64::from(documents));
+    ) -> Result<Vec<RawDocumentBuf>> {
+        let mut command = command.clone();
+        if let Some(concern) = at.concern() {
+            command.insert("readConcern", concern);
         }
-        if let ReadAt::Snapshot(time) = at {
-            find.insert("readConcern", snapshot(time));
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..TRIES {
+            match self.documents_once(db, command.clone()).await {
+                Err(Setback::Lost(_)) => tokio::time::sleep(pause).await,
+                other => return other.map_err(Setback::into_error),
+            }
+            pause *= 2;
+        }
+        self.documents_once(db, command).await.map_err(Setback::into_error)
+    }
+
+    async fn documents_once(&self, db: &str, command: Document) -> Result<Vec<RawDocumentBuf>, Setback> {
+        let mut batches = self.cursor(db, command, None).await?;
+        let mut documents = Vec::new();
+        while let Some(batch) = batches.next().await? {
+            for document in batch.documents().map_err(Setback::Final)? {
+                let document = document.map_err(Setback::Final)?;
+                documents.extend(RawDocumentBuf::from_bytes(document.to_vec()).ok());
+            }
+        }
+        Ok(documents)
+    }
+
+    pub(super) async fn cursor(
+        &self,
+        db: &str,
+        mut command: Document,
+        batch_documents: Option<u32>,
+    ) -> Result<Batches, Setback> {
+        if let Some(documents) = batch_documents {
+            command.insert("batchSize", i64::from(documents));
         }
         let mut options = RunCursorCommandOptions::default();
         options.selection_criteria = Some(self.reading.clone());
         options.batch_size = batch_documents;
         let database = self.client.database(db);
-        let cursor = database
-            .run_cursor_command(find)
-            .with_options(options)
-            .batch()
-            .await
-            .map_err(|e| explain(&e).context(format!("cannot read `{db}.{collection}`")))?;
-        Ok(Batches { cursor })
+        let cursor = database.run_cursor_command(command).with_options(options).batch().await;
+        Ok(Batches { cursor: cursor.map_err(|e| Setback::of(&e))? })
     }
 }
 
-fn snapshot(time: ClusterTime) -> Document {
-    let at = Timestamp { time: time.seconds, increment: time.increment };
-    doc! { "level": "snapshot", "atClusterTime": at }
+impl Find {
+    fn command(&self) -> Document {
+        let collection = match &self.collection {
+            CollectionId::Uuid(bytes) => {
+                Bson::Binary(Binary { subtype: BinarySubtype::Uuid, bytes: bytes.to_vec() })
+            }
+            CollectionId::Name(name) => Bson::String(name.clone()),
+        };
+        let mut find = doc! { "find": collection, "noCursorTimeout": true };
+        match &self.scan {
+            Scan::Natural(after) => {
+                find.insert("hint", doc! { "$natural": 1 });
+                // mongos cannot go on from a record's place, and refuses to be asked.
+                if matches!(self.collection, CollectionId::Uuid(_)) {
+                    find.insert("$_requestResumeToken", true);
+                }
+                if let Some(Ok(after)) = after.as_ref().map(|after| Document::try_from(&*after.0)) {
+                    find.insert("$_resumeAfter", after);
+                }
+            }
+            // `min` alone leaves the greatest of all keys out (tried on MongoDB 6.0).
+            Scan::Ids(Some(RawBson::MaxKey), None) => {
+                find.insert("filter", doc! { "_id": Bson::MaxKey });
+            }
+            Scan::Ids(from, to) => {
+                find.insert("hint", doc! { "_id": 1 });
+                for (name, bound) in [("min", from), ("max", to)] {
+                    if let Some(Ok(bound)) = bound.clone().map(Bson::try_from) {
+                        find.insert(name, doc! { "_id": bound });
+                    }
+                }
+            }
+            Scan::Matching(query) => {
+                find.insert("filter", query.clone());
+            }
+        }
+        if let Some(concern) = self.at.concern() {
+            find.insert("readConcern", concern);
+        }
+        find
+    }
+}
+
+impl ReadAt {
+    pub(super) fn concern(self) -> Option<Document> {
+        match self {
+            Self::Now => None,
+            Self::Committed => Some(doc! { "level": "majority" }),
+            Self::Snapshot(time) => {
+                let at = Timestamp { time: time.seconds, increment: time.increment };
+                Some(doc! { "level": "snapshot", "atClusterTime": at })
+            }
+        }
+    }
+}
+
+impl Position {
+    /// The place of the last record that was read, where places are numbers (not so in clustered collections).
+    #[must_use]
+    pub fn record(&self) -> Option<i64> {
+        self.0.get_i64("$recordId").ok()
+    }
+
+    pub(super) fn of_record(record: i64) -> Self {
+        Self(mongodb::bson::rawdoc! { "$recordId": record })
+    }
 }
 
 impl Batches {
     /// The next batch; none at the end.
     ///
     /// # Errors
-    /// As the server or the connection fails; the position is lost then.
-    pub async fn next(&mut self) -> Result<Option<Batch>> {
+    /// Why the cursor cannot go on.
+    pub async fn next(&mut self) -> Result<Option<Batch>, Setback> {
         match self.cursor.next().await {
             Some(Ok(batch)) => Ok(Some(Batch(batch))),
-            Some(Err(error)) => Err(explain(&error)),
+            Some(Err(error)) => Err(Setback::of(&error)),
             None => Ok(None),
         }
     }
@@ -96,6 +239,20 @@ impl Batch {
         let array = self.0.doc_slices().map_err(|e| explain(&e))?;
         Ok(Documents::of(array.as_bytes()))
     }
+
+    /// Where the scan stands after this batch, if it was asked to tell.
+    #[must_use]
+    pub fn position(&self) -> Option<Position> {
+        let cursor = self.0.as_raw_document().get_document("cursor").ok()?;
+        cursor.get_document("postBatchResumeToken").ok().map(|token| Position(token.to_owned()))
+    }
+}
+
+/// The `_id` of a document, if it has one, as a document of its own: so its bytes tell whether it is the same.
+#[must_use]
+pub fn id_of(document: &[u8]) -> Option<RawDocumentBuf> {
+    let id = RawDocument::from_bytes(document).ok()?.get("_id").ok()??;
+    Some(mongodb::bson::rawdoc! { "_id": RawBson::from(id) })
 }
 
 /// Cuts documents out of a BSON array: each element is a type byte, its index as a C string, a document.

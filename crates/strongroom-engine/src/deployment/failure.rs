@@ -6,6 +6,7 @@ use crate::error::{Code, Error};
 
 /// MongoDB's error codes that are told apart (its `error_codes.yml`).
 pub(super) mod server_code {
+    pub(crate) const UNKNOWN_ERROR: i32 = 8;
     pub(crate) const UNAUTHORIZED: i32 = 13;
     pub(crate) const AUTHENTICATION_FAILED: i32 = 18;
     pub(crate) const NAMESPACE_NOT_FOUND: i32 = 26;
@@ -13,6 +14,14 @@ pub(super) mod server_code {
     pub(crate) const COMMAND_NOT_SUPPORTED_ON_VIEW: i32 = 166;
     pub(crate) const SNAPSHOT_TOO_OLD: i32 = 239;
     pub(crate) const SNAPSHOT_UNAVAILABLE: i32 = 246;
+    pub(crate) const KEY_NOT_FOUND: i32 = 211;
+    pub(crate) const CAPPED_POSITION_LOST: i32 = 136;
+    /// The cursor is gone, and another may be opened: `HostUnreachable`, `HostNotFound`, `CursorNotFound`,
+    /// `NetworkTimeout`, `ShutdownInProgress`, `QueryPlanKilled`, `PrimarySteppedDown`, `ExceededTimeLimit`,
+    /// `SocketException`, `NotWritablePrimary`, `InterruptedAtShutdown`, `Interrupted`,
+    /// `InterruptedDueToReplStateChange`, `NotPrimaryNoSecondaryOk`, `NotPrimaryOrSecondary`.
+    pub(crate) const LOST: [i32; 15] =
+        [6, 7, 43, 89, 91, 175, 189, 262, 9001, 10107, 11600, 11601, 11602, 13435, 13436];
 }
 
 /// An error of the engine for one of the driver's.

@@ -2,21 +2,28 @@
 //!
 //! The only folder that names the MongoDB driver. It knows nothing of buckets.
 
+mod apply;
 mod batches;
 mod choice;
 mod failure;
 mod load;
 mod moment;
 mod namespaces;
+mod oplog;
 mod privileges;
+mod setback;
+mod split;
 mod target;
 mod topology;
 mod uri;
 
-pub use batches::{Batch, Batches, ReadAt};
+pub use apply::Batch as OperationBatch;
+pub use batches::{Batch, Batches, CollectionId, Find, Position, ReadAt, Scan, id_of};
 pub use load::Load;
 pub use namespaces::Described;
 pub use privileges::{Privilege, Privileges};
+pub use setback::Setback;
+pub use split::{Bound, Split};
 pub use target::{InsertBuffer, Inserted, Refused, RefusedDocument, Target};
 pub use uri::ConnectionString;
 
@@ -27,7 +34,7 @@ use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria};
 use mongodb::{Client, Database};
 
 use crate::error::Result;
-use crate::manifest::{ClusterTime, Source};
+use crate::manifest::{Source, Topology};
 use failure::explain;
 use topology::Chosen;
 
@@ -59,7 +66,6 @@ pub struct Deployment {
     set: Client,
     reading: SelectionCriteria,
     source: Source,
-    now: Option<ClusterTime>,
     lag_max: Duration,
     warnings: Vec<String>,
 }
@@ -84,15 +90,14 @@ impl Deployment {
         let set = client(options.clone())?;
         let chosen = topology::connect(&set, &options, wanted, limits.lag_max);
         let Chosen { client, newest, source } = chosen.await.map_err(|e| uri.scrub(e))?;
-        let moment = moment::readable(&client, newest).await.map_err(|e| uri.scrub(e))?;
+        let warning = moment::settle(&client, newest).await.map_err(|e| uri.scrub(e))?;
         Ok(Self {
             client,
             set,
             reading: any_member(),
             source,
-            now: moment.at,
             lag_max: limits.lag_max,
-            warnings: moment.warning.into_iter().collect(),
+            warnings: warning.into_iter().collect(),
         })
     }
 
@@ -100,21 +105,6 @@ impl Deployment {
     #[must_use]
     pub fn source(&self) -> &Source {
         &self.source
-    }
-
-    /// The newest moment of the chosen member, when it was connected to, that a majority of the set had; none
-    /// without an oplog. A snapshot can be read there without waiting.
-    #[must_use]
-    pub fn now(&self) -> Option<ClusterTime> {
-        self.now
-    }
-
-    /// The newest moment of the chosen member that a majority of the set has now; none without an oplog.
-    ///
-    /// # Errors
-    /// As the server or the connection fails.
-    pub async fn committed(&self) -> Result<Option<ClusterTime>> {
-        topology::committed(&self.client).await
     }
 
     /// How far behind the newest write a secondary may be.
@@ -134,6 +124,15 @@ impl Deployment {
     pub async fn close(&self) {
         // The backup is what it is; a server that does not answer any more has nothing to tell.
         let _ = tokio::time::timeout(CLOSE_WITHIN, self.client.clone().shutdown()).await;
+    }
+
+    /// How to name the collection that holds the documents of `described`.
+    #[must_use]
+    pub fn collection_id(&self, described: &Described) -> CollectionId {
+        match (described.uuid, self.source.topology) {
+            (Some(uuid), Topology::Standalone | Topology::ReplicaSet) => CollectionId::Uuid(uuid),
+            _ => CollectionId::Name(described.data_collection().unwrap_or_default()),
+        }
     }
 
     async fn command(&self, db: &str, command: Document) -> Result<Document> {

@@ -13,20 +13,13 @@ use crate::manifest::ClusterTime;
 const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A moment that can be read without waiting.
-pub(super) struct Moment {
-    pub(super) at: Option<ClusterTime>,
-    /// What is said of it when it is not the newest.
-    pub(super) warning: Option<String>,
-}
-
-/// `newest`, once a majority has it; else what a majority has.
-pub(super) async fn readable(client: &Client, newest: Option<ClusterTime>) -> Result<Moment> {
-    let Some(newest) = newest else { return Ok(Moment { at: None, warning: None }) };
+/// Waits until a majority has `newest`; if that does not come, says what is missing from a snapshot.
+pub(super) async fn settle(client: &Client, newest: Option<ClusterTime>) -> Result<Option<String>> {
+    let Some(newest) = newest else { return Ok(None) };
     let mut committed = topology::committed(client).await?;
     for _ in 0..TRIES {
         if committed >= Some(newest) {
-            return Ok(Moment { at: Some(newest), warning: None });
+            return Ok(None);
         }
         tokio::time::sleep(PAUSE).await;
         committed = topology::committed(client).await?;
@@ -39,9 +32,8 @@ pub(super) async fn readable(client: &Client, newest: Option<ClusterTime>) -> Re
         .help("Check with rs.status() which members are down, or back up with --consistency none."));
     };
     let behind = newest.seconds.saturating_sub(at.seconds);
-    let warning = format!(
+    Ok(Some(format!(
         "the newest writes, of the last {behind} s, are not on a majority of the set's members, so a snapshot cannot \
          show them: check with rs.status() which members are down"
-    );
-    Ok(Moment { at: Some(at), warning: Some(warning) })
+    )))
 }

@@ -1,5 +1,7 @@
 //! What a deployment holds: databases, collections, views, their options, indexes and sizes.
 
+use std::collections::HashMap;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use mongodb::bson::{Bson, Document, doc, spec::BinarySubtype};
 use serde_json::{Map, Value, json};
@@ -23,6 +25,10 @@ pub struct Described {
     pub kind: NamespaceKind,
     /// Whether documents stand in the order of their insertion, in a ring.
     pub capped: bool,
+    /// Whether records stand by their `_id` rather than by a number.
+    pub clustered: bool,
+    /// The UUID of the collection that holds the documents; none for a view, or if the server does not tell.
+    pub uuid: Option<[u8; 16]>,
     /// Options and indexes in canonical Extended JSON v2, as mongodump writes them.
     pub metadata: String,
     /// Documents, as the server's statistics say.
@@ -55,7 +61,8 @@ struct Listed {
     name: String,
     kind: NamespaceKind,
     options: Document,
-    uuid: Option<String>,
+    /// Of the collection that holds the documents.
+    uuid: Option<[u8; 16]>,
 }
 
 impl Deployment {
@@ -100,7 +107,14 @@ impl Deployment {
             .await
             .map_err(|e| explain(&e))?;
         let found: Vec<Document> = cursor.try_collect().await.map_err(|e| explain(&e))?;
-        found.into_iter().filter_map(|entry| listed(db, &entry).transpose()).collect()
+        let mut listed: Vec<Listed> =
+            found.iter().filter_map(|entry| listed(db, entry).transpose()).collect::<Result<_>>()?;
+        let uuids: HashMap<&str, [u8; 16]> =
+            found.iter().filter_map(|entry| Some((entry.get_str("name").ok()?, uuid(entry)?))).collect();
+        for series in listed.iter_mut().filter(|found| found.kind == NamespaceKind::Timeseries) {
+            series.uuid = uuids.get(format!("system.buckets.{}", series.name).as_str()).copied();
+        }
+        Ok(listed)
     }
 
     async fn describe(&self, found: Listed) -> Result<Option<Described>> {
@@ -108,6 +122,10 @@ impl Deployment {
         let mut described = Described {
             metadata: metadata(&found, indexes),
             capped: found.options.get_bool("capped").unwrap_or(false),
+            // The buckets of a time-series are clustered, though only their own options say so.
+            clustered: found.options.contains_key("clusteredIndex")
+                || found.kind == NamespaceKind::Timeseries,
+            uuid: found.uuid,
             db: found.db,
             collection: found.name,
             kind: found.kind,
@@ -170,7 +188,7 @@ fn listed(db: &str, entry: &Document) -> Result<Option<Listed>> {
         name: name.into(),
         kind,
         options: entry.get_document("options").cloned().unwrap_or_default(),
-        uuid: entry.get_document("info").ok().and_then(uuid),
+        uuid: uuid(entry),
     }))
 }
 
@@ -180,9 +198,11 @@ fn belongs_to_server(db: &str, name: &str) -> bool {
     name.starts_with("system.") && name != "system.js" && !(db == "admin" && kept_in_admin.contains(&name))
 }
 
-fn uuid(info: &Document) -> Option<String> {
-    match info.get("uuid")? {
-        Bson::Binary(binary) if binary.subtype == BinarySubtype::Uuid => Some(hex::encode(&binary.bytes)),
+fn uuid(entry: &Document) -> Option<[u8; 16]> {
+    match entry.get_document("info").ok()?.get("uuid")? {
+        Bson::Binary(binary) if binary.subtype == BinarySubtype::Uuid => {
+            binary.bytes.as_slice().try_into().ok()
+        }
         _ => None,
     }
 }
@@ -199,7 +219,7 @@ fn metadata(found: &Listed, indexes: Vec<Document>) -> String {
     });
     members.insert("indexes".into(), indexes.collect());
     if let (Some(uuid), NamespaceKind::Collection) = (&found.uuid, found.kind) {
-        members.insert("uuid".into(), json!(uuid));
+        members.insert("uuid".into(), json!(hex::encode(uuid)));
     }
     members.insert("collectionName".into(), json!(found.name));
     members.insert("type".into(), json!(found.kind));

@@ -255,7 +255,7 @@ impl Target {
     /// # Errors
     /// [`Code::Mongo`] when for a minute nothing more reaches a majority; as the connection fails.
     pub async fn wait_for_majority(&self) -> Result<()> {
-        let Some(wanted) = self.newest().await? else { return Ok(()) };
+        let Some(wanted) = self.last_write().await? else { return Ok(()) };
         let mut reached = topology::committed(&self.client).await?;
         let mut idle = Duration::ZERO;
         while reached < Some(wanted) {
@@ -275,18 +275,23 @@ impl Target {
     }
 
     /// The moment of the primary's newest write.
-    async fn newest(&self) -> Result<Option<ClusterTime>> {
+    async fn last_write(&self) -> Result<Option<ClusterTime>> {
         let hello = self.command("admin", doc! { "hello": 1 }).await?;
         Ok(topology::cluster_time(&hello, "operationTime"))
     }
 
     /// Merges users and roles, which were inserted into two collections of `admin`, into the real ones.
-    /// Users and roles that are only in the target stay.
+    /// Users and roles that are only in the target stay. `db` takes those of one database alone; empty, all.
     ///
     /// # Errors
     /// As the server refuses; the role `restore` may do it.
-    pub async fn merge_users_and_roles(&self, users: Option<&str>, roles: Option<&str>) -> Result<()> {
-        let mut command = doc! { "_mergeAuthzCollections": 1, "db": "", "drop": false };
+    pub async fn merge_users_and_roles(
+        &self,
+        db: &str,
+        users: Option<&str>,
+        roles: Option<&str>,
+    ) -> Result<()> {
+        let mut command = doc! { "_mergeAuthzCollections": 1, "db": db, "drop": false };
         for (argument, collection) in [("tempUsersCollection", users), ("tempRolesCollection", roles)] {
             if let Some(collection) = collection {
                 command.insert(argument, format!("admin.{collection}"));
@@ -297,11 +302,11 @@ impl Target {
         Ok(())
     }
 
-    fn database(&self, db: &str) -> Database {
+    pub(super) fn database(&self, db: &str) -> Database {
         self.client.database(db)
     }
 
-    async fn command(&self, db: &str, command: Document) -> Result<Document> {
+    pub(super) async fn command(&self, db: &str, command: Document) -> Result<Document> {
         self.try_command(db, command).await.map_err(|e| explain(&e))
     }
 
@@ -310,7 +315,7 @@ impl Target {
     }
 }
 
-fn primary() -> SelectionCriteria {
+pub(super) fn primary() -> SelectionCriteria {
     SelectionCriteria::ReadPreference(ReadPreference::Primary)
 }
 

@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use mongo_archive::Crc64;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::{Restored, Work, cancelled};
+use super::archive::Chunk;
+use super::spool::Spool;
+use super::{Backup, Restored, Source, Work, cancelled};
 use crate::deployment::{InsertBuffer, Inserted};
 use crate::error::{Code, Error, Result};
-use crate::manifest::Segment;
+use crate::manifest::{Manifest, Segment};
 use crate::progress::Event;
 use crate::segments::{self, Found, Names, Step, Walk};
 
@@ -32,34 +35,109 @@ struct Done {
     crcs: Vec<(usize, Vec<(usize, Crc64)>)>,
 }
 
-/// Inserts all documents of the plan.
-pub(super) async fn insert(work: &Arc<Work>) -> Result<Restored> {
-    let names = Arc::new(Names::of(&work.manifest));
-    let mut waiting = lanes(work).into_iter();
-    let mut running = JoinSet::new();
-    let mut all = Done::default();
-    loop {
-        while running.len() < work.options.writers.max(1)
-            && let Some(lane) = waiting.next()
-        {
-            running.spawn(run(work.clone(), names.clone(), lane));
-        }
-        let Some(ended) = running.join_next().await else { break };
-        let done = ended.map_err(|e| Error::new(Code::Internal, "a writer ended abruptly").source(e))??;
-        all.add(done);
+/// Inserts all documents of the plan; what came of it, and the oplog that came along.
+pub(super) async fn insert(work: &Arc<Work>) -> Result<(Restored, Spool)> {
+    let planned = work.plan.namespaces.iter().filter(|planned| planned.action.inserts()).map(|p| p.place);
+    let places: HashSet<usize> = planned.filter(|&place| work.data_target(place).is_some()).collect();
+    let (done, oplog) = match &*work.source {
+        Source::Backup(backup) => (from_segments(work, backup, &places).await?, Spool::default()),
+        Source::Archive(_) => from_stream(work, places).await?,
+    };
+    Ok((report(work, &done), oplog))
+}
+
+/// Inserts on their way side by side.
+struct Writers {
+    limit: usize,
+    running: JoinSet<Result<Done>>,
+    all: Done,
+}
+
+impl Writers {
+    fn new(work: &Work) -> Self {
+        Self { limit: work.options.writers.max(1), running: JoinSet::new(), all: Done::default() }
     }
-    compare(work, &mut all)?;
-    Ok(report(work, &all))
+
+    /// Begins with one more, once there is room.
+    async fn begin(&mut self, writing: impl Future<Output = Result<Done>> + Send + 'static) -> Result<()> {
+        while self.running.len() >= self.limit {
+            self.join().await?;
+        }
+        self.running.spawn(writing);
+        Ok(())
+    }
+
+    async fn join(&mut self) -> Result<()> {
+        let Some(ended) = self.running.join_next().await else { return Ok(()) };
+        let done = ended.map_err(|e| Error::new(Code::Internal, "a writer ended abruptly").source(e))??;
+        self.all.add(done);
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<Done> {
+        while !self.running.is_empty() {
+            self.join().await?;
+        }
+        Ok(self.all)
+    }
+}
+
+async fn from_segments(work: &Arc<Work>, backup: &Backup, places: &HashSet<usize>) -> Result<Done> {
+    let names = Arc::new(Names::of(&backup.manifest.namespaces));
+    let mut writers = Writers::new(work);
+    for lane in lanes(work, &backup.manifest, places) {
+        writers.begin(run(work.clone(), backup.clone(), names.clone(), lane)).await?;
+    }
+    let mut done = writers.finish().await?;
+    compare(&backup.manifest, &mut done)?;
+    Ok(done)
+}
+
+/// The stream is read in one place; what it brings is inserted side by side, but for capped collections, whose
+/// order is their content.
+async fn from_stream(work: &Arc<Work>, places: HashSet<usize>) -> Result<(Done, Spool)> {
+    let (sender, mut chunks) = mpsc::channel(1);
+    let reader = work.clone();
+    let reading = tokio::task::spawn_blocking(move || {
+        let Source::Archive(archive) = &*reader.source else { return Ok(Spool::default()) };
+        archive.read(&places, &mut |chunk| sender.blocking_send(chunk).map_err(|_| cancelled()))
+    });
+    let mut writers = Writers::new(work);
+    loop {
+        let chunk = tokio::select! {
+            chunk = chunks.recv() => chunk,
+            () = work.cancel.cancelled() => return Err(cancelled()),
+        };
+        let Some(chunk) = chunk else { break };
+        if work.metadata[chunk.place].capped() {
+            let done = insert_chunk(work.clone(), chunk, true).await?;
+            writers.all.add(done);
+        } else {
+            writers.begin(insert_chunk(work.clone(), chunk, false)).await?;
+        }
+    }
+    let oplog =
+        reading.await.map_err(|e| Error::new(Code::Internal, "the reader ended abruptly").source(e))??;
+    Ok((writers.finish().await?, oplog))
+}
+
+async fn insert_chunk(work: Arc<Work>, chunk: Chunk, ordered: bool) -> Result<Done> {
+    let mut done = Done::default();
+    let Some(mut open) = Open::of(&work, chunk.place, ordered) else { return Ok(done) };
+    for document in chunk.documents() {
+        open.take(&work, document, &mut done).await?;
+    }
+    open.send(&work, &mut done).await?;
+    Ok(done)
 }
 
 /// Segments may come in any order, but not those of a capped collection, whose order is its content.
-fn lanes(work: &Work) -> Vec<Lane> {
-    let targeted = work.plan.namespaces.iter().map(|n| n.place).filter(|&p| work.data_target(p).is_some());
+fn lanes(work: &Work, manifest: &Manifest, places: &HashSet<usize>) -> Vec<Lane> {
     let (capped, free): (HashSet<usize>, HashSet<usize>) =
-        targeted.partition(|&place| work.metadata[place].capped());
+        places.iter().partition(|&&place| work.metadata[place].capped());
     let holding = |wanted: &HashSet<usize>| {
         let holds = |s: &Segment| s.contents.iter().any(|c| c.documents > 0 && wanted.contains(&c.namespace));
-        let places = work.manifest.segments.iter().enumerate().filter(move |(_, s)| holds(s));
+        let places = manifest.segments.iter().enumerate().filter(move |(_, s)| holds(s));
         places.map(|(place, _)| place).collect::<Vec<_>>()
     };
     let mut lanes: Vec<Lane> = holding(&free)
@@ -73,15 +151,16 @@ fn lanes(work: &Work) -> Vec<Lane> {
     lanes
 }
 
-async fn run(work: Arc<Work>, names: Arc<Names>, lane: Lane) -> Result<Done> {
+async fn run(work: Arc<Work>, backup: Backup, names: Arc<Names>, lane: Lane) -> Result<Done> {
     let mut done = Done::default();
     for &place in &lane.segments {
-        let segment = &work.manifest.segments[place];
+        let segment = &backup.manifest.segments[place];
         let body = tokio::select! {
-            body = segments::fetch(&*work.store, segment) => body?,
+            body = segments::fetch(&*backup.store, segment) => body?,
             () = work.cancel.cancelled() => return Err(cancelled()),
         };
-        let found = insert_segment(&work, &names, &lane, segment, &body, &mut done).await?;
+        let walk = Walk::new(backup.manifest.compression, &names, &body)?;
+        let found = insert_segment(&work, walk, &lane, segment, &mut done).await?;
         let crcs = found.contents.into_iter().filter(|(c, _)| lane.namespaces.contains(&c.namespace));
         done.crcs.push((place, crcs.map(|(content, crc)| (content.namespace, crc)).collect()));
         work.observer
@@ -92,13 +171,11 @@ async fn run(work: Arc<Work>, names: Arc<Names>, lane: Lane) -> Result<Done> {
 
 async fn insert_segment(
     work: &Work,
-    names: &Names,
+    mut walk: Walk<'_>,
     lane: &Lane,
     segment: &Segment,
-    body: &[u8],
     done: &mut Done,
 ) -> Result<Found> {
-    let mut walk = Walk::new(work.manifest.compression, names, body)?;
     let mut open: Option<Open> = None;
     while let Some(step) = walk.next().map_err(|e| segments::damaged(segment, e))? {
         match step {
@@ -174,14 +251,14 @@ impl Done {
 }
 
 /// The documents of each collection, put together in the archive's order, must be those that were backed up.
-fn compare(work: &Work, all: &mut Done) -> Result<()> {
+fn compare(manifest: &Manifest, all: &mut Done) -> Result<()> {
     all.crcs.sort_by_key(|(segment, _)| *segment);
     let mut sums: BTreeMap<usize, Crc64> = BTreeMap::new();
     for (place, crc) in all.crcs.iter().flat_map(|(_, crcs)| crcs) {
         sums.entry(*place).or_default().append(crc);
     }
     for (place, crc) in sums {
-        let namespace = &work.manifest.namespaces[place];
+        let namespace = &manifest.namespaces[place];
         if format!("{:016x}", crc.value()) != namespace.crc64 {
             return Err(Error::new(
                 Code::Damaged,
@@ -195,7 +272,7 @@ fn compare(work: &Work, all: &mut Done) -> Result<()> {
 
 fn report(work: &Work, all: &Done) -> Restored {
     let sentence = |(place, (refused, first)): (&usize, &(u64, String))| {
-        let name = work.manifest.namespaces[*place].name();
+        let name = work.source.namespaces()[*place].name();
         format!("{refused} documents of `{name}` were refused or changed; the first: {first}")
     };
     Restored {

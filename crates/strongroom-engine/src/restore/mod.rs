@@ -1,12 +1,21 @@
 //! A restore: look, refuse or prepare, create, insert, index, then views, users and roles.
 
+mod archive;
 mod data;
 mod plan;
 mod privileges;
+mod replay;
+mod source;
+mod spool;
+mod users;
 mod views;
 
-pub use plan::{Action, Existing, Plan, PlannedNamespace};
+pub use archive::Archive;
+pub use plan::{Action, Existing, Indexes, Plan, PlannedNamespace, Users};
+pub use replay::Window;
+pub use source::{Backup, Source};
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use bson::Document;
@@ -14,22 +23,31 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::bucket::ObjectStore;
 use crate::deployment::{Refused, Target};
 use crate::error::{Code, Error, Result};
-use crate::manifest::{Manifest, NamespaceKind};
+use crate::manifest::{ClusterTime, NamespaceKind};
 use crate::progress::{Event, Observer};
+use crate::renames::{Renames, STORED_FUNCTIONS};
 use crate::selection::Filter;
 use plan::Metadata;
+use users::authorization;
 
 /// What to restore, and how.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Which namespaces of the backup.
+    /// Which namespaces of the backup, by their names in it.
     pub filter: Filter,
+    /// Where they go.
+    pub renames: Renames,
     /// What to do with collections that exist in the target.
     pub existing: Existing,
-    /// Segments read and inserted at once, at least 1.
+    /// What to do about indexes.
+    pub indexes: Indexes,
+    /// What to do about users and roles.
+    pub users: Users,
+    /// The moment to restore, by replaying the oplog that comes along; if not said, the earliest that is consistent.
+    pub at: Option<ClusterTime>,
+    /// Segments read and inserted at once; 0 counts as 1.
     pub writers: usize,
 }
 
@@ -48,56 +66,51 @@ pub struct Restored {
     pub exceptions: Vec<String>,
 }
 
-/// The collections that MongoDB's own role `restore` may merge users and roles from.
-const TEMPORARY_USERS: &str = "tempusers";
-const TEMPORARY_ROLES: &str = "temproles";
-
-/// Stored functions: a collection that a server does not let be dropped.
-const STORED_FUNCTIONS: &str = "system.js";
-
 /// What would be done, without doing it.
 ///
 /// # Errors
-/// As the target fails; a conflict is part of the plan, not an error.
-pub async fn plan(target: &Target, manifest: &Manifest, options: &Options) -> Result<Plan> {
-    plan::make(target, manifest, options).await
+/// [`Code::Usage`] when names cannot be as asked; as the target fails. A conflict is part of the plan, not an error.
+pub async fn plan(target: &Target, source: &Source, options: &Options) -> Result<Plan> {
+    Ok(plan::make(target, source, options).await?.0)
 }
 
-/// Restores a backup by its plan. Needs a multi-threaded runtime.
+/// Restores by the plan. Needs a multi-threaded runtime.
 ///
 /// # Errors
 /// [`Code::TargetNotEmpty`] when a collection exists and nothing said what to do with it, before anything is
-/// touched; as the store or the target fails. What one server refuses of single documents or indexes is
+/// touched; as the source or the target fails. What one server refuses of single documents or indexes is
 /// in the answer.
 pub async fn run(
-    store: Arc<dyn ObjectStore>,
+    source: Source,
     target: Target,
-    manifest: Arc<Manifest>,
     options: Options,
     observer: Arc<dyn Observer>,
     cancel: CancellationToken,
 ) -> Result<Restored> {
-    let plan = plan(&target, &manifest, &options).await?;
+    let (plan, metadata) = plan::make(&target, &source, &options).await?;
     plan.check()?;
-    let metadata = manifest.namespaces.iter().map(Metadata::of).collect::<Result<Vec<_>>>()?;
-    privileges::check(&target, &plan, &manifest, &metadata).await?;
-    let work = Work { store, target, manifest, options, plan, metadata, observer, cancel };
+    let names = source.namespaces().iter().map(|n| options.renames.apply(&n.db, &n.collection)).collect();
+    let source = Arc::new(source);
+    let work = Work { source, target, options, plan, names, metadata, observer, cancel };
     let work = Arc::new(work);
+    privileges::check(&work).await?;
+    replay::may(&work).await?;
     work.run().await.map_err(|e| {
-        let context =
-            format!("the restore of `{}` did not finish, the target holds a part of it", work.manifest.id);
-        e.context(context)
+        let name = work.source.name();
+        e.context(format!("the restore of `{name}` did not finish, the target holds a part of it"))
     })
 }
 
 /// Everything that the parts of one restore share.
+#[derive(Clone)]
 struct Work {
-    store: Arc<dyn ObjectStore>,
+    source: Arc<Source>,
     target: Target,
-    manifest: Arc<Manifest>,
     options: Options,
     plan: Plan,
-    /// Of every namespace of the manifest, by its place.
+    /// Where every namespace of the source goes: database and collection, by its place.
+    names: Vec<(String, String)>,
+    /// Of every namespace of the source, by its place.
     metadata: Vec<Metadata>,
     observer: Arc<dyn Observer>,
     cancel: CancellationToken,
@@ -106,17 +119,32 @@ struct Work {
 impl Work {
     async fn run(self: &Arc<Self>) -> Result<Restored> {
         self.observer.observe(&self.plan.event());
-        self.phase("preparing");
-        self.create_collections().await?;
-        self.phase("inserting");
-        let mut restored = data::insert(self).await?;
-        restored.namespaces = self.plan.namespaces.len() as u64;
-        self.phase("building indexes");
-        self.build_indexes(&mut restored).await?;
+        let mut restored = Restored::default();
+        if self.options.indexes != Indexes::Only {
+            self.phase("preparing");
+            self.create_collections().await?;
+            self.phase("inserting");
+            let oplog;
+            (restored, oplog) = data::insert(self).await?;
+            // After the data, and before the indexes, which what lies in between may contradict.
+            let left = replay::run(self, &oplog, &mut restored).await?;
+            return left.finish(restored).await;
+        }
+        self.finish(restored).await
+    }
+
+    /// What comes after the data: by then it is as of one moment.
+    async fn finish(&self, mut restored: Restored) -> Result<Restored> {
+        let targets: HashSet<&str> = self.plan.namespaces.iter().map(|n| n.target.as_str()).collect();
+        restored.namespaces = targets.len() as u64;
+        if self.options.indexes != Indexes::None {
+            self.phase("building indexes");
+            self.build_indexes(&mut restored).await?;
+        }
         self.phase("creating views");
         self.create_views().await?;
         self.phase("merging users and roles");
-        self.merge_users_and_roles().await?;
+        users::merge(self).await?;
         self.settle().await?;
         Ok(restored)
     }
@@ -125,23 +153,18 @@ impl Work {
         self.observer.observe(&Event::Phase { name });
     }
 
-    /// The server keeps users, roles and their version itself.
+    /// Where the documents of a namespace are inserted; the server keeps users, roles and their version itself.
     fn data_target(&self, place: usize) -> Option<(&str, String)> {
-        let namespace = &self.manifest.namespaces[place];
-        match (namespace.db.as_str(), namespace.collection.as_str()) {
-            ("admin", "system.users") => Some(("admin", TEMPORARY_USERS.into())),
-            ("admin", "system.roles") => Some(("admin", TEMPORARY_ROLES.into())),
-            ("admin", "system.version") => None,
-            _ => Some((&namespace.db, namespace.data_collection())),
+        let namespace = &self.source.namespaces()[place];
+        if let Some(kept) = authorization(&namespace.db, &namespace.collection) {
+            return kept.temporary().map(|temporary| ("admin", temporary.to_owned()));
         }
+        let (db, collection) = &self.names[place];
+        Some((db, namespace.kind.data_collection(collection)))
     }
 
     async fn create_collections(&self) -> Result<()> {
-        for temporary in [TEMPORARY_USERS, TEMPORARY_ROLES] {
-            if self.plan.holds_users_or_roles(&self.manifest) {
-                self.target.drop_collection("admin", temporary).await?;
-            }
-        }
+        users::prepare(self).await?;
         stream::iter(self.plan.namespaces.iter().map(|planned| self.prepare(planned)))
             .buffer_unordered(self.options.writers.max(1))
             .try_collect()
@@ -152,28 +175,28 @@ impl Work {
         if self.cancel.is_cancelled() {
             return Err(cancelled());
         }
-        let namespace = &self.manifest.namespaces[planned.place];
-        if planned.action == Action::Replace && namespace.collection == STORED_FUNCTIONS {
-            return self.target.empty_collection(&namespace.db, &namespace.collection).await;
+        let (db, collection) = &self.names[planned.place];
+        // A server does not let it be dropped.
+        if planned.action == Action::Replace && collection == STORED_FUNCTIONS {
+            return self.target.empty_collection(db, collection).await;
         }
         if planned.action == Action::Replace {
-            self.target.drop_collection(&namespace.db, &namespace.collection).await?;
+            self.target.drop_collection(db, collection).await?;
         }
-        let creates = matches!(planned.action, Action::Create | Action::Replace);
-        if !creates || namespace.kind == NamespaceKind::View {
+        if !planned.action.creates() || planned.kind == NamespaceKind::View {
             return Ok(());
         }
         self.create(planned.place).await
     }
 
     async fn create(&self, place: usize) -> Result<()> {
-        let namespace = &self.manifest.namespaces[place];
+        let (db, collection) = &self.names[place];
         let options = self.metadata[place].options.clone();
-        match self.target.create(&namespace.db, &namespace.collection, options).await {
+        match self.target.create(db, collection, options).await {
             Ok(()) => Ok(()),
             Err(Refused::Exists) => Err(Error::new(
                 Code::TargetNotEmpty,
-                format!("`{}` was created by somebody else meanwhile", namespace.name()),
+                format!("`{db}.{collection}` was created by somebody else meanwhile"),
             )
             .help("Make sure that nothing else writes to the target, and restore again.")),
             Err(Refused::Other(error)) => Err(error),
@@ -181,7 +204,7 @@ impl Work {
     }
 
     async fn build_indexes(&self, restored: &mut Restored) -> Result<()> {
-        let mut built = stream::iter(self.plan.namespaces.iter().map(|planned| self.indexes(planned.place)))
+        let mut built = stream::iter(self.plan.namespaces.iter().map(|planned| self.indexes(planned)))
             .buffer_unordered(self.options.writers.max(1));
         while let Some(outcome) = built.next().await {
             match outcome? {
@@ -193,17 +216,22 @@ impl Work {
     }
 
     /// How many were built, or why they were not.
-    async fn indexes(&self, place: usize) -> Result<Result<u64, String>> {
+    async fn indexes(&self, planned: &PlannedNamespace) -> Result<Result<u64, String>> {
         if self.cancel.is_cancelled() {
             return Err(cancelled());
         }
-        let namespace = &self.manifest.namespaces[place];
-        let indexes: Vec<Document> = self.metadata[place].indexes_to_build();
-        if indexes.is_empty() || belongs_to_server(&namespace.db, &namespace.collection) {
-            return Ok(Ok(0));
+        let indexes: Vec<Document> = self.metadata[planned.place].indexes_to_build();
+        match planned.action {
+            Action::Merge | Action::Skip => return Ok(Ok(0)),
+            _ if indexes.is_empty() => return Ok(Ok(0)),
+            Action::Missing => {
+                return Ok(Err(format!("`{}` is not there, so it has no indexes", planned.target)));
+            }
+            _ => {}
         }
         let number = indexes.len() as u64;
-        match self.target.create_indexes(&namespace.db, &namespace.collection, indexes).await {
+        let (db, collection) = &self.names[planned.place];
+        match self.target.create_indexes(db, collection, indexes).await {
             Ok(()) => Ok(Ok(number)),
             Err(error) if error.code() == Code::Mongo => Ok(Err(error.to_string())),
             Err(error) => Err(error),
@@ -211,26 +239,11 @@ impl Work {
     }
 
     async fn create_views(&self) -> Result<()> {
-        let places: Vec<usize> =
-            self.plan.namespaces.iter().filter(|p| p.action != Action::Add).map(|p| p.place).collect();
-        for place in views::in_order(&self.manifest.namespaces, &self.metadata, &places) {
+        let created = self.plan.namespaces.iter().filter(|planned| planned.action.creates());
+        let views = created.filter(|planned| planned.kind == NamespaceKind::View);
+        let places: Vec<usize> = views.map(|planned| planned.place).collect();
+        for place in views::in_order(&self.names, &self.metadata, &places) {
             self.create(place).await?;
-        }
-        Ok(())
-    }
-
-    async fn merge_users_and_roles(&self) -> Result<()> {
-        if !self.plan.holds_users_or_roles(&self.manifest) {
-            return Ok(());
-        }
-        let present = self.target.collections("admin").await?;
-        let given = |name| present.iter().any(|n| n == name).then_some(name);
-        let (users, roles) = (given(TEMPORARY_USERS), given(TEMPORARY_ROLES));
-        if users.is_some() || roles.is_some() {
-            self.target.merge_users_and_roles(users, roles).await?;
-        }
-        for temporary in [users, roles].into_iter().flatten() {
-            self.target.drop_collection("admin", temporary).await?;
         }
         Ok(())
     }
@@ -242,11 +255,6 @@ impl Work {
             None => Ok(()),
         }
     }
-}
-
-/// Collections of `admin` that are not created, dropped or indexed by hand.
-fn belongs_to_server(db: &str, collection: &str) -> bool {
-    db == "admin" && matches!(collection, "system.users" | "system.roles" | "system.version")
 }
 
 fn cancelled() -> Error {

@@ -1,50 +1,50 @@
 //! What a user needs to restore by a plan.
 
-use super::plan::{Action, Metadata, Plan};
-use super::{STORED_FUNCTIONS, TEMPORARY_ROLES, TEMPORARY_USERS};
-use crate::deployment::{Privilege, Target};
+use super::plan::Action;
+use super::users::{TEMPORARY_ROLES, TEMPORARY_USERS, merged};
+use super::{Indexes, Work};
+use crate::deployment::Privilege;
 use crate::error::Result;
-use crate::manifest::{Manifest, NamespaceKind};
+use crate::manifest::NamespaceKind;
+use crate::renames::STORED_FUNCTIONS;
 
 /// What merging users and roles needs beyond their collections (`_mergeAuthzCollections`).
 const MERGE: [&str; 4] = ["createUser", "createRole", "grantRole", "revokeRole"];
 
 /// Refuses a user who may not do all that the plan says, before anything is touched.
-pub(super) async fn check(
-    target: &Target,
-    plan: &Plan,
-    manifest: &Manifest,
-    metadata: &[Metadata],
-) -> Result<()> {
-    match target.privileges().await? {
-        Some(privileges) => privileges.require(&needed(plan, manifest, metadata), "restore"),
+pub(super) async fn check(work: &Work) -> Result<()> {
+    match work.target.privileges().await? {
+        Some(privileges) => privileges.require(&needed(work), "restore"),
         None => Ok(()),
     }
 }
 
-fn needed(plan: &Plan, manifest: &Manifest, metadata: &[Metadata]) -> Vec<Privilege> {
+fn needed(work: &Work) -> Vec<Privilege> {
     let mut needed = Vec::new();
-    for planned in &plan.namespaces {
-        let namespace = &manifest.namespaces[planned.place];
-        let on = |action| Privilege::on_collection(action, &namespace.db, &namespace.collection);
+    for planned in &work.plan.namespaces {
+        let (db, collection) = &work.names[planned.place];
+        let on = |action| Privilege::on_collection(action, db, collection);
         match planned.action {
             Action::Create => needed.push(on("createCollection")),
-            Action::Replace if namespace.collection == STORED_FUNCTIONS => needed.push(on("remove")),
+            Action::Replace if collection == STORED_FUNCTIONS => needed.push(on("remove")),
             Action::Replace => needed.extend([on("dropCollection"), on("createCollection")]),
-            Action::Add => {}
-            Action::Merge | Action::Skip | Action::Refuse => continue,
+            Action::Add | Action::Index => {}
+            Action::Merge | Action::Skip | Action::Refuse | Action::Missing => continue,
         }
-        if namespace.kind == NamespaceKind::View {
+        if planned.kind == NamespaceKind::View {
             continue;
         }
-        let data = namespace.data_collection();
-        let into = |action| Privilege::on_collection(action, &namespace.db, &data);
-        needed.extend([into("insert"), into("bypassDocumentValidation")]);
-        if !metadata[planned.place].indexes_to_build().is_empty() {
+        if planned.action.inserts() {
+            let data = planned.kind.data_collection(collection);
+            let into = |action| Privilege::on_collection(action, db, &data);
+            needed.extend([into("insert"), into("bypassDocumentValidation")]);
+        }
+        let builds = work.options.indexes != Indexes::None;
+        if builds && !work.metadata[planned.place].indexes_to_build().is_empty() {
             needed.push(on("createIndex"));
         }
     }
-    if plan.holds_users_or_roles(manifest) {
+    if merged(work).next().is_some() {
         needed.extend(merge());
     }
     needed

@@ -1,5 +1,6 @@
 //! Manifests are what docs/FORMAT.md and its schema say.
 
+use strongroom_engine::backup::Wanted;
 use strongroom_engine::error::Code;
 use strongroom_engine::manifest::{Compression, Manifest};
 use testbed::{Mongod, dataset};
@@ -15,10 +16,10 @@ async fn manifests_follow_their_schema_and_what_contradicts_itself_is_refused() 
     dataset::every_kind(&source.client().await.unwrap()).await.unwrap();
     let place = tempfile::tempdir().unwrap();
     let store = folder(place.path());
-    for snapshot in [true, false] {
+    for consistency in [Wanted::Snapshot, Wanted::Oplog, Wanted::None] {
         for compression in [Compression::None, Compression::Gzip { level: 1 }, Compression::Zstd { level: 1 }]
         {
-            let wanted = strongroom_engine::backup::Options { snapshot, ..options(compression) };
+            let wanted = strongroom_engine::backup::Options { consistency, ..options(compression) };
             let manifest = backup(&source, &store, wanted).await.unwrap();
             let text =
                 store.get(&format!("default/{}/manifest.json", manifest.id), None, u64::MAX).await.unwrap();

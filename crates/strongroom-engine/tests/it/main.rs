@@ -1,12 +1,19 @@
 //! The engine against a real mongod and real stores.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, that is how it fails")]
 
+mod archives;
 mod bucket;
 mod bucket_contract;
 mod bucket_faults;
+mod changes;
+mod consistency;
 mod faults;
 mod format;
+mod interruptions;
+mod partial;
 mod privileges;
+mod ranges;
+mod replay;
 mod round_trip;
 mod setup;
 mod topology;

@@ -7,8 +7,7 @@ use strongroom_engine::deployment::{ConnectOptions, Target};
 use strongroom_engine::error::Code;
 use strongroom_engine::manifest::{Compression, Consistency};
 use strongroom_engine::progress::Silent;
-use strongroom_engine::restore::{self, Existing};
-use strongroom_engine::selection::Filter;
+use strongroom_engine::restore::{self, Source};
 use testbed::certificates::{self, Certificates};
 use testbed::mongod::Options;
 use testbed::{Mongod, Set, dataset};
@@ -103,9 +102,9 @@ async fn the_role_restore_is_enough_but_for_what_is_named() {
 
     let restore_as = async |uri: &str| {
         let into = Target::connect(&uri.parse().unwrap()).await.unwrap();
-        let options = restore::Options { filter: Filter::default(), existing: Existing::Refuse, writers: 2 };
+        let backup = Source::backup(store.clone(), manifest.clone());
         let (observer, token) = (Arc::new(Silent), CancellationToken::new());
-        restore::run(store.clone(), into, manifest.clone(), options, observer, token).await
+        restore::run(backup, into, restore::Options::default(), observer, token).await
     };
     let reader = user(&target, "reader", vec!["readAnyDatabase".into()]).await;
     let error = restore_as(&reader).await.unwrap_err();

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use strongroom_engine::backup;
+use strongroom_engine::backup::{self, Wanted};
 use strongroom_engine::bucket::{ObjectStore, Sse, StoreOptions, open};
 use strongroom_engine::deployment::{Deployment, Target};
 use strongroom_engine::error::Result;
 use strongroom_engine::layout::PlanName;
 use strongroom_engine::manifest::{Compression, Manifest};
 use strongroom_engine::progress::Silent;
-use strongroom_engine::restore::{self, Existing, Restored};
+use strongroom_engine::restore::{self, Existing, Restored, Source};
 use strongroom_engine::selection::Filter;
 use testbed::Mongod;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,8 @@ pub(crate) fn options(compression: Compression) -> backup::Options {
         filter: Filter::default(),
         readers: 2,
         compression,
-        snapshot: true,
+        consistency: Wanted::Snapshot,
+        query: None,
         sse: Sse::None,
         rate_max: None,
     }
@@ -51,10 +52,17 @@ pub(crate) async fn restore(
     existing: Existing,
     filter: Filter,
 ) -> Result<Restored> {
+    let options = restore::Options { filter, existing, writers: 2, ..restore::Options::default() };
+    restore_with(Source::backup(store.clone(), Arc::new(manifest.clone())), target, options).await
+}
+
+pub(crate) async fn restore_with(
+    source: Source,
+    target: &Mongod,
+    options: restore::Options,
+) -> Result<Restored> {
     let target = Target::connect(&target.uri().parse().unwrap()).await?;
-    let options = restore::Options { filter, existing, writers: 2 };
-    let manifest = Arc::new(manifest.clone());
-    restore::run(store.clone(), target, manifest, options, Arc::new(Silent), CancellationToken::new()).await
+    restore::run(source, target, options, Arc::new(Silent), CancellationToken::new()).await
 }
 
 /// A few documents in a few collections.

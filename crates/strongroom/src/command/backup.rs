@@ -24,7 +24,8 @@ pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: Cancellat
         filter: options.selection.filter()?,
         readers: parallelism(options.readers),
         compression: options.compress,
-        snapshot: options.consistency == "snapshot",
+        consistency: options.consistency,
+        query: options.query,
         sse: options.sse,
         rate_max: options.max_rate,
     };

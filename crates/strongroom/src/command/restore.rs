@@ -1,42 +1,100 @@
 //! `strongroom restore`.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::sync::Arc;
 
+use strongroom_engine::bucket;
 use strongroom_engine::deployment::Target;
 use strongroom_engine::error::{Code, Error, Result};
-use strongroom_engine::restore::{self, Action, Existing, Options, Plan, Restored};
+use strongroom_engine::location::Location;
+use strongroom_engine::renames::Renames;
+use strongroom_engine::restore::{
+    self, Action, Archive, Existing, Indexes, Options, Plan, Restored, Source, Users,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::parallelism;
-use crate::cli::Restore;
+use crate::cli::{One, Origin, Owner, Place, Restore};
 use crate::output::Output;
 use crate::words::size;
 
+const STDIN: &str = "-";
+
 pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationToken) -> Result<()> {
+    check(&options)?;
     let uri = options.uri.read()?;
     let work = Options {
         filter: options.selection.filter()?,
+        renames: Renames::new(options.rename)?,
         existing: match (options.drop, options.into_existing) {
             (true, _) => Existing::Drop,
             (false, true) => Existing::Keep,
             (false, false) => Existing::Refuse,
         },
+        indexes: options.indexes,
+        users: options.users,
+        at: options.at,
         writers: parallelism(options.writers),
     };
-    let (store, manifest) = super::find(options.one).await?;
+    let source = tokio::select! {
+        source = source(options.from) => source?,
+        () = cancel.cancelled() => return Err(Error::new(Code::Cancelled, "cancelled")),
+    };
     let target = Target::connect(&uri).await?;
     if options.dry_run {
-        let plan = restore::plan(&target, &manifest, &work).await?;
+        let plan = restore::plan(&target, &source, &work).await?;
         return output.answer(&plan, &PlanText(&plan));
     }
-    let restored = restore::run(store, target, Arc::new(manifest), work, output.observer(), cancel).await?;
+    let restored = restore::run(source, target, work, output.observer(), cancel).await?;
     output.answer(&restored, &RestoredText(&restored))?;
     if restored.exceptions.is_empty() {
         return Ok(());
     }
     Err(Error::new(Code::Incomplete, format!("restored, but for {} exceptions", restored.exceptions.len()))
         .help("What is missing, and why, is listed above."))
+}
+
+/// Indexes alone leave nothing to say of anything else.
+fn check(options: &Restore) -> Result<()> {
+    let more = options.drop || options.into_existing || options.users == Users::Only;
+    if options.indexes == Indexes::Only && more {
+        return Err(Error::new(Code::Usage, "--indexes only touches neither documents nor users")
+            .help("Leave --drop, --into-existing and --users only out."));
+    }
+    Ok(())
+}
+
+async fn source(options: Origin) -> Result<Source> {
+    if let Some(archive) = options.archive {
+        return open_archive(archive, options.owner).await.map(Source::Archive);
+    }
+    let (Some(location), Some(backup)) = (options.location, options.backup) else {
+        return Err(Error::new(Code::Usage, "neither a backup nor an archive was named").help(
+            "Name a location and a backup of it (or `latest`), or a mongodump archive with --archive.",
+        ));
+    };
+    let place = Place { location, plan: options.plan, owner: options.owner };
+    let (store, manifest) = super::find(One { place, backup }).await?;
+    Ok(Source::backup(store, Arc::new(manifest)))
+}
+
+/// What is opened here blocks while it is read.
+async fn open_archive(archive: String, owner: Owner) -> Result<Archive> {
+    let stream: Box<dyn Read + Send> = match archive.parse::<Location>() {
+        Ok(location) => bucket::open_object(&location, owner.options())?,
+        Err(error) if archive.contains("://") => return Err(error),
+        Err(_) if archive == STDIN => Box::new(io::stdin()),
+        Err(_) => Box::new(File::open(&archive).map_err(|e| {
+            Error::new(Code::Usage, format!("the archive `{archive}` cannot be opened: {e}"))
+                .help("Name a file, s3://bucket/key, or - for stdin.")
+        })?),
+    };
+    let name = if archive == STDIN { "stdin".to_owned() } else { archive };
+    tokio::task::spawn_blocking(move || Archive::open(name, stream))
+        .await
+        .map_err(|e| Error::new(Code::Internal, "the archive's reader ended abruptly").source(e))?
 }
 
 struct PlanText<'a>(&'a Plan);
@@ -46,10 +104,23 @@ impl fmt::Display for PlanText<'_> {
         let plan = self.0;
         let set = plan.target_set.as_ref().map(|set| format!(", replica set {set}")).unwrap_or_default();
         writeln!(f, "backup {} into MongoDB {}{set}; nothing is done yet", plan.backup, plan.target_version)?;
-        writeln!(f, "{} segments to fetch, {}", plan.segments, size(plan.stored_bytes))?;
+        if plan.segments > 0 {
+            writeln!(f, "{} segments to fetch, {}", plan.segments, size(plan.stored_bytes))?;
+        }
+        if let Some(window) = plan.replay {
+            let to = window.to.map_or("its end".to_owned(), |to| to.to_string());
+            writeln!(f, "the oplog is replayed up to {to}")?;
+        }
         for planned in &plan.namespaces {
             let name = planned.name.escape_debug().to_string();
-            writeln!(f, "{name:<44} {:<32} {:>12} documents", in_words(planned.action), planned.documents)?;
+            write!(f, "{name:<44} {:<32}", in_words(planned.action))?;
+            if let Some(documents) = planned.documents {
+                write!(f, " {documents:>12} documents")?;
+            }
+            if planned.target != planned.name {
+                write!(f, ", as {}", planned.target.escape_debug())?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }
@@ -63,6 +134,8 @@ fn in_words(action: Action) -> &'static str {
         Action::Refuse => "REFUSED: it exists",
         Action::Merge => "merge into users and roles",
         Action::Skip => "skip: the server has its own",
+        Action::Index => "build its indexes",
+        Action::Missing => "nothing: it does not exist",
     }
 }
 

@@ -6,5 +6,6 @@ mod errors;
 mod interop;
 mod jobs;
 mod members;
+mod restore;
 mod setup;
 mod text;

@@ -1,0 +1,251 @@
+//! The oplog, kept while a backup is made: with it, what was read at different moments becomes one moment, and a
+//! restore can choose a moment within the window.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mongo_archive::{Crc64, Namespace as ArchiveNamespace};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, block_in_place};
+
+use super::reader::NamespaceRead;
+use super::writer::RunWriter;
+use super::{Work, cancelled};
+use crate::deployment::{Batch, Setback};
+use crate::error::{Code, Error, Result};
+use crate::manifest::{ClusterTime, OplogWindow, Segment};
+use crate::oplog::entry::{Entry, Role};
+use crate::oplog::filter::touches;
+use crate::oplog::refuse::refusal;
+
+/// How the archive names the oplog: a collection of the database without a name.
+pub(super) const ARCHIVED: (&str, &str) = ("", "oplog");
+/// How often to look for new entries: far less than any oplog lasts, and few requests.
+const PAUSE: Duration = Duration::from_secs(1);
+/// How often to look again after a lost connection: with the pauses, time for a member to restart.
+const TRIES_MAX: u32 = 60;
+
+/// A capture under way.
+pub(super) struct Capture {
+    task: JoinHandle<Result<Captured>>,
+    enough: watch::Sender<bool>,
+}
+
+/// What was kept.
+pub(super) struct Captured {
+    pub(super) read: NamespaceRead,
+    pub(super) segments: Vec<Segment>,
+    pub(super) window: OplogWindow,
+}
+
+impl Capture {
+    /// Keeps what comes after `from`, and of what stands between `begin` and `from` the parts of transactions.
+    pub(super) fn start(work: Arc<Work>, begin: ClusterTime, from: ClusterTime) -> Self {
+        let (enough, told) = watch::channel(false);
+        let task = tokio::spawn(async move {
+            let stop = work.sink.stop.clone();
+            let mut keeper = Keeper::new(work, begin, from);
+            let kept = keeper.keep(told).await;
+            // Whatever happened: an upload under way is waited for, so that its outcome is known.
+            let stored = keeper.writer.wait().await;
+            if kept.is_err() || stored.is_err() {
+                stop.cancel();
+            }
+            kept.and(stored).map(|()| keeper.captured())
+        });
+        Self { task, enough }
+    }
+
+    /// Takes what has come until now, and ends.
+    ///
+    /// # Errors
+    /// As the store fails; if entries up to `needed` could not be kept, with the cause.
+    pub(super) async fn finish(self, needed: Option<ClusterTime>) -> Result<Captured> {
+        // The task may have ended by itself: then it says why.
+        let _ = self.enough.send(true);
+        let ended = self.task.await;
+        let captured = ended
+            .map_err(|e| Error::new(Code::Internal, "the capture of the oplog ended abruptly").source(e))??;
+        match (&captured.window.cut_short, needed) {
+            (Some(cause), Some(needed)) if captured.window.to < needed => Err(Error::new(
+                Code::Mongo,
+                format!("no consistent moment: the oplog is needed up to {needed}, but {cause}"),
+            )
+            .help("Back up again when no such change is under way; a larger oplog or more --readers may help too.")),
+            _ => Ok(captured),
+        }
+    }
+}
+
+struct Keeper {
+    work: Arc<Work>,
+    writer: RunWriter,
+    from: ClusterTime,
+    /// The newest entry that was seen.
+    seen: Seen,
+    read: NamespaceRead,
+    cut_short: Option<String>,
+}
+
+/// How far the oplog was seen.
+#[derive(Clone, Copy)]
+enum Seen {
+    /// It begins with this entry, which was not seen yet.
+    UpToBefore(ClusterTime),
+    /// This entry was the last one.
+    UpTo(ClusterTime),
+}
+
+impl Seen {
+    fn time(self) -> ClusterTime {
+        match self {
+            Self::UpToBefore(time) | Self::UpTo(time) => time,
+        }
+    }
+}
+
+impl Keeper {
+    fn new(work: Arc<Work>, begin: ClusterTime, from: ClusterTime) -> Self {
+        let writer = RunWriter::new(work.clone(), work.plan.oplog_number(), 0);
+        let place = work.namespaces.len();
+        let read = NamespaceRead { place, documents: 0, bytes: 0, crc: Crc64::new(), plainly: false };
+        Self { work, writer, from, seen: Seen::UpToBefore(begin), read, cut_short: None }
+    }
+
+    async fn keep(&mut self, mut enough: watch::Receiver<bool>) -> Result<()> {
+        let (db, collection) = ARCHIVED;
+        let name = ArchiveNamespace { db: db.into(), collection: collection.into() };
+        self.writer.begin_namespace(self.read.place, name)?;
+        let mut tries = 0;
+        let stop = self.work.sink.stop.clone();
+        loop {
+            let last_look = *enough.borrow_and_update();
+            match self.look().await? {
+                Ok(()) => tries = 0,
+                Err(error) if tries >= TRIES_MAX => {
+                    self.cut(format!("it cannot be read on: {}", error.message()))
+                }
+                Err(_) => tries += 1,
+            }
+            if self.cut_short.is_some() || (last_look && tries == 0) {
+                break;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                // While connections are lost, the pause is kept.
+                _ = enough.changed(), if tries == 0 => {}
+                () = stop.cancelled() => return Err(cancelled()),
+            }
+        }
+        self.read.crc = self.writer.end_namespace()?;
+        self.writer.end_segment()?;
+        self.writer.store_finished().await
+    }
+
+    /// Takes what is new. The inner error is of a connection that may come back.
+    async fn look(&mut self) -> Result<Result<(), Error>> {
+        let stop = self.work.sink.stop.clone();
+        let deployment = self.work.clone();
+        let mut batches = match deployment.deployment.oplog(self.seen.time()).await {
+            Ok(batches) => batches,
+            Err(setback) => return self.told(setback),
+        };
+        let mut first = true;
+        loop {
+            let next = tokio::select! {
+                next = batches.next() => next,
+                () = stop.cancelled() => return Err(cancelled()),
+            };
+            match next {
+                Ok(Some(batch)) => {
+                    block_in_place(|| self.take(&batch, &mut first))?;
+                    self.writer.store_finished().await?;
+                }
+                Ok(None) if first => {
+                    self.roll_over();
+                    return Ok(Ok(()));
+                }
+                Ok(None) => return Ok(Ok(())),
+                Err(setback) => return self.told(setback),
+            }
+            if self.cut_short.is_some() {
+                return Ok(Ok(()));
+            }
+        }
+    }
+
+    fn told(&mut self, setback: Setback) -> Result<Result<(), Error>> {
+        match setback {
+            Setback::Lost(error) => Ok(Err(error)),
+            // The oplog's tail was overwritten while it was read.
+            Setback::PositionGone(_) => {
+                self.roll_over();
+                Ok(Ok(()))
+            }
+            other => Err(other.into_error().context("reading the oplog")),
+        }
+    }
+
+    /// The entry that was seen last must still be there: else others after it may be gone too.
+    fn take(&mut self, batch: &Batch, first: &mut bool) -> Result<()> {
+        for document in batch.documents()? {
+            let document = document?;
+            let entry = Entry::of(document)?;
+            if std::mem::take(first) {
+                if entry.ts != self.seen.time() {
+                    self.roll_over();
+                    return Ok(());
+                }
+                if let Seen::UpTo(_) = self.seen {
+                    continue;
+                }
+            }
+            if entry.ts > self.from
+                && let Some(cause) = self.refused(&entry)?
+            {
+                self.cut(format!("its entry at {} cannot be replayed: {cause}", entry.ts));
+                return Ok(());
+            }
+            if self.wants(&entry)? {
+                self.writer.document(document)?;
+                self.read.documents += 1;
+                self.read.bytes += document.len() as u64;
+            }
+            self.seen = Seen::UpTo(entry.ts);
+        }
+        Ok(())
+    }
+
+    fn refused(&self, entry: &Entry<'_>) -> Result<Option<String>> {
+        let accepts = |db: &str, collection: &str| self.work.options.filter.accepts(db, collection);
+        Ok(if touches(entry, &accepts)? { refusal(entry) } else { None })
+    }
+
+    fn wants(&self, entry: &Entry<'_>) -> Result<bool> {
+        if entry.ts <= self.from {
+            // It took effect before, unless a transaction that it is part of was committed later.
+            return Ok(!matches!(entry.role, Role::Alone));
+        }
+        touches(entry, &|db, collection| self.work.options.filter.accepts(db, collection))
+    }
+
+    fn roll_over(&mut self) {
+        let seen = self.seen.time();
+        self.cut(format!(
+            "it has rolled over: the entry at {seen} is no longer there (a larger oplog helps)"
+        ));
+    }
+
+    fn cut(&mut self, cause: String) {
+        self.cut_short = Some(cause);
+    }
+
+    fn captured(self) -> Captured {
+        let to = match self.seen {
+            Seen::UpTo(time) => time.max(self.from),
+            Seen::UpToBefore(_) => self.from,
+        };
+        let window = OplogWindow { from: self.from, to, cut_short: self.cut_short };
+        Captured { read: self.read, segments: self.writer.into_segments(), window }
+    }
+}

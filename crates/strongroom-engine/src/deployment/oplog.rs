@@ -1,0 +1,87 @@
+//! The oplog of the member that is read: where it stands, and its entries.
+
+use mongodb::bson::{Document, RawDocumentBuf, Timestamp, doc};
+
+use super::batches::Batches;
+use super::setback::Setback;
+use super::{Deployment, ReadAt};
+use crate::error::{Code, Error, Result};
+use crate::manifest::ClusterTime;
+
+const DB: &str = "local";
+const OPLOG: &str = "oplog.rs";
+/// Entries in one reply: many are small, and one may have 16 MiB.
+const REPLY_ENTRIES: u32 = 5_000;
+
+impl Deployment {
+    /// The newest entry that a majority of the set has, as this member knows it.
+    ///
+    /// # Errors
+    /// As the server fails, and [`Code::Mongo`] for an empty oplog.
+    pub async fn newest_committed(&self) -> Result<ClusterTime> {
+        let find = doc! { "find": OPLOG, "sort": { "$natural": -1 }, "limit": 1, "projection": { "ts": 1 } };
+        let newest = self.first(DB, find, ReadAt::Committed).await?;
+        newest.as_ref().and_then(|entry| entry.get_timestamp("ts").ok()).map(cluster_time).ok_or_else(|| {
+            Error::new(Code::Mongo, "the oplog of this member is empty")
+                .help("Let the member finish its initial sync, or name another one in the URI.")
+        })
+    }
+
+    /// When the oldest transaction began that is under way: its entries stand in the oplog before that of its
+    /// commit.
+    ///
+    /// # Errors
+    /// As the server fails.
+    pub async fn oldest_transaction(&self) -> Result<Option<ClusterTime>> {
+        let under_way = doc! { "state": { "$in": ["prepared", "inProgress"] } };
+        let oldest = doc! {
+            "find": "transactions",
+            "filter": under_way,
+            "sort": { "startOpTime.ts": 1 },
+            "limit": 1,
+            "projection": { "startOpTime": 1 },
+        };
+        let oldest = self.first("config", oldest, ReadAt::Now).await?;
+        let began = oldest.as_ref().and_then(|found| found.get_document("startOpTime").ok());
+        Ok(began.and_then(|began| began.get_timestamp("ts").ok()).map(cluster_time))
+    }
+
+    /// Whether a collection, view or index was made, changed or dropped since, even if not yet committed.
+    ///
+    /// # Errors
+    /// As the server fails.
+    pub async fn catalog_changed_since(&self, since: ClusterTime) -> Result<bool> {
+        let ts = doc! { "$gt": timestamp(since) };
+        let transactions = ["applyOps", "commitTransaction", "abortTransaction"];
+        let control = transactions.map(|name| doc! { format!("o.{name}"): { "$exists": true } });
+        let changes = doc! {
+            "find": OPLOG,
+            "filter": { "ts": ts, "op": "c", "$or": [{ "$nor": control.to_vec() }, { "o.applyOps.op": "c" }] },
+            "limit": 1,
+            "projection": { "ts": 1 },
+        };
+        Ok(self.first(DB, changes, ReadAt::Now).await?.is_some())
+    }
+
+    /// The committed entries from `from` on, itself included, up to the newest.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub async fn oplog(&self, from: ClusterTime) -> Result<Batches, Setback> {
+        let mut find = doc! { "find": OPLOG, "filter": { "ts": { "$gte": timestamp(from) } } };
+        find.insert("readConcern", ReadAt::Committed.concern());
+        self.cursor(DB, find, Some(REPLY_ENTRIES)).await
+    }
+
+    async fn first(&self, db: &str, find: Document, at: ReadAt) -> Result<Option<RawDocumentBuf>> {
+        Ok(self.documents(db, &find, at).await?.into_iter().next())
+    }
+}
+
+pub(super) fn cluster_time(ts: Timestamp) -> ClusterTime {
+    ClusterTime { seconds: ts.time, increment: ts.increment }
+}
+
+fn timestamp(time: ClusterTime) -> Timestamp {
+    Timestamp { time: time.seconds, increment: time.increment }
+}

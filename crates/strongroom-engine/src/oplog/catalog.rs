@@ -1,0 +1,334 @@
+//! Which collections, indexes and views there are, and how commands of the oplog change that.
+//!
+//! Indexes are built after the data, and views are created last: so the commands that make them only change what
+//! stands here, and only commands about collections themselves have to be run when their turn comes.
+
+use std::collections::BTreeMap;
+
+use bson::{Bson, Document, RawBsonRef};
+
+use super::entry::{Kind, Operation, split, strange};
+use super::filter::{BUCKETS, VIEWS, view_name};
+use crate::error::Result;
+
+/// A database and a collection; a time-series by the collection of its buckets.
+pub type Name = (String, String);
+
+/// What there is.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Catalog {
+    /// Collections.
+    pub collections: BTreeMap<Name, Collection>,
+    /// The definition of each view.
+    pub views: BTreeMap<Name, Document>,
+    /// Changes of collections that were not there, until they are dropped.
+    pub orphans: BTreeMap<Name, u64>,
+}
+
+/// A collection.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Collection {
+    /// Its options; of these only the default collation is kept up to date.
+    pub options: Document,
+    /// Indexes by their specification. A time-series' are as its user sees them.
+    pub indexes: Vec<Document>,
+    /// Indexes of a time-series that were made since: specified for its buckets.
+    pub bucket_indexes: Vec<Document>,
+}
+
+/// What a command changes in the collections themselves.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A collection (or time-series) is created with these options.
+    Create(Name, Document),
+    /// It is dropped.
+    Drop(Name),
+    /// These options of it are changed, as `collMod` takes them.
+    Modify(Name, Document),
+}
+
+impl Catalog {
+    /// Whether there is such a collection; changes of one that is not there are counted.
+    pub fn holds(&mut self, db: &str, collection: &str) -> bool {
+        let name = (db.to_owned(), collection.to_owned());
+        let holds = self.collections.contains_key(&name);
+        if !holds {
+            *self.orphans.entry(name).or_default() += 1;
+        }
+        holds
+    }
+
+    /// Takes a change of `system.views`. A time-series' definition is not one of a view.
+    ///
+    /// # Errors
+    /// [`Code::Damaged`](crate::error::Code::Damaged) for what is not a view's definition.
+    pub fn view(&mut self, part: &Operation<'_>) -> Result<()> {
+        let (db, view) = split(view_name(part)?);
+        let name = (db.to_owned(), view.to_owned());
+        if part.kind == Kind::Delete {
+            self.views.remove(&name);
+            return Ok(());
+        }
+        let mut definition = document(part.o)?;
+        definition.remove("_id");
+        let on = definition.get_str("viewOn").map_err(|e| strange("a view is on nothing").source(e))?;
+        if !on.starts_with(BUCKETS) {
+            self.views.insert(name, definition);
+        }
+        Ok(())
+    }
+
+    /// Takes a command; what is to be run for it, if anything.
+    ///
+    /// # Errors
+    /// [`Code::Damaged`](crate::error::Code::Damaged) for commands that are not as MongoDB writes them.
+    pub fn command(&mut self, part: &Operation<'_>) -> Result<Option<Change>> {
+        let (command, RawBsonRef::String(collection)) = part.command()? else { return Ok(None) };
+        let name = (part.db.to_owned(), collection.to_owned());
+        let mut o = document(part.o)?;
+        o.remove(command);
+        match command {
+            // The views themselves are documents of it.
+            "create" | "drop" if collection == VIEWS => Ok(None),
+            "create" => Ok(self.create(name, o)),
+            "drop" => Ok(self.drop(name)),
+            "createIndexes" => Ok(self.add(&name, vec![o])),
+            "commitIndexBuild" => Ok(self.add(&name, specifications(&o)?)),
+            "dropIndexes" | "deleteIndexes" | "dropIndex" => self.remove(&name, &o),
+            "collMod" => self.modify(name, o),
+            _ => Ok(None),
+        }
+    }
+
+    /// One that is there already was created before it was listed: it stays, what follows leads to the same.
+    fn create(&mut self, name: Name, mut options: Document) -> Option<Change> {
+        // A temporary collection would vanish with the server's next start.
+        options.remove("temp");
+        if name.1.starts_with(BUCKETS) {
+            options = timeseries(&options);
+        }
+        if self.collections.contains_key(&name) {
+            return None;
+        }
+        let collection = Collection { options: options.clone(), ..Collection::default() };
+        self.collections.insert(name.clone(), collection);
+        Some(Change::Create(name, options))
+    }
+
+    fn drop(&mut self, name: Name) -> Option<Change> {
+        self.orphans.remove(&name);
+        self.collections.remove(&name).map(|_| Change::Drop(name))
+    }
+
+    fn add(&mut self, name: &Name, specifications: Vec<Document>) -> Option<Change> {
+        let Some(collection) = self.there(name) else { return None };
+        for specification in specifications {
+            collection.forget(&index_name(&specification));
+            let buckets = name.1.starts_with(BUCKETS);
+            let list = if buckets { &mut collection.bucket_indexes } else { &mut collection.indexes };
+            list.push(specification);
+        }
+        None
+    }
+
+    fn remove(&mut self, name: &Name, o: &Document) -> Result<Option<Change>> {
+        let index =
+            o.get_str("index").map_err(|e| strange("an index without a name was dropped").source(e))?;
+        if let Some(collection) = self.there(name) {
+            match index {
+                "*" => collection.forget_all(),
+                index => collection.forget(index),
+            }
+        }
+        Ok(None)
+    }
+
+    fn modify(&mut self, name: Name, mut options: Document) -> Result<Option<Change>> {
+        let index = options.remove("index");
+        let Some(collection) = self.there(&name) else { return Ok(None) };
+        if let Some(index) = index {
+            let Bson::Document(index) = index else { return Err(strange("an index is changed to nothing")) };
+            collection.alter(&index);
+        }
+        Ok((!options.is_empty()).then_some(Change::Modify(name, options)))
+    }
+
+    fn there(&mut self, name: &Name) -> Option<&mut Collection> {
+        if !self.holds(&name.0, &name.1) {
+            return None;
+        }
+        self.collections.get_mut(name)
+    }
+}
+
+impl Collection {
+    fn forget(&mut self, index: &str) {
+        self.indexes.retain(|known| index_name(known) != index);
+        self.bucket_indexes.retain(|known| index_name(known) != index);
+    }
+
+    /// All but that on `_id`.
+    fn forget_all(&mut self) {
+        self.indexes.retain(|known| index_name(known) == "_id_");
+        self.bucket_indexes.clear();
+    }
+
+    /// `collMod` of an index. What is switched off again is not listed by a server.
+    fn alter(&mut self, change: &Document) {
+        let name = index_name(change);
+        let all = self.indexes.iter_mut().chain(&mut self.bucket_indexes);
+        for known in all.filter(|known| index_name(known) == name) {
+            for (option, value) in change.iter().filter(|(option, _)| *option != "name") {
+                match value {
+                    Bson::Boolean(false) => drop(known.remove(option)),
+                    value => drop(known.insert(option, value.clone())),
+                }
+            }
+            if known.get_bool("unique").unwrap_or(false) {
+                known.remove("prepareUnique");
+            }
+        }
+    }
+}
+
+/// What a user says to create the time-series whose buckets were created with these options.
+fn timeseries(buckets: &Document) -> Document {
+    let said = ["timeseries", "expireAfterSeconds", "collation", "storageEngine"];
+    buckets.iter().filter(|(option, _)| said.contains(&option.as_str())).map(own).collect()
+}
+
+fn own((name, value): (&String, &Bson)) -> (String, Bson) {
+    (name.clone(), value.clone())
+}
+
+fn index_name(specification: &Document) -> String {
+    specification.get_str("name").unwrap_or_default().to_owned()
+}
+
+fn specifications(o: &Document) -> Result<Vec<Document>> {
+    let indexes = o.get_array("indexes").map_err(|e| strange("no indexes were built").source(e))?;
+    indexes
+        .iter()
+        .map(|index| index.as_document().cloned().ok_or_else(|| strange("an index is no document")))
+        .collect()
+}
+
+/// Options and indexes are changed, so they are decoded; documents of users never are.
+fn document(raw: &bson::RawDocument) -> Result<Document> {
+    Document::try_from(raw).map_err(|e| strange("a command cannot be read").source(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{RawDocumentBuf, Timestamp, doc, rawdoc};
+
+    use super::super::entry::Entry;
+    use super::*;
+
+    fn with(op: &str, ns: &str, o: RawDocumentBuf, take: impl FnOnce(&Operation<'_>)) {
+        let raw = rawdoc! { "op": op, "ns": ns, "o": o, "ts": Timestamp { time: 1, increment: 1 } };
+        take(&Entry::of(raw.as_bytes()).unwrap().operation);
+    }
+
+    fn run(catalog: &mut Catalog, o: RawDocumentBuf) -> Option<Change> {
+        let mut change = None;
+        with("c", "shop.$cmd", o, |part| change = catalog.command(part).unwrap());
+        change
+    }
+
+    fn name(collection: &str) -> Name {
+        ("shop".into(), collection.into())
+    }
+
+    fn indexes(catalog: &Catalog, collection: &str) -> Vec<String> {
+        let collection = &catalog.collections[&name(collection)];
+        collection.indexes.iter().chain(&collection.bucket_indexes).map(index_name).collect()
+    }
+
+    #[test]
+    fn collections_are_created_once_and_dropped_when_they_are_there() {
+        let mut catalog = Catalog::default();
+        let create = || rawdoc! { "create": "a", "temp": true, "capped": true };
+        let change = run(&mut catalog, create());
+        assert_eq!(change, Some(Change::Create(name("a"), doc! { "capped": true })));
+        assert_eq!(run(&mut catalog, create()), None);
+        assert_eq!(run(&mut catalog, rawdoc! { "drop": "a" }), Some(Change::Drop(name("a"))));
+        assert_eq!(run(&mut catalog, rawdoc! { "drop": "a" }), None);
+        assert_eq!(run(&mut catalog, rawdoc! { "dropDatabase": 1 }), None);
+    }
+
+    #[test]
+    fn what_changes_a_missing_collection_is_counted_until_it_is_dropped() {
+        let mut catalog = Catalog::default();
+        assert!(!catalog.holds("shop", "a"));
+        assert_eq!(run(&mut catalog, rawdoc! { "collMod": "a", "validator": {} }), None);
+        assert_eq!(catalog.orphans[&name("a")], 2);
+        run(&mut catalog, rawdoc! { "drop": "a" });
+        assert!(catalog.orphans.is_empty());
+    }
+
+    #[test]
+    fn indexes_follow_what_is_done_to_them() {
+        let mut catalog = Catalog::default();
+        run(&mut catalog, rawdoc! { "create": "a" });
+        run(&mut catalog, rawdoc! { "createIndexes": "a", "v": 2, "key": { "x": 1 }, "name": "x" });
+        let build = |command: &str| {
+            let mut o = RawDocumentBuf::new();
+            o.append(<&bson::raw::CStr>::try_from(command).unwrap(), "a");
+            let index = |name: &str| rawdoc! { "v": 2, "key": { "y": 1 }, "name": name };
+            o.append(bson::raw::cstr!("indexes"), bson::RawArrayBuf::from_iter([index("y"), index("z")]));
+            o
+        };
+        run(&mut catalog, build("startIndexBuild"));
+        run(&mut catalog, build("abortIndexBuild"));
+        assert_eq!(indexes(&catalog, "a"), ["x"]);
+        run(&mut catalog, build("commitIndexBuild"));
+        run(&mut catalog, build("commitIndexBuild"));
+        assert_eq!(indexes(&catalog, "a"), ["x", "y", "z"]);
+        run(&mut catalog, rawdoc! { "dropIndexes": "a", "index": "y" });
+        assert_eq!(indexes(&catalog, "a"), ["x", "z"]);
+        let hide = rawdoc! { "name": "x", "hidden": true, "expireAfterSeconds": 5_i64 };
+        assert_eq!(run(&mut catalog, rawdoc! { "collMod": "a", "index": hide }), None);
+        let shown = rawdoc! { "name": "x", "hidden": false };
+        let change = run(&mut catalog, rawdoc! { "collMod": "a", "index": shown, "validationLevel": "off" });
+        assert_eq!(change, Some(Change::Modify(name("a"), doc! { "validationLevel": "off" })));
+        let expected = doc! { "v": 2, "key": { "x": 1 }, "name": "x", "expireAfterSeconds": 5_i64 };
+        assert_eq!(catalog.collections[&name("a")].indexes[0], expected);
+        run(&mut catalog, rawdoc! { "dropIndexes": "a", "index": "*" });
+        assert!(indexes(&catalog, "a").is_empty());
+    }
+
+    #[test]
+    fn a_time_series_is_created_as_its_user_does() {
+        let mut catalog = Catalog::default();
+        let series = doc! { "timeField": "at", "metaField": "m" };
+        let raw = rawdoc! {
+            "create": "system.buckets.w", "validator": { "x": 1 }, "clusteredIndex": true,
+            "timeseries": { "timeField": "at", "metaField": "m" },
+        };
+        let expected = Change::Create(name("system.buckets.w"), doc! { "timeseries": series });
+        assert_eq!(run(&mut catalog, raw), Some(expected));
+        let index = rawdoc! { "createIndexes": "system.buckets.w", "key": { "meta.p": 1 }, "name": "p" };
+        run(&mut catalog, index);
+        assert_eq!(catalog.collections[&name("system.buckets.w")].bucket_indexes.len(), 1);
+        let definition = rawdoc! { "_id": "shop.w", "viewOn": "system.buckets.w", "pipeline": [] };
+        with("i", "shop.system.views", definition, |part| catalog.view(part).unwrap());
+        assert!(catalog.views.is_empty());
+    }
+
+    #[test]
+    fn views_are_what_their_last_definition_says() {
+        let mut catalog = Catalog::default();
+        let definition = |on: &str| rawdoc! { "_id": "shop.v", "viewOn": on, "pipeline": [] };
+        for on in ["a", "b"] {
+            with("i", "shop.system.views", definition(on), |part| catalog.view(part).unwrap());
+            let expected = doc! { "viewOn": on, "pipeline": [] };
+            assert_eq!(catalog.views[&name("v")], expected);
+        }
+        let difference = rawdoc! { "_id": "shop.v", "$v": 2, "diff": {} };
+        with("u", "shop.system.views", difference, |part| assert!(catalog.view(part).is_err()));
+        let gone = rawdoc! { "_id": "shop.v" };
+        with("d", "shop.system.views", gone, |part| catalog.view(part).unwrap());
+        assert!(catalog.views.is_empty());
+    }
+}

@@ -1,0 +1,371 @@
+//! One entry of `local.oplog.rs`, over its bytes: only what is needed is looked at.
+//!
+//! The format is the server's own (`src/mongo/db/repl/oplog_entry.idl`); what stands here was read off the
+//! entries of MongoDB 6.0 and the sources of 4.4 to 8.0.
+
+use bson::raw::RawElement;
+use bson::{RawBsonRef, RawDocument};
+
+use crate::error::{Code, Error, Result};
+use crate::manifest::ClusterTime;
+
+/// The deepest nesting of `applyOps` that is looked into: the server's own limit.
+const DEPTH_MAX: u32 = 10;
+
+/// An entry: when, and what.
+#[derive(Debug, Clone)]
+pub struct Entry<'a> {
+    /// Its place in the oplog.
+    pub ts: ClusterTime,
+    /// What was done.
+    pub operation: Operation<'a>,
+    /// What it is to a transaction.
+    pub role: Role<'a>,
+}
+
+/// What was done, by itself or as a part of an `applyOps`.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation<'a> {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// The database.
+    pub db: &'a str,
+    /// The collection, `$cmd` for a command; empty where there is none.
+    pub collection: &'a str,
+    /// The document, the change or the command.
+    pub o: &'a RawDocument,
+    /// Which document is changed, or more about a command.
+    pub o2: Option<&'a RawDocument>,
+}
+
+/// The kinds of operations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `i`: a document was inserted.
+    Insert,
+    /// `u`: a document was changed.
+    Update,
+    /// `d`: a document was deleted.
+    Delete,
+    /// `c`: a command.
+    Command,
+    /// `n`: nothing that changes data.
+    Noop,
+}
+
+/// What an entry is to a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role<'a> {
+    /// It takes effect by itself.
+    Alone,
+    /// A part of a transaction that goes on in a later entry.
+    Part(Transaction<'a>),
+    /// The last part, or the whole: the transaction takes effect here.
+    Last(Transaction<'a>),
+    /// The last part of a transaction that takes effect when it is committed.
+    Prepared(Transaction<'a>),
+    /// A prepared transaction takes effect here.
+    Commit(Transaction<'a>),
+    /// A transaction is given up.
+    Abort(Transaction<'a>),
+}
+
+/// Which transaction: a session and its number there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Transaction<'a> {
+    /// The session's id as the bytes of its document.
+    pub session: &'a [u8],
+    /// Counts up within the session.
+    pub number: i64,
+    /// Whether parts of it stand in earlier entries.
+    pub continues: bool,
+}
+
+/// The fields of an entry that are looked at.
+#[derive(Default)]
+struct Fields<'a> {
+    ts: Option<ClusterTime>,
+    op: Option<&'a str>,
+    ns: Option<&'a str>,
+    o: Option<&'a RawDocument>,
+    o2: Option<&'a RawDocument>,
+    session: Option<&'a [u8]>,
+    number: Option<i64>,
+    continues: bool,
+    separately: bool,
+}
+
+impl<'a> Entry<'a> {
+    /// Understands an entry.
+    ///
+    /// # Errors
+    /// [`Code::Damaged`] for bytes that are no oplog entry.
+    pub fn of(bytes: &'a [u8]) -> Result<Self> {
+        let document = RawDocument::from_bytes(bytes).map_err(|e| strange("it is no document").source(e))?;
+        let fields = Fields::of(document)?;
+        let ts = fields.ts.ok_or_else(|| strange("it has no `ts`"))?;
+        let operation = fields.operation()?;
+        let role = fields.role(&operation)?;
+        Ok(Self { ts, operation, role })
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn of(document: &'a RawDocument) -> Result<Self> {
+        let mut fields = Self::default();
+        for element in document.iter_elements() {
+            let element = element.map_err(|e| strange("it is cut off").source(e))?;
+            fields.take(&element)?;
+        }
+        Ok(fields)
+    }
+
+    fn take(&mut self, element: &RawElement<'a>) -> Result<()> {
+        let key = element.key().as_str();
+        match key {
+            "ts" | "op" | "ns" | "o" | "o2" | "lsid" | "txnNumber" | "prevOpTime" | "multiOpType" => {}
+            _ => return Ok(()),
+        }
+        let value = value_of(element)?;
+        match (key, value) {
+            ("ts", RawBsonRef::Timestamp(ts)) => {
+                self.ts = Some(ClusterTime { seconds: ts.time, increment: ts.increment });
+            }
+            ("op", RawBsonRef::String(op)) => self.op = Some(op),
+            ("ns", RawBsonRef::String(ns)) => self.ns = Some(ns),
+            ("o", RawBsonRef::Document(o)) => self.o = Some(o),
+            ("o2", RawBsonRef::Document(o2)) => self.o2 = Some(o2),
+            ("lsid", RawBsonRef::Document(lsid)) => self.session = Some(lsid.as_bytes()),
+            ("txnNumber", RawBsonRef::Int64(number)) => self.number = Some(number),
+            ("prevOpTime", RawBsonRef::Document(before)) => self.continues = is_a_moment(before)?,
+            // 1: the parts are applied one by one (inserts of one batch), this is no transaction.
+            ("multiOpType", kind) => self.separately = matches!(whole(kind), Some(1)),
+            (name, _) => return Err(strange(format!("its `{name}` is of the wrong type"))),
+        }
+        Ok(())
+    }
+
+    fn operation(&self) -> Result<Operation<'a>> {
+        let kind = match self.op {
+            Some("i") => Kind::Insert,
+            Some("u") => Kind::Update,
+            Some("d") => Kind::Delete,
+            Some("c") => Kind::Command,
+            // `km`, `ki`, `kd`: a server's notes about its sharded key ranges.
+            Some("n" | "km" | "ki" | "kd") => Kind::Noop,
+            other => return Err(strange(format!("its `op` is {other:?}"))),
+        };
+        let (db, collection) = split(self.ns.ok_or_else(|| strange("it has no `ns`"))?);
+        if collection.is_empty() && kind != Kind::Noop {
+            return Err(strange("its `ns` is no namespace"));
+        }
+        let o = self.o.ok_or_else(|| strange("it has no `o`"))?;
+        Ok(Operation { kind, db, collection, o, o2: self.o2 })
+    }
+
+    fn role(&self, operation: &Operation<'a>) -> Result<Role<'a>> {
+        if operation.kind != Kind::Command || self.separately {
+            return Ok(Role::Alone);
+        }
+        let (Some(session), Some(number)) = (self.session, self.number) else { return Ok(Role::Alone) };
+        let transaction = Transaction { session, number, continues: self.continues };
+        Ok(match operation.command()?.0 {
+            "applyOps" if flag(operation.o, "partialTxn")? => Role::Part(transaction),
+            "applyOps" if flag(operation.o, "prepare")? => Role::Prepared(transaction),
+            "applyOps" => Role::Last(transaction),
+            "commitTransaction" => Role::Commit(transaction),
+            "abortTransaction" => Role::Abort(transaction),
+            _ => Role::Alone,
+        })
+    }
+}
+
+impl<'a> Operation<'a> {
+    /// A command's name and argument: the first field of `o`.
+    ///
+    /// # Errors
+    /// [`Code::Damaged`] when there is none.
+    pub fn command(&self) -> Result<(&'a str, RawBsonRef<'a>)> {
+        let first = self.o.iter_elements().next().ok_or_else(|| strange("it holds an empty command"))?;
+        let first = first.map_err(|e| strange("its command is cut off").source(e))?;
+        Ok((first.key().as_str(), value_of(&first)?))
+    }
+
+    /// The operations that this one consists of: itself, or those of an `applyOps`, to any depth.
+    ///
+    /// # Errors
+    /// [`Code::Damaged`] when what is nested are no operations, or too deep.
+    pub fn parts(self) -> Result<Vec<Self>> {
+        let mut parts = Vec::new();
+        self.gather(0, &mut parts)?;
+        Ok(parts)
+    }
+
+    fn gather(self, depth: u32, parts: &mut Vec<Self>) -> Result<()> {
+        if depth > DEPTH_MAX {
+            return Err(strange("`applyOps` is nested too deeply in it"));
+        }
+        let list = match self.kind {
+            Kind::Command => match self.command()? {
+                ("applyOps", list) => list,
+                _ => return push(parts, self),
+            },
+            _ => return push(parts, self),
+        };
+        let list = list.as_array().ok_or_else(|| strange("its `applyOps` is no array"))?;
+        for part in list {
+            let part = part.map_err(|e| strange("its `applyOps` is cut off").source(e))?;
+            let part = part.as_document().ok_or_else(|| strange("its `applyOps` holds no operation"))?;
+            Fields::of(part)?.operation()?.gather(depth + 1, parts)?;
+        }
+        Ok(())
+    }
+}
+
+fn push<'a>(parts: &mut Vec<Operation<'a>>, part: Operation<'a>) -> Result<()> {
+    parts.push(part);
+    Ok(())
+}
+
+/// `db.collection` in two; a database's name holds no dot.
+pub(crate) fn split(ns: &str) -> (&str, &str) {
+    ns.split_once('.').unwrap_or((ns, ""))
+}
+
+fn value_of<'a>(element: &RawElement<'a>) -> Result<RawBsonRef<'a>> {
+    element.value().map_err(|e| strange(format!("its `{}` cannot be read", element.key().as_str())).source(e))
+}
+
+/// A flag in a document; what is not there is not set.
+fn flag(document: &RawDocument, name: &str) -> Result<bool> {
+    match document.get(name).map_err(|e| strange(format!("its `{name}` cannot be read")).source(e))? {
+        Some(RawBsonRef::Boolean(set)) => Ok(set),
+        _ => Ok(false),
+    }
+}
+
+/// `prevOpTime` points to nothing as `{ts: Timestamp(0, 0), t: -1}`.
+fn is_a_moment(before: &RawDocument) -> Result<bool> {
+    match before.get("ts").map_err(|e| strange("its `prevOpTime` cannot be read").source(e))? {
+        Some(RawBsonRef::Timestamp(ts)) => Ok((ts.time, ts.increment) != (0, 0)),
+        _ => Ok(false),
+    }
+}
+
+fn whole(value: RawBsonRef<'_>) -> Option<i64> {
+    match value {
+        RawBsonRef::Int32(number) => Some(number.into()),
+        RawBsonRef::Int64(number) => Some(number),
+        _ => None,
+    }
+}
+
+/// What is strange about an entry.
+pub(crate) fn strange(what: impl std::fmt::Display) -> Error {
+    Error::new(Code::Damaged, format!("an oplog entry is not as MongoDB writes them: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{RawDocumentBuf, Timestamp, rawdoc};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn command(o: RawDocumentBuf, more: RawDocumentBuf) -> RawDocumentBuf {
+        let mut entry = rawdoc! {
+            "op": "c", "ns": "admin.$cmd", "o": o, "ts": Timestamp { time: 7, increment: 2 }, "lsid": { "id": 1 },
+            "txnNumber": 4_i64,
+        };
+        for element in more.iter_elements() {
+            let element = element.unwrap();
+            entry.append(element.key(), bson::RawBson::from(element.value().unwrap()));
+        }
+        entry
+    }
+
+    #[test]
+    fn understands_a_change_and_splits_its_namespace_at_the_first_dot() {
+        let raw = rawdoc! {
+            "op": "u", "ns": "shop.or.ders", "ui": 5, "o": { "$v": 2, "diff": {} }, "o2": { "_id": 1 },
+            "ts": Timestamp { time: 7, increment: 2 }, "lsid": { "id": 1 }, "txnNumber": 4_i64,
+        };
+        let entry = Entry::of(raw.as_bytes()).unwrap();
+        assert_eq!(entry.ts, ClusterTime { seconds: 7, increment: 2 });
+        let Operation { kind, db, collection, o2, .. } = entry.operation;
+        assert_eq!((kind, db, collection), (Kind::Update, "shop", "or.ders"));
+        assert_eq!(o2.unwrap().get_i32("_id").unwrap(), 1);
+        // A retryable write has a session and a number too.
+        assert_eq!(entry.role, Role::Alone);
+    }
+
+    #[test]
+    fn tells_what_an_entry_is_to_a_transaction() {
+        let role = |o, more| {
+            let raw = command(o, more);
+            format!("{:?}", Entry::of(raw.as_bytes()).unwrap().role)
+        };
+        let first = rawdoc! { "prevOpTime": { "ts": Timestamp { time: 0, increment: 0 }, "t": -1_i64 } };
+        let later = rawdoc! { "prevOpTime": { "ts": Timestamp { time: 7, increment: 1 }, "t": 1_i64 } };
+        let part = role(rawdoc! { "applyOps": [], "partialTxn": true }, first.clone());
+        assert!(part.starts_with("Part") && part.contains("continues: false"), "{part}");
+        let last = role(rawdoc! { "applyOps": [], "count": 2_i64 }, later.clone());
+        assert!(last.starts_with("Last") && last.contains("continues: true"), "{last}");
+        assert!(role(rawdoc! { "applyOps": [], "prepare": true }, first).starts_with("Prepared"));
+        assert!(role(rawdoc! { "commitTransaction": 1 }, later.clone()).starts_with("Commit"));
+        assert!(role(rawdoc! { "abortTransaction": 1 }, later).starts_with("Abort"));
+        assert_eq!(role(rawdoc! { "applyOps": [] }, rawdoc! { "multiOpType": 1 }), "Alone");
+        assert_eq!(role(rawdoc! { "create": "a" }, rawdoc! {}), "Alone");
+    }
+
+    #[test]
+    fn takes_nested_operations_apart() {
+        let inner = rawdoc! { "op": "i", "ns": "shop.a", "o": { "_id": 1 } };
+        let nested =
+            rawdoc! { "op": "c", "ns": "admin.$cmd", "o": { "applyOps": [inner.clone(), inner.clone()] } };
+        let raw = command(rawdoc! { "applyOps": [inner, nested] }, rawdoc! {});
+        let parts = Entry::of(raw.as_bytes()).unwrap().operation.parts().unwrap();
+        assert_eq!(parts.len(), 3);
+        assert!(parts.iter().all(|part| (part.kind, part.collection) == (Kind::Insert, "a")));
+    }
+
+    #[test]
+    fn hostile_entries_are_errors() {
+        let mut deep = rawdoc! { "op": "i", "ns": "shop.a", "o": { "_id": 1 } };
+        for _ in 0..20 {
+            deep = rawdoc! { "op": "c", "ns": "admin.$cmd", "o": { "applyOps": [deep] } };
+        }
+        let raw = command(rawdoc! { "applyOps": [deep] }, rawdoc! {});
+        let error = Entry::of(raw.as_bytes()).unwrap().operation.parts().unwrap_err();
+        assert!(error.message().contains("too deeply"), "{error}");
+        let ts = Timestamp { time: 1, increment: 1 };
+        for raw in [
+            rawdoc! {},
+            rawdoc! { "op": "i", "ns": "shop.a", "o": {} },
+            rawdoc! { "op": "i", "ns": "shop", "o": {}, "ts": ts },
+            rawdoc! { "op": "x", "ns": "shop.a", "o": {}, "ts": ts },
+            rawdoc! { "op": "i", "ns": "shop.a", "ts": ts },
+            rawdoc! { "op": "i", "ns": 1, "o": {}, "ts": ts },
+        ] {
+            assert_eq!(Entry::of(raw.as_bytes()).unwrap_err().code(), Code::Damaged);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Entry::of(&bytes);
+        }
+
+        #[test]
+        fn no_changed_byte_makes_it_panic(at in 0_usize..100, to in any::<u8>()) {
+            let inner = rawdoc! { "op": "i", "ns": "shop.a", "o": { "_id": 1 } };
+            let mut bytes = command(rawdoc! { "applyOps": [inner] }, rawdoc! {}).into_bytes();
+            let at = at % bytes.len();
+            bytes[at] = to;
+            if let Ok(entry) = Entry::of(&bytes) {
+                let _ = entry.operation.parts();
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Operations in the form in which `applyOps` takes them.
+
+use bson::raw::cstr;
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf, Timestamp, rawdoc};
+
+use super::entry::{Kind, Operation, strange};
+use crate::error::Result;
+
+/// A value that a server fills in when it stands at the top of an inserted or replacing document.
+const EMPTY_TIMESTAMP: Timestamp = Timestamp { time: 0, increment: 0 };
+
+/// Writes an insert, update or delete as `applyOps` takes it, for the collection `db.collection` of the target.
+///
+/// What only the source knows (collection UUIDs, sessions, retry images, migration marks) is left out. Where the
+/// server would fill in an empty timestamp, a second operation puts it back.
+///
+/// # Errors
+/// [`Code::Damaged`](crate::error::Code::Damaged) for documents that cannot be read.
+pub(crate) fn rewrite(part: &Operation<'_>, db: &str, collection: &str) -> Result<Vec<RawDocumentBuf>> {
+    let op = match part.kind {
+        Kind::Insert => "i",
+        Kind::Update => "u",
+        Kind::Delete => "d",
+        Kind::Command | Kind::Noop => return Err(strange("a command stands where a change should")),
+    };
+    let ns = format!("{db}.{collection}");
+    let mut written = rawdoc! { "op": op, "ns": ns.as_str() };
+    let old_form = part.kind == Kind::Update && is_versioned_as_1(part.o)?;
+    if old_form {
+        written.append(cstr!("o"), without_version(part.o)?);
+    } else {
+        written.append(cstr!("o"), part.o);
+    }
+    if let (Kind::Update, Some(o2)) = (part.kind, part.o2) {
+        written.append(cstr!("o2"), o2);
+    }
+    let mut all = vec![written];
+    if part.kind != Kind::Delete && !old_form {
+        all.extend(mend(part.o, &ns)?);
+    }
+    Ok(all)
+}
+
+/// `{$v: 1, $set: …}` is how servers before 5.0 write changes; `applyOps` takes it without the version.
+fn is_versioned_as_1(o: &RawDocument) -> Result<bool> {
+    let version = o.get("$v").map_err(|e| strange("a change cannot be read").source(e))?;
+    Ok(matches!(version, Some(RawBsonRef::Int32(1) | RawBsonRef::Int64(1))))
+}
+
+fn without_version(o: &RawDocument) -> Result<RawDocumentBuf> {
+    let mut kept = RawDocumentBuf::new();
+    for element in o.iter_elements() {
+        let element = element.map_err(|e| strange("a change is cut off").source(e))?;
+        if element.key().as_str() != "$v" {
+            let value = element.value().map_err(|e| strange("a change cannot be read").source(e))?;
+            kept.append(element.key(), value);
+        }
+    }
+    Ok(kept)
+}
+
+/// The change that puts empty timestamps back; none where there are none. A change that is written as a difference
+/// names its fields in `diff`, so that none of them stands at the top.
+fn mend(o: &RawDocument, ns: &str) -> Result<Option<RawDocumentBuf>> {
+    let mut fields = RawDocumentBuf::new();
+    let mut id = None;
+    for element in o.iter_elements() {
+        let element = element.map_err(|e| strange("a document is cut off").source(e))?;
+        match element.key().as_str() {
+            "_id" => {
+                id = Some(element.value().map_err(|e| strange("an `_id` cannot be read").source(e))?);
+            }
+            _ if element.element_type() == bson::spec::ElementType::Timestamp => {
+                if element.value().is_ok_and(|value| value == RawBsonRef::Timestamp(EMPTY_TIMESTAMP)) {
+                    fields.append(element.key(), EMPTY_TIMESTAMP);
+                }
+            }
+            _ => {}
+        }
+    }
+    let (Some(id), false) = (id, fields.is_empty()) else { return Ok(None) };
+    let mut o2 = RawDocumentBuf::new();
+    o2.append(cstr!("_id"), id);
+    Ok(Some(rawdoc! { "op": "u", "ns": ns, "o": { "$v": 2, "diff": { "u": fields } }, "o2": o2 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::Document;
+    use bson::doc;
+
+    use super::super::entry::Entry;
+    use super::*;
+
+    fn rewritten(op: &str, o: RawDocumentBuf, o2: RawDocumentBuf) -> Vec<Document> {
+        let raw = rawdoc! {
+            "op": op, "ns": "shop.a", "ui": 7, "o": o, "o2": o2, "ts": Timestamp { time: 1, increment: 1 },
+            "fromMigrate": true, "needsRetryImage": "preImage", "stmtId": 0, "v": 2_i64, "t": 1_i64,
+        };
+        let operation = Entry::of(raw.as_bytes()).unwrap().operation;
+        let written = rewrite(&operation, "copy", "b").unwrap();
+        written.iter().map(|raw| Document::try_from(raw.as_ref()).unwrap()).collect()
+    }
+
+    #[test]
+    fn what_only_the_source_knows_is_left_out() {
+        let inserted = rewritten("i", rawdoc! { "_id": 1, "x": 2 }, rawdoc! { "_id": 1 });
+        assert_eq!(inserted, [doc! { "op": "i", "ns": "copy.b", "o": { "_id": 1, "x": 2 } }]);
+        let deleted = rewritten("d", rawdoc! { "_id": 1 }, rawdoc! {});
+        assert_eq!(deleted, [doc! { "op": "d", "ns": "copy.b", "o": { "_id": 1 } }]);
+        let diff = || rawdoc! { "$v": 2, "diff": { "u": { "x": 1 } } };
+        let expected = doc! { "op": "u", "ns": "copy.b", "o": { "$v": 2, "diff": { "u": { "x": 1 } } }, "o2": { "_id": 1 } };
+        assert_eq!(rewritten("u", diff(), rawdoc! { "_id": 1 }), [expected]);
+    }
+
+    #[test]
+    fn old_changes_lose_their_version() {
+        let old = rewritten("u", rawdoc! { "$v": 1, "$set": { "x": 1 } }, rawdoc! { "_id": 1 });
+        assert_eq!(old[0].get_document("o").unwrap(), &doc! { "$set": { "x": 1 } });
+    }
+
+    #[test]
+    fn empty_timestamps_are_put_back() {
+        let document = rawdoc! { "_id": 1, "at": EMPTY_TIMESTAMP, "in": { "at": EMPTY_TIMESTAMP } };
+        for op in ["i", "u"] {
+            let written = rewritten(op, document.clone(), rawdoc! { "_id": 1 });
+            assert_eq!(written.len(), 2);
+            let expected = doc! {
+                "op": "u", "ns": "copy.b", "o": { "$v": 2, "diff": { "u": { "at": EMPTY_TIMESTAMP } } },
+                "o2": { "_id": 1 },
+            };
+            assert_eq!(written[1], expected);
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Where a restore puts what it restores: rules such as `shop.*=shop_copy.*`.
+
+use std::fmt;
+
+use crate::error::{Code, Error, Result};
+use crate::selection::{Token, captures, tokens};
+
+/// The longest `db.collection`, in bytes (MongoDB manual, "MongoDB Limits and Thresholds", unsharded collections).
+const NAME_BYTES_MAX: usize = 255;
+/// The longest name of a database, in bytes (the same page).
+const DB_BYTES_MAX: usize = 63;
+/// Where a time-series collection's documents stand.
+const BUCKETS: &str = "system.buckets.";
+/// Collections that belong to the server.
+const SYSTEM: &str = "system.";
+/// One that people fill nevertheless.
+pub(crate) const STORED_FUNCTIONS: &str = "system.js";
+
+/// Rules, of which the first that matches decides.
+#[derive(Debug, Clone, Default)]
+pub struct Renames(Vec<Rule>);
+
+/// From what to what. The left side is a pattern as of `--include`; each `*` of the right side stands for what the
+/// `*` of the left side in the same place stood for.
+#[derive(Debug, Clone)]
+struct Rule {
+    text: String,
+    from: Vec<Token>,
+    to: Vec<Token>,
+}
+
+impl Renames {
+    /// Reads rules of the form `from=to`, over `db.collection`; `\*`, `\=` and `\\` stand for themselves.
+    ///
+    /// # Errors
+    /// [`Code::Usage`] for what is not of that form, names no database, or has more `*` on the right than on the left.
+    pub fn new(rules: impl IntoIterator<Item = String>) -> Result<Self> {
+        rules.into_iter().map(Rule::read).collect::<Result<_>>().map(Self)
+    }
+
+    /// The new database and collection. What no rule matches keeps its name, and so do users and roles. A
+    /// time-series collection's buckets follow it; other collections of the server (`system.…`) follow to another
+    /// database, and keep their names there.
+    #[must_use]
+    pub fn apply(&self, db: &str, collection: &str) -> (String, String) {
+        let unchanged = || (db.to_owned(), collection.to_owned());
+        if holds_users(db, collection) {
+            return unchanged();
+        }
+        if let Some(measured) = collection.strip_prefix(BUCKETS) {
+            let (db, measured) = self.apply(db, measured);
+            return (db, format!("{BUCKETS}{measured}"));
+        }
+        match self.first(db, collection) {
+            None => unchanged(),
+            Some((_, (db, _))) if collection.starts_with(SYSTEM) => (db, collection.to_owned()),
+            Some((_, renamed)) => renamed,
+        }
+    }
+
+    /// A rule that is the first match of none of these: most likely a typing mistake.
+    pub(crate) fn unused<'a>(
+        &self,
+        names: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Option<&impl fmt::Display> {
+        let mut used = vec![false; self.0.len()];
+        for (place, _) in names.filter_map(|(db, collection)| self.first(db, collection)) {
+            used[place] = true;
+        }
+        self.0.iter().zip(used).find(|(_, used)| !used).map(|(rule, _)| &rule.text)
+    }
+
+    fn first(&self, db: &str, collection: &str) -> Option<(usize, (String, String))> {
+        let name = format!("{db}.{collection}");
+        let hits = self.0.iter().enumerate();
+        hits.filter_map(|(place, rule)| Some((place, rule.rename(&name)?))).next()
+    }
+}
+
+impl Rule {
+    fn read(text: String) -> Result<Self> {
+        let refused = |why: &str| {
+            Error::new(Code::Usage, format!("cannot rename by `{text}`: {why}"))
+                .help("Write rules over database.collection, such as `shop.*=shop_copy.*`; \\* and \\= stand for themselves.")
+        };
+        let (from, to) = sides(&text).ok_or_else(|| refused("it is not of the form `from=to`"))?;
+        let (from, to) = (tokens(from), tokens(to));
+        let dots = |side: &[Token]| side.contains(&Token::Is('.'));
+        let stars = |side: &[Token]| side.iter().filter(|token| **token == Token::Any).count();
+        if !dots(&to) || (!dots(&from) && from != [Token::Any]) {
+            return Err(refused("each side names a database and a collection, with a dot in between"));
+        }
+        if stars(&to) > stars(&from) {
+            return Err(refused("the right side has more `*` than the left"));
+        }
+        Ok(Self { from, to, text })
+    }
+
+    fn rename(&self, name: &str) -> Option<(String, String)> {
+        let mut captured = captures(&self.from, name)?.into_iter();
+        let mut renamed = String::new();
+        for token in &self.to {
+            match token {
+                Token::Is(c) => renamed.push(*c),
+                Token::Any => renamed.extend(captured.next()),
+            }
+        }
+        renamed.split_once('.').map(|(db, collection)| (db.to_owned(), collection.to_owned()))
+    }
+}
+
+/// Both sides of the first `=` that no backslash stands before.
+fn sides(text: &str) -> Option<(&str, &str)> {
+    let mut escaped = false;
+    let at = text.find(|c| {
+        let found = c == '=' && !escaped;
+        escaped = c == '\\' && !escaped;
+        found
+    })?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+/// Users, roles and their version, of the whole server or of one database (`--dumpDbUsersAndRoles`).
+fn holds_users(db: &str, collection: &str) -> bool {
+    let of_a_db = collection.starts_with("$admin.system.");
+    of_a_db || (db == "admin" && matches!(collection, "system.users" | "system.roles" | "system.version"))
+}
+
+/// Whether a server takes this name.
+///
+/// # Errors
+/// [`Code::Usage`], with what is wrong.
+pub(crate) fn check_name(db: &str, collection: &str) -> Result<()> {
+    let refused = |why: &str| {
+        let name = format!("{db}.{collection}");
+        let message = format!("`{}` cannot be the name of a collection: {why}", name.escape_debug());
+        Err(Error::new(Code::Usage, message)
+            .help("Choose another right side for --rename. Nothing was touched."))
+    };
+    if db.is_empty() || collection.is_empty() {
+        return refused("the database or the collection has no name");
+    }
+    if db.len() > DB_BYTES_MAX || db.len() + 1 + collection.len() > NAME_BYTES_MAX {
+        return refused("a database's name has at most 63 bytes, and both together 255");
+    }
+    if db.contains(['/', '\\', '.', ' ', '"', '$', '\0']) {
+        return refused("a database's name holds no slash, backslash, dot, space, quote, dollar or NUL");
+    }
+    if collection.contains(['\0', '$']) || collection.starts_with('.') || collection.ends_with('.') {
+        return refused("a collection's name holds no dollar or NUL, and neither begins nor ends with a dot");
+    }
+    let kept = collection.starts_with(BUCKETS) || collection == STORED_FUNCTIONS;
+    if matches!(db, "local" | "config") || (collection.starts_with(SYSTEM) && !kept) {
+        return refused("the databases `local` and `config` and collections `system.…` belong to the server");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn renames(rules: &[&str]) -> Renames {
+        Renames::new(rules.iter().map(ToString::to_string)).unwrap()
+    }
+
+    fn applied(rules: &[&str], name: &str) -> String {
+        let (db, collection) = name.split_once('.').unwrap();
+        let (db, collection) = renames(rules).apply(db, collection);
+        format!("{db}.{collection}")
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_decides() {
+        let rules = ["shop.orders=archive.orders_2025", "shop.*=shop_copy.*", "*.log=logs.*"];
+        for (from, to) in [
+            ("shop.orders", "archive.orders_2025"),
+            ("shop.orders.old", "shop_copy.orders.old"),
+            ("shop.log", "shop_copy.log"),
+            ("other.log", "logs.other"),
+            ("other.orders", "other.orders"),
+        ] {
+            assert_eq!(applied(&rules, from), to);
+        }
+    }
+
+    #[test]
+    fn stars_are_taken_over_in_order_and_escapes_stand_for_themselves() {
+        assert_eq!(applied(&["*.*=*_copy.old_*"], "shop.a.b"), "shop_copy.old_a.b");
+        assert_eq!(applied(&["*.tmp_*_*=*.*_*"], "shop.tmp_1_2_3"), "shop.1_2_3");
+        assert_eq!(applied(&[r"db.odd\*=db.o\=d\*d"], "db.odd*"), "db.o=d*d");
+        assert_eq!(applied(&[r"db.a\=b=db.c"], "db.a=b"), "db.c");
+        assert_eq!(applied(&["*=copy.*"], "shop.a"), "copy.shop.a");
+    }
+
+    #[test]
+    fn what_belongs_to_a_collection_follows_it_and_users_stay() {
+        let rules = ["shop.*=copy.new_*", "admin.*=copy.*"];
+        assert_eq!(applied(&rules, "shop.system.buckets.weather"), "copy.system.buckets.new_weather");
+        assert_eq!(applied(&rules, "shop.system.js"), "copy.system.js");
+        for users in ["admin.system.users", "admin.system.roles", "shop.$admin.system.users"] {
+            assert_eq!(applied(&rules, users), users);
+        }
+    }
+
+    #[test]
+    fn rules_that_cannot_be_meant_are_refused() {
+        for rule in [
+            "",
+            "shop",
+            "shop.*",
+            "shop=copy",
+            "shop.*=copy",
+            "shop.a=copy.*",
+            r"shop.a\=copy.b",
+            "=.",
+            "a.b=*",
+        ] {
+            assert_eq!(Renames::new([rule.to_owned()]).unwrap_err().code(), Code::Usage, "{rule}");
+        }
+        let unused = renames(&["shop.*=copy.*", "shop.a=copy.b"]);
+        let unused = unused.unused([("shop", "a"), ("x", "y")].into_iter()).map(ToString::to_string);
+        assert_eq!(unused.as_deref(), Some("shop.a=copy.b"));
+    }
+
+    #[test]
+    fn names_that_no_server_takes_are_refused() {
+        check_name("shop", "a.b c").unwrap();
+        check_name("shop", &"x".repeat(250)).unwrap();
+        for (db, collection) in
+            [("", "a"), ("a", ""), ("a b", "c"), ("a", "b$c"), ("a", "b\0"), ("a", ".b"), ("a$", "b")]
+        {
+            assert_eq!(check_name(db, collection).unwrap_err().code(), Code::Usage);
+        }
+        assert!(check_name("shop", &"x".repeat(251)).is_err() && check_name(&"d".repeat(64), "c").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn renaming_there_and_back_changes_nothing(db in "[a-z]{1,5}", collection in "[a-z.*=\\\\]{1,8}") {
+            let (there, back) = (renames(&["*.*=x_*.y_*"]), renames(&["x_*.y_*=*.*"]));
+            let (new_db, new_collection) = there.apply(&db, &collection);
+            prop_assert_eq!(&new_db, &format!("x_{db}"));
+            prop_assert_eq!(back.apply(&new_db, &new_collection), (db, collection));
+        }
+
+        #[test]
+        fn any_rule_is_read_or_refused_and_any_name_renamed(rule in ".{0,20}", db in ".{0,5}", name in ".{0,9}") {
+            if let Ok(renames) = Renames::new([rule]) {
+                let _ = renames.apply(&db, &name);
+            }
+        }
+    }
+}

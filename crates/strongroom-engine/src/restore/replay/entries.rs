@@ -1,0 +1,104 @@
+//! Where the entries come from: the segments of a backup, or what an archive's stream brought along.
+
+use mongo_archive::Crc64;
+
+use crate::error::{Code, Error, Result};
+use crate::manifest::{NamespaceKind, Segment};
+use crate::restore::spool::{self, Spool};
+use crate::restore::{Backup, Source, Work, cancelled};
+use crate::segments::{self, Names, Step, Walk};
+
+/// Entries taken from a spool at once.
+const AT_ONCE: usize = 64;
+
+/// The entries of an oplog in their order, some at a time.
+pub(super) enum Entries<'a> {
+    Segments(Box<FromSegments<'a>>),
+    Spool(spool::Entries),
+    None,
+}
+
+pub(super) struct FromSegments<'a> {
+    backup: &'a Backup,
+    names: Names,
+    /// The oplog's place in the manifest.
+    place: usize,
+    left: std::slice::Iter<'a, Segment>,
+    sum: Crc64,
+}
+
+impl<'a> Entries<'a> {
+    /// All entries, from the first.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] when a spool cannot be read.
+    pub(super) fn of(work: &'a Work, spool: &Spool) -> Result<Self> {
+        let Source::Backup(backup) = &*work.source else { return Ok(Self::Spool(spool.entries()?)) };
+        let manifest = &backup.manifest;
+        let Some(place) = manifest.namespaces.iter().position(|n| n.kind == NamespaceKind::Oplog) else {
+            return Ok(Self::None);
+        };
+        let names = Names::of(&manifest.namespaces);
+        let left = manifest.segments.iter();
+        Ok(Self::Segments(Box::new(FromSegments { backup, names, place, left, sum: Crc64::new() })))
+    }
+
+    /// The next entries; none at the end.
+    ///
+    /// # Errors
+    /// [`Code::Damaged`] when they are not those that the manifest describes; [`Code::Cancelled`]; as the store fails.
+    pub(super) async fn next(&mut self, work: &Work) -> Result<Option<Vec<Vec<u8>>>> {
+        match self {
+            Self::None => Ok(None),
+            Self::Spool(entries) => {
+                if work.cancel.is_cancelled() {
+                    return Err(cancelled());
+                }
+                let some: Vec<Vec<u8>> = entries.take(AT_ONCE).collect::<Result<_>>()?;
+                Ok((!some.is_empty()).then_some(some))
+            }
+            Self::Segments(segments) => segments.next(work).await,
+        }
+    }
+}
+
+impl FromSegments<'_> {
+    async fn next(&mut self, work: &Work) -> Result<Option<Vec<Vec<u8>>>> {
+        let place = self.place;
+        let holds = |segment: &&Segment| segment.contents.iter().any(|c| c.namespace == place);
+        let Some(segment) = self.left.find(holds) else {
+            self.check()?;
+            return Ok(None);
+        };
+        let body = tokio::select! {
+            body = segments::fetch(&*self.backup.store, segment) => body?,
+            () = work.cancel.cancelled() => return Err(cancelled()),
+        };
+        self.read(segment, &body).map(Some)
+    }
+
+    fn read(&mut self, segment: &Segment, body: &[u8]) -> Result<Vec<Vec<u8>>> {
+        let mut walk = Walk::new(self.backup.manifest.compression, &self.names, body)?;
+        let (mut entries, mut inside) = (Vec::new(), false);
+        while let Some(step) = walk.next().map_err(|e| segments::damaged(segment, e))? {
+            match step {
+                Step::Begin(place) => inside = place == self.place,
+                Step::Document(entry) if inside => entries.push(entry.to_vec()),
+                Step::Document(_) | Step::End | Step::Ended => {}
+            }
+        }
+        let found = walk.finish(segment).map_err(|e| segments::damaged(segment, e))?;
+        let ours = found.contents.iter().filter(|(content, _)| content.namespace == self.place);
+        ours.for_each(|(_, crc)| self.sum.append(crc));
+        Ok(entries)
+    }
+
+    fn check(&self) -> Result<()> {
+        let manifest = &self.backup.manifest;
+        if format!("{:016x}", self.sum.value()) == manifest.namespaces[self.place].crc64 {
+            return Ok(());
+        }
+        Err(Error::new(Code::Damaged, "the entries of the oplog are not those that the manifest describes")
+            .help("`strongroom verify` looks for the cause; restore another backup."))
+    }
+}

@@ -1,0 +1,50 @@
+//! What a restore reads: a backup in a store, or an archive that comes as one stream.
+
+use std::sync::Arc;
+
+use super::archive::Archive;
+use crate::bucket::ObjectStore;
+use crate::manifest::{Manifest, Namespace};
+
+/// Where what is restored comes from.
+#[derive(Debug)]
+pub enum Source {
+    /// A backup, whose segments are fetched one by one.
+    Backup(Backup),
+    /// An archive, read once from its beginning to its end.
+    Archive(Archive),
+}
+
+/// A backup and where it stands.
+#[derive(Debug, Clone)]
+pub struct Backup {
+    /// Where its segments are.
+    pub store: Arc<dyn ObjectStore>,
+    /// What it holds.
+    pub manifest: Arc<Manifest>,
+}
+
+impl Source {
+    /// A backup in a store.
+    #[must_use]
+    pub fn backup(store: Arc<dyn ObjectStore>, manifest: Arc<Manifest>) -> Self {
+        Self::Backup(Backup { store, manifest })
+    }
+
+    /// What it is called in messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Backup(backup) => &backup.manifest.id,
+            Self::Archive(archive) => archive.name(),
+        }
+    }
+
+    /// Everything in it, in the order of the archive. How much there is of each, an archive does not say.
+    pub(super) fn namespaces(&self) -> &[Namespace] {
+        match self {
+            Self::Backup(backup) => &backup.manifest.namespaces,
+            Self::Archive(archive) => archive.namespaces(),
+        }
+    }
+}

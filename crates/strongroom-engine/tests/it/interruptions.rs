@@ -1,0 +1,126 @@
+//! Connections and cursors that are lost while a backup is made: it goes on where it stopped.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use bson::{Document, doc};
+use strongroom_engine::backup;
+use strongroom_engine::deployment::Deployment;
+use strongroom_engine::manifest::{Compression, Manifest};
+use strongroom_engine::progress::{Event, Observer, Silent};
+use strongroom_engine::selection::Filter;
+use strongroom_engine::verify::verify;
+use testbed::Mongod;
+use testbed::mongod::Options;
+use tokio_util::sync::CancellationToken;
+
+use crate::setup::{folder, now, options};
+
+/// Counts what was read, and keeps what was warned of.
+#[derive(Debug, Default)]
+struct Watching {
+    documents: AtomicU64,
+    warnings: Mutex<Vec<String>>,
+}
+
+impl Observer for Watching {
+    fn observe(&self, event: &Event) {
+        match event {
+            Event::Advanced { documents, .. } => {
+                self.documents.fetch_add(*documents, Ordering::Relaxed);
+            }
+            Event::Warning { message } => self.warnings.lock().unwrap().push(message.clone()),
+            _ => {}
+        }
+    }
+}
+
+async fn server() -> Mongod {
+    let arguments = ["--setParameter", "enableTestCommands=1"].map(String::from).to_vec();
+    let server = Mongod::start(Options { replica_set: true, arguments, ..Options::default() }).await.unwrap();
+    let db = server.client().await.unwrap().database("shop");
+    let create = doc! { "create": "ring", "capped": true, "size": 20_000_000 };
+    db.run_command(create).await.unwrap();
+    for name in ["orders", "ring"] {
+        let documents = (0..3000).map(|i| doc! { "_id": i, "pad": "x".repeat(4000) });
+        db.collection::<Document>(name).insert_many(documents).await.unwrap();
+    }
+    server
+}
+
+async fn fail(server: &Mongod, times: i32, data: Document) {
+    let mode = doc! { "times": times };
+    let point = doc! { "configureFailPoint": "failCommand", "mode": mode, "data": data };
+    server.command("admin", point).await.unwrap();
+}
+
+/// A backup, and the documents that were read for it.
+async fn watched(server: &Mongod) -> (Manifest, u64, Vec<String>) {
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let watching = Arc::new(Watching::default());
+    let deployment = Deployment::connect(&server.uri().parse().unwrap()).await.unwrap();
+    let filter = Filter::new(vec!["shop.*".into()], vec![]).unwrap();
+    let wanted = backup::Options { readers: 1, filter, ..options(Compression::None) };
+    let cancel = CancellationToken::new();
+    let manifest =
+        backup::run(deployment, store.clone(), wanted, now, watching.clone(), cancel).await.unwrap();
+    assert_eq!(verify(store, &manifest, 2, &Silent).await.unwrap().problems, []);
+    let warnings = watching.warnings.lock().unwrap().clone();
+    (manifest, watching.documents.load(Ordering::Relaxed), warnings)
+}
+
+fn assert_whole(manifest: &Manifest, read: u64) {
+    for name in ["orders", "ring"] {
+        let found = manifest.namespaces.iter().find(|n| n.collection == name).unwrap();
+        assert_eq!(found.documents, 3000, "{name}");
+    }
+    assert_eq!(read, 6000, "documents were read again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_cursor_is_taken_up_where_it_stopped() {
+    let server = server().await;
+    // 43 is CursorNotFound, 175 QueryPlanKilled, 11602 InterruptedDueToReplStateChange.
+    for code in [43, 175, 11602] {
+        fail(&server, 4, doc! { "failCommands": ["getMore"], "errorCode": code, "appName": "strongroom" })
+            .await;
+        let (manifest, read, warnings) = watched(&server).await;
+        assert_whole(&manifest, read);
+        assert_eq!(warnings, Vec::<String>::new());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_connection_is_made_again() {
+    let server = server().await;
+    let data = doc! { "failCommands": ["getMore", "find"], "closeConnection": true, "appName": "strongroom" };
+    fail(&server, 4, data).await;
+    let (manifest, read, _) = watched(&server).await;
+    assert_whole(&manifest, read);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_moment_that_is_lost_midway_costs_no_second_reading() {
+    let server = server().await;
+    // 239 is SnapshotTooOld.
+    fail(&server, 1, doc! { "failCommands": ["getMore"], "errorCode": 239, "appName": "strongroom" }).await;
+    let (manifest, read, _) = watched(&server).await;
+    assert_whole(&manifest, read);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stays_away_ends_the_backup_with_the_cause() {
+    let server = server().await;
+    let point = doc! { "failCommands": ["getMore"], "errorCode": 2, "appName": "strongroom" };
+    fail(&server, 1000, point).await;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let deployment = Deployment::connect(&server.uri().parse().unwrap()).await.unwrap();
+    let cancel = CancellationToken::new();
+    let wanted = options(Compression::None);
+    let error =
+        backup::run(deployment, store.clone(), wanted, now, Arc::new(Silent), cancel).await.unwrap_err();
+    assert!(error.to_string().contains("shop."), "{error}");
+    assert_eq!(store.list("default").await.unwrap().folders, Vec::<String>::new());
+}
