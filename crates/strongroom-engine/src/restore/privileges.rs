@@ -1,7 +1,7 @@
 //! What a user needs to restore by a plan.
 
 use super::plan::{Action, PlannedNamespace};
-use super::{STORED_FUNCTIONS, Work, users};
+use super::{Indexes, STORED_FUNCTIONS, Work, users};
 use crate::deployment::Privilege;
 use crate::error::Result;
 use crate::manifest::NamespaceKind;
@@ -39,7 +39,8 @@ fn for_namespace(work: &Work, planned: &PlannedNamespace) -> Vec<Privilege> {
         let into = |action| Privilege::on_collection(action, db, &data);
         needed.extend([into("insert"), into("bypassDocumentValidation")]);
     }
-    if !work.metadata[planned.place].indexes_to_build().is_empty() {
+    let builds = work.options.indexes != Indexes::None;
+    if builds && !work.metadata[planned.place].indexes_to_build().is_empty() {
         needed.push(on("createIndex"));
     }
     needed
