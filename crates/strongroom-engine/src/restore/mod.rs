@@ -153,14 +153,16 @@ impl Work {
         self.observer.observe(&Event::Phase { name });
     }
 
-    /// Where the documents of a namespace are inserted; the server keeps users, roles and their version itself.
+    /// Where the documents of a namespace are inserted. Views have none; the server keeps users, roles and their version
+    /// itself.
     fn data_target(&self, place: usize) -> Option<(&str, String)> {
         let namespace = &self.source.namespaces()[place];
         if let Some(kept) = authorization(&namespace.db, &namespace.collection) {
             return kept.temporary().map(|temporary| ("admin", temporary.to_owned()));
         }
         let (db, collection) = &self.names[place];
-        Some((db, namespace.kind.data_collection(collection)))
+        (namespace.kind != NamespaceKind::View)
+            .then(|| (db.as_str(), namespace.kind.data_collection(collection)))
     }
 
     async fn create_collections(&self) -> Result<()> {

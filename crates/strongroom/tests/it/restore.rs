@@ -89,7 +89,8 @@ async fn what_an_archive_lacks_is_told_by_the_exit_status() {
     holds_what_was_dumped(&target, "weird").await;
     let users = target.client().await.unwrap().database("admin").collection::<Document>("system.users");
     assert_eq!(users.count_documents(doc! {}).await.unwrap(), 0);
-    let again = restore(&target, &["--archive", file.to_str().unwrap(), "--into-existing"]).await;
+    let again = ["--archive", file.to_str().unwrap(), "--into-existing", "--exclude", "weird.capped"];
+    let again = restore(&target, &again).await;
     again.failed("SR-INCOMPLETE", 8, &["exceptions"]);
     assert!(again.text().contains("were refused; the first: E11000 duplicate key"), "{}", again.text());
 
