@@ -366,7 +366,10 @@ fn header(document: &[u8]) -> Result<Header, Fault> {
 fn read_metadata(document: &[u8]) -> Result<Metadata, Fault> {
     const KIND: &str = "namespace's metadata";
     let names = ["db", "collection", "metadata", "size", "type"];
-    match bson::read(document, names).map_err(|why| Fault::Header(KIND, why))? {
+    match bson::read(document, names)
+        .or_else(|why| without_type(document, names).ok_or(why))
+        .map_err(|why| Fault::Header(KIND, why))?
+    {
         [
             Value::Text(db),
             Value::Text(collection),
@@ -382,6 +385,15 @@ fn read_metadata(document: &[u8]) -> Result<Metadata, Fault> {
         }),
         _ => Err(Fault::Header(KIND, "a field of another type".into())),
     }
+}
+
+/// mongodump wrote no `type` before it knew time-series collections.
+fn without_type<'a>(
+    document: &'a [u8],
+    [db, collection, metadata, size, _]: [&'static str; 5],
+) -> Option<[Value<'a>; 5]> {
+    let [db, collection, metadata, size] = bson::read(document, [db, collection, metadata, size]).ok()?;
+    Some([db, collection, metadata, size, Value::Text("")])
 }
 
 fn block_header(document: &[u8]) -> Result<(Namespace, bool, u64), Fault> {

@@ -56,7 +56,7 @@ pub struct Metadata {
     pub metadata: String,
     /// `mongodump` always writes 0.
     pub size: i32,
-    /// `collection`, `view` or `timeseries`; empty for the oplog.
+    /// `collection`, `view` or `timeseries`; empty for the oplog, and for all in archives of old versions.
     pub kind: String,
 }
 

@@ -146,8 +146,8 @@ pub(crate) fn check_name(db: &str, collection: &str) -> Result<()> {
     if db.contains(['/', '\\', '.', ' ', '"', '$', '\0']) {
         return refused("a database's name holds no slash, backslash, dot, space, quote, dollar or NUL");
     }
-    if collection.contains(['\0', '$']) || collection.starts_with('.') || collection.ends_with('.') {
-        return refused("a collection's name holds no dollar or NUL, and neither begins nor ends with a dot");
+    if collection.contains(['\0', '$']) || collection.starts_with('.') {
+        return refused("a collection's name holds no dollar or NUL, and does not begin with a dot");
     }
     let kept = collection.starts_with(BUCKETS) || collection == STORED_FUNCTIONS;
     if matches!(db, "local" | "config") || (collection.starts_with(SYSTEM) && !kept) {

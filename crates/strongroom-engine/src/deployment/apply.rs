@@ -85,18 +85,18 @@ impl Target {
     /// asked for is to delete and update documents that cannot be there.
     ///
     /// # Errors
-    /// [`Code::MongoPrivilege`], naming the privilege that is missing.
+    /// [`Code::MongoPrivilege`], naming the privilege that is missing; [`Code::Mongo`] when the target cannot replay.
     pub async fn may_replay(&self, names: &[(String, String)]) -> Result<()> {
         for some in names.chunks(ASKED_AT_ONCE) {
             for (op, privilege) in [("d", "remove"), ("u", "update")] {
                 let asked = some.iter().map(|(db, name)| question(op, &format!("{db}.{name}")));
-                match self.apply_ops(asked.collect()).await {
-                    Err(error) if code_of(&error) == Some(server_code::UNAUTHORIZED) => {
-                        return Err(self.refused(some, op, privilege).await);
-                    }
-                    Err(error) if code_of(&error).is_none() => return Err(explain(&error)),
-                    // Anything that the server says beyond that, it says to one who may.
-                    _ => {}
+                let Err(error) = self.apply_ops(asked.collect()).await else { continue };
+                match code_of(&error) {
+                    // So it says to one who may: there is no such collection, or no such document.
+                    Some(server_code::NAMESPACE_NOT_FOUND | server_code::UNKNOWN_ERROR) => {}
+                    Some(server_code::UNAUTHORIZED) => return Err(self.refused(some, op, privilege).await),
+                    Some(server_code::COMMAND_NOT_FOUND) => return Err(no_apply_ops()),
+                    _ => return Err(explain(&error).context("the target cannot replay an oplog")),
                 }
             }
         }
@@ -150,6 +150,14 @@ fn question(op: &str, ns: &str) -> RawDocumentBuf {
         "d" => rawdoc! { "op": "d", "ns": ns, "o": nobody },
         op => rawdoc! { "op": op, "ns": ns, "o": { "$set": { "_strongroom": 1 } }, "o2": nobody },
     }
+}
+
+fn no_apply_ops() -> Error {
+    Error::new(
+        Code::Mongo,
+        "the target cannot replay an oplog: it does not know `applyOps`, as a mongos does not",
+    )
+    .help("Restore into a replica set or a standalone server. Nothing was touched.")
 }
 
 fn lacks(privilege: &str, name: &str) -> Error {

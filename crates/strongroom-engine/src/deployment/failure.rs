@@ -10,6 +10,7 @@ pub(super) mod server_code {
     pub(crate) const UNAUTHORIZED: i32 = 13;
     pub(crate) const AUTHENTICATION_FAILED: i32 = 18;
     pub(crate) const NAMESPACE_NOT_FOUND: i32 = 26;
+    pub(crate) const COMMAND_NOT_FOUND: i32 = 59;
     pub(crate) const NAMESPACE_EXISTS: i32 = 48;
     pub(crate) const COMMAND_NOT_SUPPORTED_ON_VIEW: i32 = 166;
     pub(crate) const SNAPSHOT_TOO_OLD: i32 = 239;

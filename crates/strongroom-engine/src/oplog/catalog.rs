@@ -121,7 +121,7 @@ impl Catalog {
     }
 
     fn add(&mut self, name: &Name, specifications: Vec<Document>) -> Option<Change> {
-        let Some(collection) = self.there(name) else { return None };
+        let collection = self.there(name)?;
         for specification in specifications {
             collection.forget(&index_name(&specification));
             let buckets = name.1.starts_with(BUCKETS);

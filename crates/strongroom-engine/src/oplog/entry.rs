@@ -272,7 +272,7 @@ mod tests {
 
     use super::*;
 
-    fn command(o: RawDocumentBuf, more: RawDocumentBuf) -> RawDocumentBuf {
+    fn command(o: RawDocumentBuf, more: &RawDocumentBuf) -> RawDocumentBuf {
         let mut entry = rawdoc! {
             "op": "c", "ns": "admin.$cmd", "o": o, "ts": Timestamp { time: 7, increment: 2 }, "lsid": { "id": 1 },
             "txnNumber": 4_i64,
@@ -302,7 +302,7 @@ mod tests {
     #[test]
     fn tells_what_an_entry_is_to_a_transaction() {
         let role = |o, more| {
-            let raw = command(o, more);
+            let raw = command(o, &more);
             format!("{:?}", Entry::of(raw.as_bytes()).unwrap().role)
         };
         let first = rawdoc! { "prevOpTime": { "ts": Timestamp { time: 0, increment: 0 }, "t": -1_i64 } };
@@ -323,7 +323,7 @@ mod tests {
         let inner = rawdoc! { "op": "i", "ns": "shop.a", "o": { "_id": 1 } };
         let nested =
             rawdoc! { "op": "c", "ns": "admin.$cmd", "o": { "applyOps": [inner.clone(), inner.clone()] } };
-        let raw = command(rawdoc! { "applyOps": [inner, nested] }, rawdoc! {});
+        let raw = command(rawdoc! { "applyOps": [inner, nested] }, &rawdoc! {});
         let parts = Entry::of(raw.as_bytes()).unwrap().operation.parts().unwrap();
         assert_eq!(parts.len(), 3);
         assert!(parts.iter().all(|part| (part.kind, part.collection) == (Kind::Insert, "a")));
@@ -335,7 +335,7 @@ mod tests {
         for _ in 0..20 {
             deep = rawdoc! { "op": "c", "ns": "admin.$cmd", "o": { "applyOps": [deep] } };
         }
-        let raw = command(rawdoc! { "applyOps": [deep] }, rawdoc! {});
+        let raw = command(rawdoc! { "applyOps": [deep] }, &rawdoc! {});
         let error = Entry::of(raw.as_bytes()).unwrap().operation.parts().unwrap_err();
         assert!(error.message().contains("too deeply"), "{error}");
         let ts = Timestamp { time: 1, increment: 1 };
@@ -360,7 +360,7 @@ mod tests {
         #[test]
         fn no_changed_byte_makes_it_panic(at in 0_usize..100, to in any::<u8>()) {
             let inner = rawdoc! { "op": "i", "ns": "shop.a", "o": { "_id": 1 } };
-            let mut bytes = command(rawdoc! { "applyOps": [inner] }, rawdoc! {}).into_bytes();
+            let mut bytes = command(rawdoc! { "applyOps": [inner] }, &rawdoc! {}).into_bytes();
             let at = at % bytes.len();
             bytes[at] = to;
             if let Ok(entry) = Entry::of(&bytes) {

@@ -77,10 +77,10 @@ fn is_internal(db: &str, collection: &str) -> bool {
         return true;
     }
     let kept_in_admin = ["system.users", "system.roles", "system.version"];
-    collection.starts_with("system.")
-        && !collection.starts_with(BUCKETS)
-        && !matches!(collection, "system.js" | VIEWS)
-        && !(db == "admin" && kept_in_admin.contains(&collection))
+    let kept = collection.starts_with(BUCKETS)
+        || matches!(collection, "system.js" | VIEWS)
+        || (db == "admin" && kept_in_admin.contains(&collection));
+    collection.starts_with("system.") && !kept
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Operations in the form in which `applyOps` takes them.
 
 use bson::raw::cstr;
+use bson::spec::ElementType;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, Timestamp, rawdoc};
 
 use super::entry::{Kind, Operation, strange};
@@ -66,16 +67,13 @@ fn mend(o: &RawDocument, ns: &str) -> Result<Option<RawDocumentBuf>> {
     let mut id = None;
     for element in o.iter_elements() {
         let element = element.map_err(|e| strange("a document is cut off").source(e))?;
-        match element.key().as_str() {
-            "_id" => {
-                id = Some(element.value().map_err(|e| strange("an `_id` cannot be read").source(e))?);
-            }
-            _ if element.element_type() == bson::spec::ElementType::Timestamp => {
-                if element.value().is_ok_and(|value| value == RawBsonRef::Timestamp(EMPTY_TIMESTAMP)) {
-                    fields.append(element.key(), EMPTY_TIMESTAMP);
-                }
-            }
-            _ => {}
+        let is_timestamp = element.element_type() == ElementType::Timestamp;
+        if element.key().as_str() == "_id" {
+            id = Some(element.value().map_err(|e| strange("an `_id` cannot be read").source(e))?);
+        } else if is_timestamp
+            && element.value().is_ok_and(|value| value == RawBsonRef::Timestamp(EMPTY_TIMESTAMP))
+        {
+            fields.append(element.key(), EMPTY_TIMESTAMP);
         }
     }
     let (Some(id), false) = (id, fields.is_empty()) else { return Ok(None) };

@@ -88,7 +88,7 @@ impl Archive {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         let mut reading = Reading::new(self, wanted, take);
         while let Some(event) = stream.next().map_err(|e| explain(&self.name, e))? {
-            reading.event(event)?;
+            reading.event(&event)?;
         }
         reading.all_ended()?;
         Ok(reading.oplog)
@@ -132,7 +132,7 @@ impl<'a> Reading<'a> {
         }
     }
 
-    fn event(&mut self, event: Event<'_>) -> Result<()> {
+    fn event(&mut self, event: &Event<'_>) -> Result<()> {
         match event {
             Event::Prelude(_) => Ok(()),
             Event::BlockStart(namespace) => {
@@ -145,7 +145,7 @@ impl<'a> Reading<'a> {
             Event::Eof { namespace, crc } => {
                 let place = self.names.place(namespace).map_err(|e| self.damaged(e))?;
                 self.ended[place] = true;
-                if self.sums[place].value() == crc {
+                if self.sums[place].value() == *crc {
                     return Ok(());
                 }
                 Err(self
@@ -201,10 +201,12 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// A namespace as the archive's beginning describes it. Old versions of mongodump leave the kind out.
+/// A namespace as the archive's beginning describes it. Old versions of mongodump leave the kind out; views can be
+/// told by their options.
 fn namespace(listed: &Metadata) -> Result<Namespace> {
     let kind = match listed.kind.as_str() {
         "" if listed.db.is_empty() => NamespaceKind::Oplog,
+        "" if is_view(&listed.metadata) => NamespaceKind::View,
         "" | "collection" => NamespaceKind::Collection,
         "view" => NamespaceKind::View,
         "timeseries" => NamespaceKind::Timeseries,
@@ -228,6 +230,11 @@ fn namespace(listed: &Metadata) -> Result<Namespace> {
         bytes: 0,
         crc64: format!("{:016x}", 0),
     })
+}
+
+fn is_view(metadata: &str) -> bool {
+    let metadata: Result<serde_json::Value, _> = serde_json::from_str(metadata);
+    metadata.is_ok_and(|metadata| metadata["options"]["viewOn"].is_string())
 }
 
 fn explain(name: &str, error: DecodeError) -> Error {

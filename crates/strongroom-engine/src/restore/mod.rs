@@ -2,6 +2,7 @@
 
 mod archive;
 mod data;
+mod indexes;
 mod plan;
 mod privileges;
 mod replay;
@@ -18,7 +19,6 @@ pub use source::{Backup, Source};
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use bson::Document;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -139,7 +139,7 @@ impl Work {
         restored.namespaces = targets.len() as u64;
         if self.options.indexes != Indexes::None {
             self.phase("building indexes");
-            self.build_indexes(&mut restored).await?;
+            indexes::build(self, &mut restored).await?;
         }
         self.phase("creating views");
         self.create_views().await?;
@@ -200,41 +200,6 @@ impl Work {
             )
             .help("Make sure that nothing else writes to the target, and restore again.")),
             Err(Refused::Other(error)) => Err(error),
-        }
-    }
-
-    async fn build_indexes(&self, restored: &mut Restored) -> Result<()> {
-        let mut built = stream::iter(self.plan.namespaces.iter().map(|planned| self.indexes(planned)))
-            .buffer_unordered(self.options.writers.max(1));
-        while let Some(outcome) = built.next().await {
-            match outcome? {
-                Ok(indexes) => restored.indexes += indexes,
-                Err(exception) => restored.exceptions.push(exception),
-            }
-        }
-        Ok(())
-    }
-
-    /// How many were built, or why they were not.
-    async fn indexes(&self, planned: &PlannedNamespace) -> Result<Result<u64, String>> {
-        if self.cancel.is_cancelled() {
-            return Err(cancelled());
-        }
-        let indexes: Vec<Document> = self.metadata[planned.place].indexes_to_build();
-        match planned.action {
-            Action::Merge | Action::Skip => return Ok(Ok(0)),
-            _ if indexes.is_empty() => return Ok(Ok(0)),
-            Action::Missing => {
-                return Ok(Err(format!("`{}` is not there, so it has no indexes", planned.target)));
-            }
-            _ => {}
-        }
-        let number = indexes.len() as u64;
-        let (db, collection) = &self.names[planned.place];
-        match self.target.create_indexes(db, collection, indexes).await {
-            Ok(()) => Ok(Ok(number)),
-            Err(error) if error.code() == Code::Mongo => Ok(Err(error.to_string())),
-            Err(error) => Err(error),
         }
     }
 

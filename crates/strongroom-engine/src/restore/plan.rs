@@ -326,7 +326,7 @@ impl Metadata {
             Some(_) => return Err(unreadable("its options are not an object".into())),
         };
         let indexes = match metadata.remove("indexes") {
-            Some(Bson::Array(indexes)) => indexes.into_iter().map(into_document).collect::<Option<_>>(),
+            Some(Bson::Array(indexes)) => indexes.into_iter().map(into_index).collect::<Option<_>>(),
             None => Some(Vec::new()),
             Some(_) => None,
         };
@@ -359,9 +359,13 @@ impl Metadata {
     }
 }
 
-fn into_document(value: Bson) -> Option<Document> {
+/// Servers before 4.4 wrote the collection's name into each index; it may be another one here.
+fn into_index(value: Bson) -> Option<Document> {
     match value {
-        Bson::Document(document) => Some(document),
+        Bson::Document(mut index) => {
+            index.remove("ns");
+            Some(index)
+        }
         _ => None,
     }
 }

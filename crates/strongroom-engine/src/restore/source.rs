@@ -12,7 +12,7 @@ pub enum Source {
     /// A backup, whose segments are fetched one by one.
     Backup(Backup),
     /// An archive, read once from its beginning to its end.
-    Archive(Archive),
+    Archive(Box<Archive>),
 }
 
 /// A backup and where it stands.
@@ -29,6 +29,12 @@ impl Source {
     #[must_use]
     pub fn backup(store: Arc<dyn ObjectStore>, manifest: Arc<Manifest>) -> Self {
         Self::Backup(Backup { store, manifest })
+    }
+
+    /// An archive from elsewhere.
+    #[must_use]
+    pub fn archive(archive: Archive) -> Self {
+        Self::Archive(Box::new(archive))
     }
 
     /// What it is called in messages.

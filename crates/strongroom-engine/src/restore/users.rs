@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::{Action, Work};
+use crate::deployment::Privilege;
 use crate::error::Result;
 use crate::manifest::Namespace;
 
 /// The collections that MongoDB's own role `restore` may merge users and roles from.
-pub(super) const TEMPORARY_USERS: &str = "tempusers";
-pub(super) const TEMPORARY_ROLES: &str = "temproles";
+const TEMPORARY_USERS: &str = "tempusers";
+const TEMPORARY_ROLES: &str = "temproles";
+/// What merging needs (`_mergeAuthzCollections`).
+const MERGE: [&str; 4] = ["createUser", "createRole", "grantRole", "revokeRole"];
 /// The merge takes users and roles of all databases where it is told none.
 const ALL_DATABASES: &str = "";
 
@@ -83,8 +86,20 @@ pub(super) async fn merge(work: &Work) -> Result<()> {
     Ok(())
 }
 
+/// What a user needs to merge them, beyond what is needed for their collections.
+pub(super) fn needed(work: &Work) -> Vec<Privilege> {
+    if merged(work).next().is_none() {
+        return Vec::new();
+    }
+    let collections = [TEMPORARY_USERS, TEMPORARY_ROLES].into_iter().flat_map(|collection| {
+        let actions = ["insert", "find", "dropCollection"].into_iter();
+        actions.map(move |action| Privilege::on_collection(action, "admin", collection))
+    });
+    collections.chain(MERGE.into_iter().map(Privilege::on_every_database)).collect()
+}
+
 /// What holds users and roles that are to be merged.
-pub(super) fn merged(work: &Work) -> impl Iterator<Item = &Namespace> {
+fn merged(work: &Work) -> impl Iterator<Item = &Namespace> {
     let planned = work.plan.namespaces.iter().filter(|planned| planned.action == Action::Merge);
     planned.filter(|planned| planned.documents != Some(0)).map(|p| &work.source.namespaces()[p.place])
 }

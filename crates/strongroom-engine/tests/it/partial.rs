@@ -269,3 +269,45 @@ async fn a_renamed_collection_replaces_only_the_one_of_its_new_name() {
     assert_eq!(b.count_documents(doc! { "in": "a" }).await.unwrap(), 10);
     assert_eq!(b.count_documents(doc! {}).await.unwrap(), 10);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_names_are_refused_exactly_where_a_server_would_refuse_them() {
+    let server = Mongod::standalone().await.unwrap();
+    let from = server.client().await.unwrap().database("from");
+    from.collection("a").insert_one(doc! { "_id": 1 }).await.unwrap();
+    let kept = Kept::of(&server).await;
+    let (long, longest) = ("x".repeat(251), "x".repeat(250));
+    let (long_db, longest_db) = ("d".repeat(64), "d".repeat(63));
+    for (db, collection) in [
+        ("shop", "a b"),
+        ("shop", "a..b"),
+        ("shop", "a$b"),
+        ("shop", "$a"),
+        ("shop", ".a"),
+        ("shop", "a."),
+        ("shop", "system.a"),
+        ("shop", "ü🦀/\\\""),
+        ("shop", &longest),
+        ("shop", &long),
+        (&longest_db, "a"),
+        (&long_db, "a"),
+        ("a b", "a"),
+        ("a$b", "a"),
+        ("a/b", "a"),
+        ("a\"b", "a"),
+        ("a-b_ü", "a"),
+        ("a*b:|?<>", "a"),
+    ] {
+        let escaped = |name: &str| name.replace('\\', r"\\").replace('*', r"\*");
+        let rule = format!("from.a={}.{}", escaped(db), escaped(collection));
+        let options = Options { renames: renames(&[&rule]), ..Options::default() };
+        let restored = restore_with(kept.source(), &server, options).await;
+        let target = server.client().await.unwrap().database(db);
+        let _ = target.collection::<Document>(collection).drop().await;
+        let taken = target.run_command(doc! { "create": collection }).await;
+        assert_eq!(restored.is_ok(), taken.is_ok(), "{db}.{collection}: {restored:?} {taken:?}");
+        if let Err(error) = restored {
+            assert_eq!(error.code(), Code::Usage, "{error}");
+        }
+    }
+}

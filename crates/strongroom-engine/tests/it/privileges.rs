@@ -109,9 +109,9 @@ async fn the_role_restore_is_enough_but_for_what_is_named() {
 
     let restore_as = async |uri: &str| {
         let into = Target::connect(&uri.parse().unwrap()).await.unwrap();
-        let backup = Source::backup(store.clone(), manifest.clone());
         let (observer, token) = (Arc::new(Silent), CancellationToken::new());
-        restore::run(backup, into, restore::Options::default(), observer, token).await
+        let source = Source::backup(store.clone(), manifest.clone());
+        restore::run(source, into, restore::Options::default(), observer, token).await
     };
     let reader = user(&target, "reader", vec!["readAnyDatabase".into()]).await;
     let error = restore_as(&reader).await.unwrap_err();

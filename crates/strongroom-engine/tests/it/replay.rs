@@ -13,7 +13,8 @@ use strongroom_engine::bucket::ObjectStore;
 use strongroom_engine::deployment::Target;
 use strongroom_engine::error::{Code, Result};
 use strongroom_engine::manifest::{
-    ClusterTime, Compression, Consistency, Content, Manifest, NamespaceKind, OplogWindow, Segment, Totals,
+    ClusterTime, Compression, Consistency, Content, Manifest, Namespace, NamespaceKind, OplogWindow, Segment,
+    Totals,
 };
 use strongroom_engine::progress::Silent;
 use strongroom_engine::renames::Renames;
@@ -123,7 +124,7 @@ fn with_oplog(place: &Path, manifest: &Manifest, from: ClusterTime, entries: &[R
 /// Says that everything was read at some moment of the window.
 fn read_later(manifest: &mut Manifest) {
     let window = manifest.oplog.clone().unwrap();
-    let read_plainly = manifest.namespaces.iter().map(|n| n.name()).collect();
+    let read_plainly = manifest.namespaces.iter().map(Namespace::name).collect();
     manifest.consistency = Consistency::Oplog { from: window.from, at: window.to, read_plainly };
 }
 

@@ -68,7 +68,7 @@ fn check(options: &Restore) -> Result<()> {
 
 async fn source(options: Origin) -> Result<Source> {
     if let Some(archive) = options.archive {
-        return open_archive(archive, options.owner).await.map(Source::Archive);
+        return open_archive(archive, options.owner).await.map(Source::archive);
     }
     let (Some(location), Some(backup)) = (options.location, options.backup) else {
         return Err(Error::new(Code::Usage, "neither a backup nor an archive was named").help(

@@ -79,16 +79,19 @@ async fn an_archive_is_restored_from_stdin_from_a_file_and_from_a_bucket() {
 async fn what_an_archive_lacks_is_told_by_the_exit_status() {
     let target = Mongod::replica_set().await.unwrap();
     let file = fixture("server-oplog.archive.gz");
-    let restored = restore(&target, &["--archive", file.to_str().unwrap(), "--users=none"]).await;
+    let whole = ["--archive", file.to_str().unwrap(), "--users=none"];
+    let dry = restore(&target, &[&whole[..], &["--at", "1795455112.66", "--dry-run"]].concat()).await.ok();
+    assert!(dry.text().contains("the oplog is replayed up to 1795455112.66"), "{}", dry.text());
+    let restored = restore(&target, &[&whole[..], &["--at", "2026-11-23T18:00:00Z"]].concat()).await;
     restored.failed("SR-INCOMPLETE", 8, &["but for 1 exceptions"]);
-    assert!(
-        restored.text().contains("not restored: the archive's oplog was not applied"),
-        "{}",
-        restored.text()
-    );
+    let told = "not restored: the archive's oplog ends at 1795455112.66, before 1795456800.0";
+    assert!(restored.text().contains(told), "{}", restored.text());
     holds_what_was_dumped(&target, "weird").await;
     let users = target.client().await.unwrap().database("admin").collection::<Document>("system.users");
     assert_eq!(users.count_documents(doc! {}).await.unwrap(), 0);
+    let again = restore(&target, &["--archive", file.to_str().unwrap(), "--into-existing"]).await;
+    again.failed("SR-INCOMPLETE", 8, &["exceptions"]);
+    assert!(again.text().contains("were refused; the first: E11000 duplicate key"), "{}", again.text());
 
     let cut = tempfile::NamedTempFile::new().unwrap();
     let whole = std::fs::read(fixture("weird.archive")).unwrap();
@@ -128,6 +131,7 @@ async fn a_restore_that_cannot_be_meant_is_refused() {
         (&["--archive", file, "--rename", "shop"], "cannot rename by `shop`"),
         (&["--archive", file, "--indexes", "only", "--drop"], "touches neither documents nor users"),
         (&["--archive", file, "--users=all"], "merge, none or only"),
+        (&["--archive", file, "--at", "yesterday"], "`yesterday` is no moment"),
     ] {
         let refused = run(program(&[&["restore", "--uri", nowhere], arguments].concat())).await;
         assert_eq!(refused.status, 2, "{told}: {}", refused.stderr);

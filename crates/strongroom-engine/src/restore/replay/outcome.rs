@@ -78,12 +78,12 @@ pub(super) fn after(work: &Work, catalog: &Catalog) -> (Work, Vec<String>) {
         let kind = kind(&name.1);
         if !known.contains(&name) {
             let target = user_name(work, &name);
-            add(&mut left, target.clone(), target, kind, Metadata { options: options.clone(), indexes });
+            add(&mut left, &target, target.clone(), kind, Metadata { options: options.clone(), indexes });
         }
         if !bucket_indexes.is_empty() {
             let buckets = work.options.renames.apply(&name.0, &name.1);
             let metadata = Metadata { options, indexes: bucket_indexes };
-            add(&mut left, user_name(work, &name), buckets, kind, metadata);
+            add(&mut left, &user_name(work, &name), buckets, kind, metadata);
         }
     }
     for (name, mut options) in unknown.views {
@@ -91,7 +91,7 @@ pub(super) fn after(work: &Work, catalog: &Catalog) -> (Work, Vec<String>) {
         match views::rename(&mut options, &name.0, &name.1, &work.options.renames) {
             Ok(()) => {
                 let metadata = Metadata { options, indexes: Vec::new() };
-                add(&mut left, target.clone(), target, NamespaceKind::View, metadata);
+                add(&mut left, &target, target.clone(), NamespaceKind::View, metadata);
             }
             Err(read) => exceptions.push(format!(
                 "the view `{}.{}` reads `{read}`, which is in another database",
@@ -110,7 +110,7 @@ fn kind(data_collection: &str) -> NamespaceKind {
 }
 
 /// One more namespace, called `target`, whose indexes are built on the collection `on`.
-fn add(left: &mut Work, target: Name, on: Name, kind: NamespaceKind, metadata: Metadata) {
+fn add(left: &mut Work, target: &Name, on: Name, kind: NamespaceKind, metadata: Metadata) {
     let target = format!("{}.{}", target.0, target.1);
     left.plan.namespaces.push(PlannedNamespace {
         place: left.names.len(),
