@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use super::Work;
 use crate::deployment::Load;
+use crate::error::Code;
 use crate::progress::Event;
 
 /// How often the member is asked.
@@ -26,8 +27,16 @@ pub(super) fn watched(work: &Arc<Work>) -> JoinSet<()> {
 async fn watch(work: Arc<Work>) {
     let mut lag_first = None;
     let mut slowed = false;
-    // Without the privilege to ask, or a connection, there is nothing to go by; the readers meet the same failure.
-    while let Ok(load) = work.deployment.load().await {
+    loop {
+        let load = match work.deployment.load().await {
+            Ok(load) => load,
+            Err(error) if error.code() == Code::MongoPrivilege => {
+                let message = format!("the backup cannot give way to other work: {}", error.message());
+                return work.sink.observer.observe(&Event::Warning { message });
+            }
+            // A connection that broke is the readers' business too; until it is back nothing is known.
+            Err(_) => Load::default(),
+        };
         lag_first = lag_first.or(load.lag_seconds);
         let allowed = lag_first.unwrap_or_default() + work.deployment.lag_max().as_secs_f64();
         let why = too_much(&load, allowed);
@@ -39,7 +48,6 @@ async fn watch(work: Arc<Work>) {
         }
         tokio::time::sleep(EVERY).await;
     }
-    work.pace.set_overloaded(false);
 }
 
 /// What of a member's load is too much for a backup to add to.

@@ -137,8 +137,14 @@ impl Deployment {
         options.selection_criteria = Some(self.reading.clone());
         options.batch_size = batch_documents;
         let database = self.client.database(db);
-        let cursor = database.run_cursor_command(command).with_options(options).batch().await;
-        Ok(Batches { cursor: cursor.map_err(|e| Setback::of(&e))? })
+        // A task of its own: one who gives up waiting must not leave a cursor behind whose number nobody learned.
+        let opening = self
+            .opening
+            .spawn(async move { database.run_cursor_command(command).with_options(options).batch().await });
+        let opened = opening.await.map_err(|e| {
+            Setback::Final(Error::new(Code::Internal, "opening a cursor ended abruptly").source(e))
+        })?;
+        Ok(Batches { cursor: opened.map_err(|e| Setback::of(&e))? })
     }
 }
 

@@ -32,6 +32,7 @@ use std::time::Duration;
 use mongodb::bson::{Bson, Document, doc};
 use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria};
 use mongodb::{Client, Database};
+use tokio_util::task::TaskTracker;
 
 use crate::error::Result;
 use crate::manifest::{Source, Topology};
@@ -68,6 +69,8 @@ pub struct Deployment {
     source: Source,
     lag_max: Duration,
     warnings: Vec<String>,
+    /// Cursors that are being opened.
+    opening: TaskTracker,
 }
 
 impl Deployment {
@@ -98,6 +101,7 @@ impl Deployment {
             source,
             lag_max: limits.lag_max,
             warnings: warning.into_iter().collect(),
+            opening: TaskTracker::new(),
         })
     }
 
@@ -122,8 +126,13 @@ impl Deployment {
     /// Ends what may still be open on the server, cursors above all, once nothing reads any more. What cannot be
     /// ended within five seconds is left to the server, which ends it with its session after thirty minutes.
     pub async fn close(&self) {
+        self.opening.close();
+        let closing = async {
+            self.opening.wait().await;
+            self.client.clone().shutdown().await;
+        };
         // The backup is what it is; a server that does not answer any more has nothing to tell.
-        let _ = tokio::time::timeout(CLOSE_WITHIN, self.client.clone().shutdown()).await;
+        let _ = tokio::time::timeout(CLOSE_WITHIN, closing).await;
     }
 
     /// How to name the collection that holds the documents of `described`.
