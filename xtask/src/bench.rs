@@ -1,5 +1,6 @@
-//! Figures: backup against reading alone, and against gzip, in one run with the same server. CPU seconds rather
-//! than time on the clock, and everything in memory, since machines and disks are noisy.
+//! Figures: each work of the program against the limit and, where `MONGODUMP` and `MONGORESTORE` name them, against
+//! MongoDB's own tools, in one run with the same server. Ratios and CPU seconds rather than time on the clock alone,
+//! and everything in memory, since machines and disks are noisy.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use sandbox::Sandbox;
 use strongroom_engine::deployment::{Deployment, Find, ReadAt, Scan, Setback};
 use testbed::mongod::Options;
 use testbed::{Mongod, dataset};
@@ -18,7 +20,7 @@ use crate::suite;
 
 /// Memory as a file system.
 const MEMORY: &str = "/dev/shm";
-const READERS: usize = 2;
+const READERS: [&str; 2] = ["--readers", "2"];
 /// The kernel counts CPU time in hundredths of a second (`USER_HZ`, proc(5)).
 const TICKS_PER_SECOND: f64 = 100.0;
 const POLL: Duration = Duration::from_millis(5);
@@ -31,19 +33,20 @@ struct Taken {
     peak_mib: f64,
 }
 
-pub(crate) async fn run(runs: usize, megabytes: u64) -> Outcome {
+pub(crate) async fn run(runs: usize, megabytes: u64, growth: bool) -> Outcome {
     let build = ["build", "--release", "--quiet", "--package", "strongroom", "--package", "xtask"];
     suite::run(Command::new(env!("CARGO")).args(build).current_dir(suite::root()))?;
     let bench = Bench::new(runs)?;
-    println!("{} cores; {runs} runs each, medians; {READERS} readers; data and output in memory\n", cores());
-    let (drain, zstd) = bench.compare(megabytes).await?;
-    let larger = bench.peak(megabytes * 4).await?;
     println!(
-        "\npeak memory with {READERS} readers, zstd: {:.0} MiB at {megabytes} MB, {larger:.0} MiB at {} MB",
-        zstd.peak_mib,
-        megabytes * 4
+        "{} cores; {runs} runs each, medians; {} readers; data and output in memory\n",
+        cores(),
+        READERS[1]
     );
-    println!("(limit 160 MiB at both; reading alone needs {:.0} MiB)", drain.peak_mib);
+    println!("{:<40} {:>8} {:>8} {:>10} {:>12}", "", "CPU s", "wall s", "peak MiB", "output MB");
+    bench.compare(megabytes).await?;
+    if growth {
+        bench.growth().await?;
+    }
     Ok(())
 }
 
@@ -82,74 +85,157 @@ impl Bench {
         Ok(taken[taken.len() / 2])
     }
 
+    fn program(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.release.join("strongroom"));
+        command.args(arguments).stdout(Stdio::null());
+        command
+    }
+
     fn backup(&self, uri: &str, to: &Path, compress: &str) -> Outcome<Taken> {
         if to.exists() {
             fs::remove_dir_all(to)?;
         }
-        let mut command = Command::new(self.release.join("strongroom"));
-        command.args([
-            "backup",
-            "--quiet",
-            "--uri",
-            uri,
-            "--readers",
-            &READERS.to_string(),
-            "--compress",
-            compress,
-        ]);
-        measure(command.arg("--to").arg(format!("file://{}", to.display())).stdout(Stdio::null()))
+        let to = format!("file://{}", to.display());
+        measure(
+            self.program(&["backup", "--quiet", "--uri", uri, "--compress", compress, "--to", &to])
+                .args(READERS),
+        )
     }
 
     fn drain(&self, uri: &str) -> Outcome<Taken> {
-        measure(Command::new(self.release.join("xtask")).args(["drain", uri, &READERS.to_string()]))
+        measure(Command::new(self.release.join("xtask")).args(["drain", uri, READERS[1]]))
     }
 
-    async fn compare(&self, megabytes: u64) -> Outcome<(Taken, Taken)> {
+    async fn compare(&self, megabytes: u64) -> Outcome {
         let server = self.load(megabytes).await?;
         let uri = server.uri();
-        let drain = self.median(|| self.drain(&uri))?;
+        let drain = self.row("reading alone (the limit)", None, || self.drain(&uri))?;
         let (plain_to, zstd_to) = (self.work.path().join("none"), self.work.path().join("zstd"));
-        let plain = self.median(|| self.backup(&uri, &plain_to, "none"))?;
-        let zstd = self.median(|| self.backup(&uri, &zstd_to, "zstd"))?;
-        let (archive, gzipped) = (self.work.path().join("archive"), self.work.path().join("archive.gz"));
-        self.write_archive(&plain_to, &archive)?;
-        let gzip = self.median(|| {
-            let out = fs::File::create(&gzipped)?;
-            measure(Command::new("gzip").args(["-6", "-c"]).arg(&archive).stdout(out))
-        })?;
-        let bytes = |path: &Path| folder_bytes(path);
-        let (raw, zstd_bytes) = (fs::metadata(&archive)?.len(), bytes(&zstd_to)?);
-        let gzip_bytes = fs::metadata(&gzipped)?.len();
-        println!("{:<34} {:>8} {:>8} {:>10} {:>12}", "", "CPU s", "wall s", "peak MiB", "output MB");
-        let row = |name: &str, taken: Taken, out: u64| {
-            println!(
-                "{name:<34} {:>8.2} {:>8.2} {:>10.0} {:>12.1}",
-                taken.cpu,
-                taken.wall,
-                taken.peak_mib,
-                out as f64 / 1e6
+        let plain =
+            self.row("backup, no compression", Some(&plain_to), || self.backup(&uri, &plain_to, "none"))?;
+        let zstd = self.row("backup, zstd", Some(&zstd_to), || self.backup(&uri, &zstd_to, "zstd"))?;
+        let http = self.over_http(&uri).await?;
+        let dumped = self.mongodump(&uri)?;
+        let restores = self.restores(&zstd_to).await?;
+        println!();
+        let verdicts = [
+            ("backup without compression: CPU / reading alone", plain.cpu / drain.cpu, 2.0),
+            ("backup without compression: wall / reading alone", plain.wall / drain.wall, 1.4),
+            ("backup over HTTP to the sandbox: wall / to a folder", http.wall / zstd.wall, 1.5),
+            ("peak MiB with zstd", zstd.peak_mib, 150.0),
+        ];
+        for (what, ratio, limit) in verdicts {
+            verdict(what, ratio, limit);
+        }
+        if let Some((archive, gzip, smaller)) = dumped {
+            verdict("backup without compression: CPU / mongodump", plain.cpu / archive.cpu, 0.45);
+            verdict("backup without compression: wall / mongodump", plain.wall / archive.wall, 0.65);
+            verdict("backup, zstd: CPU / mongodump --gzip", zstd.cpu / gzip.cpu, 0.25);
+            verdict("backup, zstd: wall / mongodump --gzip", zstd.wall / gzip.wall, 0.30);
+            verdict(
+                "backup, zstd: output / mongodump --gzip",
+                folder_bytes(&zstd_to)? as f64 / smaller as f64,
+                1.0,
             );
-        };
-        row("reading alone (the limit)", drain, 0);
-        row("backup, no compression", plain, bytes(&plain_to)?);
-        row("backup, zstd", zstd, zstd_bytes);
-        row("gzip -6 of the same archive", gzip, gzip_bytes);
-        println!("\narchive: {:.1} MB", raw as f64 / 1e6);
-        verdict("CPU of backup without compression / reading alone", plain.cpu / drain.cpu, 2.5);
-        verdict("size with zstd / gzip -6", zstd_bytes as f64 / gzip_bytes as f64, 1.0);
-        verdict(
-            "CPU with zstd / (a third of gzip -6 + reading)",
-            zstd.cpu / (gzip.cpu / 3.0 + drain.cpu),
-            1.0,
-        );
-        Ok((drain, zstd))
+        }
+        if let (ours, Some(theirs)) = restores {
+            verdict("restore: CPU / mongorestore", ours.cpu / theirs.cpu, 0.25);
+            verdict("restore: wall / mongorestore", ours.wall / theirs.wall, 0.60);
+        }
+        Ok(())
     }
 
-    async fn peak(&self, megabytes: u64) -> Outcome<f64> {
-        let server = self.load(megabytes).await?;
-        let to = self.work.path().join("large");
-        let taken = self.backup(&server.uri(), &to, "zstd")?;
-        Ok(taken.peak_mib)
+    /// Measures, and prints what was taken and how much came out.
+    fn row(&self, name: &str, out: Option<&Path>, one: impl FnMut() -> Outcome<Taken>) -> Outcome<Taken> {
+        let taken = self.median(one)?;
+        let bytes = match out {
+            Some(path) if path.is_dir() => folder_bytes(path)?,
+            Some(path) => fs::metadata(path)?.len(),
+            None => 0,
+        };
+        let (cpu, wall, peak) = (taken.cpu, taken.wall, taken.peak_mib);
+        println!("{name:<40} {cpu:>8.2} {wall:>8.2} {peak:>10.0} {:>12.1}", bytes as f64 / 1e6);
+        Ok(taken)
+    }
+
+    /// Into a bucket of the sandbox, which runs in this process: its CPU does not count, its time does.
+    async fn over_http(&self, uri: &str) -> Outcome<Taken> {
+        let sandbox = Sandbox::builder().region("eu-central-1").start().await?;
+        let key = sandbox.account().create_root_access_key();
+        let mut number = 0;
+        self.row("backup, zstd, over HTTP to the sandbox", None, || {
+            number += 1;
+            let bucket = format!("bench-{number}");
+            sandbox.create_bucket(&bucket);
+            let mut command =
+                self.program(&["backup", "--quiet", "--uri", uri, "--to", &format!("s3://{bucket}/b")]);
+            command.env("AWS_ENDPOINT_URL", sandbox.endpoint()).env("AWS_REGION", "eu-central-1");
+            command.env("AWS_ACCESS_KEY_ID", &key.id).env("AWS_SECRET_ACCESS_KEY", &key.secret);
+            measure(command.args(READERS))
+        })
+    }
+
+    /// mongodump's archive, plain and gzipped, and the bytes of the latter.
+    fn mongodump(&self, uri: &str) -> Outcome<Option<(Taken, Taken, u64)>> {
+        let Some(program) = std::env::var_os("MONGODUMP") else {
+            println!("(set MONGODUMP to compare with it)");
+            return Ok(None);
+        };
+        let (archive, gzipped) = (self.work.path().join("archive"), self.work.path().join("archive.gz"));
+        let dump = |to: &Path, more: &[&str]| {
+            let mut command = Command::new(&program);
+            command.args(["--quiet", "--uri", uri]).arg(format!("--archive={}", to.display())).args(more);
+            measure(&mut command)
+        };
+        let plain = self.row("mongodump --archive", Some(&archive), || dump(&archive, &[]))?;
+        fs::remove_file(&archive)?;
+        let gzip = self.row("mongodump --archive --gzip", Some(&gzipped), || dump(&gzipped, &["--gzip"]))?;
+        let bytes = fs::metadata(&gzipped)?.len();
+        fs::remove_file(&gzipped)?;
+        Ok(Some((plain, gzip, bytes)))
+    }
+
+    /// The backup restored, and its archive restored by mongorestore.
+    async fn restores(&self, from: &Path) -> Outcome<(Taken, Option<Taken>)> {
+        let archive = self.work.path().join("archive");
+        let target = Mongod::start(Options {
+            replica_set: true,
+            parent: Some(PathBuf::from(MEMORY)),
+            ..Options::default()
+        })
+        .await?;
+        let uri = target.uri();
+        let location = format!("file://{}", from.display());
+        let ours = self.row("restore", None, || {
+            measure(&mut self.program(&["restore", "--quiet", "--drop", "--uri", &uri, &location, "latest"]))
+        })?;
+        let Some(program) = std::env::var_os("MONGORESTORE") else {
+            println!("(set MONGORESTORE to compare with it)");
+            return Ok((ours, None));
+        };
+        self.write_archive(from, &archive)?;
+        let theirs = self.row("mongorestore --archive", None, || {
+            let mut command = Command::new(&program);
+            command
+                .args(["--quiet", "--drop", "--uri", &uri])
+                .arg(format!("--archive={}", archive.display()));
+            measure(&mut command)
+        })?;
+        fs::remove_file(&archive)?;
+        Ok((ours, Some(theirs)))
+    }
+
+    /// What the same work takes of more and more.
+    async fn growth(&self) -> Outcome {
+        println!("\ngrowth (backup, zstd)");
+        for megabytes in [250, 1000, 4000] {
+            let server = self.load(megabytes).await?;
+            let (uri, to) = (server.uri(), self.work.path().join("growth"));
+            let taken = self.row(&format!("{megabytes} MB"), Some(&to), || self.backup(&uri, &to, "zstd"))?;
+            println!("{:<40} {:>8.2} CPU s for each GB", "", taken.cpu / megabytes as f64 * 1000.0);
+            fs::remove_dir_all(&to)?;
+        }
+        Ok(())
     }
 
     fn write_archive(&self, store: &Path, to: &Path) -> Outcome {

@@ -123,7 +123,7 @@ impl Keeper {
             match self.look().await? {
                 Ok(()) => tries = 0,
                 Err(error) if tries >= TRIES_MAX => {
-                    self.cut(format!("it cannot be read on: {}", error.message()))
+                    self.cut(format!("it cannot be read on: {}", error.message()));
                 }
                 Err(_) => tries += 1,
             }

@@ -15,6 +15,7 @@ pub(super) mod server_code {
     pub(crate) const COMMAND_NOT_SUPPORTED_ON_VIEW: i32 = 166;
     pub(crate) const SNAPSHOT_TOO_OLD: i32 = 239;
     pub(crate) const SNAPSHOT_UNAVAILABLE: i32 = 246;
+    pub(crate) const DUPLICATE_KEY: i32 = 11000;
     pub(crate) const KEY_NOT_FOUND: i32 = 211;
     pub(crate) const CAPPED_POSITION_LOST: i32 = 136;
     /// The cursor is gone, and another may be opened: `HostUnreachable`, `HostNotFound`, `CursorNotFound`,

@@ -76,6 +76,14 @@ pub struct RefusedDocument {
     pub message: String,
 }
 
+impl RefusedDocument {
+    /// Whether another document with its key is there.
+    #[must_use]
+    pub fn is_duplicate(&self) -> bool {
+        self.code == server_code::DUPLICATE_KEY
+    }
+}
+
 /// Why a change to the target did not happen.
 #[derive(Debug)]
 pub enum Refused {

@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::archive::Chunk;
 use super::spool::Spool;
-use super::{Backup, Restored, Source, Work, cancelled};
+use super::{Backup, Restored, Source, Work, cancelled, replay};
 use crate::deployment::{InsertBuffer, Inserted};
 use crate::error::{Code, Error, Result};
 use crate::manifest::{Manifest, Segment};
@@ -206,13 +206,16 @@ struct Open {
     collection: String,
     buffer: InsertBuffer,
     bytes: u64,
+    /// Whether a document may stand in it twice, of which the replay of the oplog leaves the right one.
+    repeats: bool,
 }
 
 impl Open {
     fn of(work: &Work, place: usize, ordered: bool) -> Option<Self> {
         let (db, collection) = work.data_target(place)?;
         let buffer = work.target.buffer(&collection, ordered);
-        Some(Self { place, db: db.to_owned(), collection, buffer, bytes: 0 })
+        let repeats = replay::may_repeat(work, place);
+        Some(Self { place, db: db.to_owned(), collection, buffer, bytes: 0, repeats })
     }
 
     async fn take(&mut self, work: &Work, document: &[u8], done: &mut Done) -> Result<()> {
@@ -228,9 +231,12 @@ impl Open {
         if work.cancel.is_cancelled() {
             return Err(cancelled());
         }
-        let Inserted { documents, refused } =
+        let Inserted { documents, mut refused } =
             work.target.insert(&self.db, &self.collection, &mut self.buffer).await?;
         done.documents += documents;
+        if self.repeats {
+            refused.retain(|document| !document.is_duplicate());
+        }
         if let Some(first) = refused.first() {
             let entry = done.refused.entry(self.place).or_insert_with(|| (0, first.message.clone()));
             entry.0 += refused.len() as u64;

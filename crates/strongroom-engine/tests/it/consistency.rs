@@ -215,13 +215,27 @@ async fn without_consistency_a_copy_can_be_torn() {
     assert!(torn, "twenty copies without consistency, and none was torn");
 }
 
-/// Does something once the moment is fixed and before anything is read.
-struct Meanwhile<F>(F);
+/// Does something once, when it is told of the right event.
+struct Meanwhile<F> {
+    when: fn(&Event) -> bool,
+    act: F,
+    done: AtomicBool,
+}
+
+/// The moment is fixed, and nothing is read yet.
+fn planned(event: &Event) -> bool {
+    matches!(event, Event::Planned { .. })
+}
+
+/// A thousand documents or more were read.
+fn advanced(event: &Event) -> bool {
+    matches!(event, Event::Advanced { documents, .. } if *documents >= 1000)
+}
 
 impl<F: Fn() -> Fut + Send + Sync, Fut: Future<Output = ()>> Observer for Meanwhile<F> {
     fn observe(&self, event: &Event) {
-        if let Event::Planned { .. } = event {
-            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on((self.0)()));
+        if (self.when)(event) && !self.done.swap(true, Ordering::Relaxed) {
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on((self.act)()));
         }
     }
 }
@@ -231,9 +245,19 @@ async fn backup_meanwhile<Fut: Future<Output = ()>>(
     store: &Arc<dyn ObjectStore>,
     act: impl Fn() -> Fut + Send + Sync + 'static,
 ) -> strongroom_engine::error::Result<Manifest> {
+    let observer = Meanwhile { when: planned, act, done: AtomicBool::new(false) };
+    backup_observed(server, store, Wanted::Snapshot, Arc::new(observer)).await
+}
+
+async fn backup_observed(
+    server: &Mongod,
+    store: &Arc<dyn ObjectStore>,
+    consistency: Wanted,
+    observer: Arc<dyn Observer>,
+) -> strongroom_engine::error::Result<Manifest> {
     let deployment = Deployment::connect(&server.uri().parse().unwrap()).await.unwrap();
-    let (wanted, cancel) = (wanted(Wanted::Snapshot), CancellationToken::new());
-    backup::run(deployment, store.clone(), wanted, now, Arc::new(Meanwhile(act)), cancel).await
+    let wanted = backup::Options { readers: 1, ..wanted(consistency) };
+    backup::run(deployment, store.clone(), wanted, now, observer, CancellationToken::new()).await
 }
 
 async fn shop() -> (Mongod, mongodb::Database) {
@@ -354,4 +378,30 @@ async fn a_transaction_that_began_before_the_moment_is_whole() {
     let theirs = testbed::fingerprint(&server.client().await.unwrap()).await.unwrap();
     let ours = testbed::fingerprint(&target.client().await.unwrap()).await.unwrap();
     assert_eq!(ours, theirs);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_moves_while_it_is_read_comes_back_once() {
+    let server = Mongod::replica_set().await.unwrap();
+    let moving = server.client().await.unwrap().database("shop").collection::<Document>("moving");
+    let documents = (0..6000).map(|i| doc! { "_id": i, "pad": "x".repeat(900) });
+    moving.insert_many(documents).await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let act = move || {
+        let moving = moving.clone();
+        async move {
+            // The first document was read; it comes again at the end.
+            moving.delete_one(doc! { "_id": 0 }).await.unwrap();
+            moving.insert_one(doc! { "_id": 0, "again": true }).await.unwrap();
+        }
+    };
+    let observer = Arc::new(Meanwhile { when: advanced, act, done: AtomicBool::new(false) });
+    let manifest = backup_observed(&server, &store, Wanted::Oplog, observer).await.unwrap();
+    assert_eq!(manifest.namespaces.iter().find(|n| n.collection == "moving").unwrap().documents, 6001);
+    let target = Mongod::replica_set().await.unwrap();
+    let outcome = restore(&store, &manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();
+    assert_eq!((outcome.refused, outcome.exceptions), (0, vec![]));
+    let theirs = testbed::fingerprint(&server.client().await.unwrap()).await.unwrap();
+    assert_eq!(testbed::fingerprint(&target.client().await.unwrap()).await.unwrap(), theirs);
 }

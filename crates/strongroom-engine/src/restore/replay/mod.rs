@@ -10,6 +10,7 @@ mod outcome;
 mod window;
 
 pub(super) use look::{look, may};
+pub(super) use outcome::may_repeat;
 pub use window::Window;
 pub(super) use window::window;
 

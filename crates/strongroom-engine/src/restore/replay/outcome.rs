@@ -46,6 +46,15 @@ pub(super) fn was_read_later(work: &Work, (db, collection): &Name) -> bool {
     }
 }
 
+/// Whether a namespace may hold a document twice: it was deleted and inserted again while it was read.
+pub(in crate::restore) fn may_repeat(work: &Work, place: usize) -> bool {
+    let namespace = &work.source.namespaces()[place];
+    let name = (namespace.db.clone(), namespace.data_collection());
+    let created =
+        work.plan.namespaces.iter().any(|planned| planned.place == place && planned.action.creates());
+    created && work.plan.replay.is_some() && was_read_later(work, &name)
+}
+
 /// The work that is left, and what cannot be done of it: indexes and views are those at the end of the window.
 pub(super) fn after(work: &Work, catalog: &Catalog) -> (Work, Vec<String>) {
     let mut exceptions = Vec::new();
