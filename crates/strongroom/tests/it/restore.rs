@@ -92,7 +92,7 @@ async fn what_an_archive_lacks_is_told_by_the_exit_status() {
     let again = ["--archive", file.to_str().unwrap(), "--into-existing", "--exclude", "weird.capped"];
     let again = restore(&target, &again).await;
     again.failed("SR-INCOMPLETE", 8, &["exceptions"]);
-    assert!(again.text().contains("were refused; the first: E11000 duplicate key"), "{}", again.text());
+    assert!(again.text().contains("the first: E11000 duplicate key"), "{}", again.text());
 
     let cut = tempfile::NamedTempFile::new().unwrap();
     let whole = std::fs::read(fixture("weird.archive")).unwrap();
