@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use tokio_util::task::AbortOnDropHandle;
+
 use super::plan::batch_documents;
 use super::{Work, cancelled};
 use crate::deployment::{Batch, Batches, CollectionId, Described, Find, Position, ReadAt, Scan, Setback};
@@ -17,12 +19,21 @@ const REPLY_BYTES: u64 = 1024 * 1024;
 const TRIES_MAX: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
+/// What a server's cursor said, and the cursor.
+type Reply = (Batches, Result<Option<Batch>, Setback>);
+
+async fn next_of(mut batches: Batches) -> Reply {
+    let reply = batches.next().await;
+    (batches, reply)
+}
+
 /// A scan of one collection, or a part of it, to its end.
 pub(super) struct Cursor<'a> {
     work: &'a Work,
     described: &'a Described,
     find: Find,
-    batches: Option<Batches>,
+    /// The reply that was asked for while the one before it is worked on.
+    coming: Option<AbortOnDropHandle<Reply>>,
     /// After the last batch that was handed out.
     position: Option<Position>,
     /// Batches up to this record were handed out already: the scan had to begin anew.
@@ -62,7 +73,7 @@ impl<'a> Cursor<'a> {
             batch_documents: batch_documents(described, REPLY_BYTES),
         };
         let plainly = !matches!(at, ReadAt::Snapshot(_));
-        Self { work, described, find, batches: None, position, skip: None, tries: 0, begun: false, plainly }
+        Self { work, described, find, coming: None, position, skip: None, tries: 0, begun: false, plainly }
     }
 
     /// Whether any of it was not read at the snapshot's moment.
@@ -86,7 +97,6 @@ impl<'a> Cursor<'a> {
                     return Err(cancelled().into());
                 }
                 Err(setback) => {
-                    self.batches = None;
                     if self.is_over(setback).await? {
                         return Ok(None);
                     }
@@ -95,14 +105,21 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// The next reply, and behind it the request for the one after it, so that the server is never waited for
+    /// longer than it takes.
     async fn step(&mut self) -> Result<Option<Batch>, Setback> {
         let stop = self.work.sink.stop.clone();
         let step = async {
-            let batches = match &mut self.batches {
-                Some(batches) => batches,
-                none => none.insert(self.work.deployment.read(&self.find).await?),
+            let (batches, reply) = match self.coming.take() {
+                Some(coming) => coming.await.map_err(|e| {
+                    Setback::Final(Error::new(Code::Internal, "a read ended abruptly").source(e))
+                })?,
+                None => next_of(self.work.deployment.read(&self.find).await?).await,
             };
-            batches.next().await
+            if let Ok(Some(_)) = reply {
+                self.coming = Some(AbortOnDropHandle::new(tokio::spawn(next_of(batches))));
+            }
+            reply
         };
         tokio::select! {
             step = step => step,

@@ -9,7 +9,7 @@ use super::Work;
 use super::cursor::{Cursor, Stop};
 use super::plan::{Part, Run};
 use super::writer::RunWriter;
-use crate::deployment::{Batch, Bound, Described, ReadAt, Scan, id_of};
+use crate::deployment::{Batch, Bound, Described, Documents, ReadAt, Scan, id_of};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Segment;
 use crate::progress::Event;
@@ -140,13 +140,16 @@ async fn drain(
 ) -> Result<(), Stop> {
     while let Some(batch) = cursor.next().await? {
         let last = end.as_ref().filter(|end| reaches(&batch, end));
-        let taken = block_in_place(|| take(writer, &batch, last))?;
+        let mut documents = batch.documents()?;
+        let mut taken = Taken::default();
+        while !taken.all {
+            block_in_place(|| take(writer, &mut documents, last, &mut taken))?;
+            writer.store_finished().await?;
+        }
         read.documents += taken.documents;
         read.bytes += taken.bytes;
-        let (documents, bytes) = (taken.documents, taken.bytes);
-        work.sink.observer.observe(&Event::Advanced { documents, bytes });
-        writer.store_finished().await?;
-        work.pace.spend(bytes).await;
+        work.sink.observer.observe(&Event::Advanced { documents: taken.documents, bytes: taken.bytes });
+        work.pace.spend(taken.bytes).await;
         if last.is_some() {
             // At the snapshot's moment the document is there. Read plainly it may be deleted by now, and the next
             // part's first documents come twice: the same `_id` twice, of which the replay leaves one.
@@ -165,17 +168,24 @@ fn reaches(batch: &Batch, end: &Bound) -> bool {
     batch.position().and_then(|position| position.record()).is_some_and(|record| record >= end.record)
 }
 
+/// What was taken of a batch.
 #[derive(Default)]
 struct Taken {
     documents: u64,
     bytes: u64,
     met_last: bool,
+    /// Nothing more of it is wanted.
+    all: bool,
 }
 
-/// Takes a batch in, up to `last` if it is in it.
-fn take(writer: &mut RunWriter, batch: &Batch, last: Option<&Bound>) -> Result<Taken> {
-    let mut taken = Taken::default();
-    for document in batch.documents()? {
+/// Takes documents in until a segment is finished, or up to `last`, or all of them.
+fn take(
+    writer: &mut RunWriter,
+    documents: &mut Documents<'_>,
+    last: Option<&Bound>,
+    taken: &mut Taken,
+) -> Result<()> {
+    for document in documents {
         let document = document?;
         writer.document(document)?;
         taken.documents += 1;
@@ -183,11 +193,15 @@ fn take(writer: &mut RunWriter, batch: &Batch, last: Option<&Bound>) -> Result<T
         if let Some(last) = last
             && id_of(document).is_some_and(|id| id == last.id)
         {
-            taken.met_last = true;
-            break;
+            (taken.met_last, taken.all) = (true, true);
+            return Ok(());
+        }
+        if writer.has_finished() {
+            return Ok(());
         }
     }
-    Ok(taken)
+    taken.all = true;
+    Ok(())
 }
 
 impl Stop {

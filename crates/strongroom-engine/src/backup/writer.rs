@@ -91,15 +91,23 @@ impl RunWriter {
         Ok(())
     }
 
+    /// Whether a segment is finished and should be stored before more is taken in: so there are never more than two.
+    pub(super) fn has_finished(&self) -> bool {
+        !self.finished.is_empty()
+    }
+
+    /// The segment that is open, or the next one, in which the block goes on.
     fn segment(&mut self) -> Result<&mut SegmentWriter> {
+        if self.open.is_none() {
+            self.begin_block()?;
+        }
         self.open.as_mut().ok_or_else(|| Error::new(Code::Internal, "a document came outside of a segment"))
     }
 
     fn next_segment(&mut self) -> Result<()> {
         let block = self.segment()?.end_block()?;
         self.crc.append(&block);
-        self.end_segment()?;
-        self.begin_block()
+        self.end_segment()
     }
 
     /// Ends the namespace, and says so in the archive; the CRC of all its documents.
@@ -113,7 +121,7 @@ impl RunWriter {
 
     /// Ends a part of a namespace; the CRC of its documents.
     pub(super) fn end_part(&mut self) -> Result<Crc64> {
-        let crc = self.end_block()?;
+        let crc = if self.open.is_some() { self.end_block()? } else { std::mem::take(&mut self.crc) };
         self.current = None;
         Ok(crc)
     }

@@ -18,7 +18,7 @@ mod topology;
 mod uri;
 
 pub use apply::Batch as OperationBatch;
-pub use batches::{Batch, Batches, CollectionId, Find, Position, ReadAt, Scan, id_of};
+pub use batches::{Batch, Batches, CollectionId, Documents, Find, Position, ReadAt, Scan, id_of};
 pub use load::Load;
 pub use namespaces::Described;
 pub use privileges::{Privilege, Privileges};
