@@ -3,7 +3,7 @@
 use std::fmt;
 
 use strongroom_engine::error::Result;
-use strongroom_engine::manifest::Manifest;
+use strongroom_engine::manifest::{Manifest, NamespaceKind};
 
 use super::backup::{encryption, moment};
 use crate::cli::One;
@@ -32,6 +32,16 @@ impl fmt::Display for Text<'_> {
             writeln!(f, "            {}", in_words(member))?;
         }
         writeln!(f, "moment      {}", moment(&manifest.consistency))?;
+        if let Some(window) = &manifest.oplog {
+            writeln!(
+                f,
+                "oplog       from {} to {}: `restore --at` takes any moment of it",
+                window.from, window.to
+            )?;
+            if let Some(cause) = &window.cut_short {
+                writeln!(f, "            {cause}")?;
+            }
+        }
         writeln!(f, "security    {}", encryption(manifest))?;
         writeln!(
             f,
@@ -46,7 +56,7 @@ impl fmt::Display for Text<'_> {
         }
         writeln!(f)?;
         writeln!(f, "{:<44} {:<11} {:>12} {:>10}", "NAMESPACE", "TYPE", "DOCUMENTS", "SIZE")?;
-        for namespace in &manifest.namespaces {
+        for namespace in manifest.namespaces.iter().filter(|n| n.kind != NamespaceKind::Oplog) {
             let (name, kind) = (namespace.name().escape_debug().to_string(), namespace.kind.as_str());
             writeln!(f, "{name:<44} {kind:<11} {:>12} {:>10}", namespace.documents, size(namespace.bytes))?;
         }
