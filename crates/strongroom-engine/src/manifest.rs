@@ -169,7 +169,7 @@ pub enum Topology {
 }
 
 /// A point in a replica set's oplog. Written as `seconds.increment`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ClusterTime {
     /// Seconds since 1970.
     pub seconds: u32,

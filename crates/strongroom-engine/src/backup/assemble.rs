@@ -161,7 +161,9 @@ fn consistency(work: &Work, read: &[NamespaceRead]) -> Consistency {
         || read.iter().filter(|n| n.plainly).map(|n| work.namespaces[n.place].name()).collect::<Vec<_>>();
     match (work.moment.snapshot(), work.moment.from, work.moment.to_reach()) {
         (_, Some(from), Some(at)) => Consistency::Oplog { from, at, read_plainly: plainly() },
-        (Some(cluster_time), _, None) if plainly().is_empty() => Consistency::Snapshot { cluster_time },
+        (Some(cluster_time), _, None) if work.moment.is_settled() && plainly().is_empty() => {
+            Consistency::Snapshot { cluster_time }
+        }
         _ => Consistency::None { reason: reason(work) },
     }
 }

@@ -1,12 +1,14 @@
 //! The oplog, kept while a backup is made: with it, what was read at different moments becomes one moment, and a
 //! restore can choose a moment within the window.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mongo_archive::{Crc64, Namespace as ArchiveNamespace};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, block_in_place};
+use tokio::time::Instant;
 
 use super::reader::NamespaceRead;
 use super::writer::RunWriter;
@@ -17,6 +19,7 @@ use crate::manifest::{ClusterTime, OplogWindow, Segment};
 use crate::oplog::entry::{Entry, Role};
 use crate::oplog::filter::touches;
 use crate::oplog::refuse::refusal;
+use crate::oplog::transactions::{Transactions, key};
 
 /// How the archive names the oplog: a collection of the database without a name.
 pub(super) const ARCHIVED: (&str, &str) = ("", "oplog");
@@ -25,10 +28,14 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How often to look again after a lost connection: with the pauses, time for a member to restart.
 const TRIES_MAX: u32 = 60;
 
+/// How long a majority of the set may take to have what was read.
+const REACHED_WITHIN: Duration = Duration::from_secs(30);
+const NO_MAJORITY: &str = "no majority of the replica set's members has it yet";
+
 /// A capture under way.
 pub(super) struct Capture {
     task: JoinHandle<Result<Captured>>,
-    enough: watch::Sender<bool>,
+    enough: watch::Sender<Option<ClusterTime>>,
 }
 
 /// What was kept.
@@ -41,7 +48,7 @@ pub(super) struct Captured {
 impl Capture {
     /// Keeps what comes after `from`, and of what stands between `begin` and `from` the parts of transactions.
     pub(super) fn start(work: Arc<Work>, begin: ClusterTime, from: ClusterTime) -> Self {
-        let (enough, told) = watch::channel(false);
+        let (enough, told) = watch::channel(None);
         let task = tokio::spawn(async move {
             let stop = work.sink.stop.clone();
             let mut keeper = Keeper::new(work, begin, from);
@@ -56,22 +63,28 @@ impl Capture {
         Self { task, enough }
     }
 
-    /// Takes what has come until now, and ends.
+    /// Takes what has come until now, at least up to `needed`, and ends.
     ///
     /// # Errors
     /// As the store fails; if entries up to `needed` could not be kept, with the cause.
     pub(super) async fn finish(self, needed: Option<ClusterTime>) -> Result<Captured> {
         // The task may have ended by itself: then it says why.
-        let _ = self.enough.send(true);
+        let _ = self.enough.send(Some(needed.unwrap_or_default()));
         let ended = self.task.await;
         let captured = ended
             .map_err(|e| Error::new(Code::Internal, "the capture of the oplog ended abruptly").source(e))??;
-        match (&captured.window.cut_short, needed) {
-            (Some(cause), Some(needed)) if captured.window.to < needed => Err(Error::new(
-                Code::Mongo,
-                format!("no consistent moment: the oplog is needed up to {needed}, but {cause}"),
-            )
-            .help("Back up again when no such change is under way; a larger oplog or more --readers may help too.")),
+        match needed {
+            Some(needed) if captured.window.to < needed => {
+                let cause = captured.window.cut_short.as_deref().unwrap_or(NO_MAJORITY);
+                Err(Error::new(
+                    Code::Mongo,
+                    format!("no consistent moment: the oplog is needed up to {needed}, but {cause}"),
+                )
+                .help(
+                    "Back up again when no such change is under way and all members are up; a larger oplog or more \
+                     --readers may help too.",
+                ))
+            }
             _ => Ok(captured),
         }
     }
@@ -85,6 +98,10 @@ struct Keeper {
     seen: Seen,
     read: NamespaceRead,
     cut_short: Option<String>,
+    /// Transactions that are under way, and whether their beginning was seen.
+    begun: HashMap<(Vec<u8>, i64), bool>,
+    /// Those that were under way before `from`: what of them is needed is known when that is reached.
+    early: Transactions,
 }
 
 /// How far the oplog was seen.
@@ -109,17 +126,28 @@ impl Keeper {
         let writer = RunWriter::new(work.clone(), work.plan.oplog_number(), 0);
         let place = work.namespaces.len();
         let read = NamespaceRead { place, documents: 0, bytes: 0, crc: Crc64::new(), plainly: false };
-        Self { work, writer, from, seen: Seen::UpToBefore(begin), read, cut_short: None }
+        Self {
+            work,
+            writer,
+            from,
+            seen: Seen::UpToBefore(begin),
+            read,
+            cut_short: None,
+            begun: HashMap::new(),
+            early: Transactions::default(),
+        }
     }
 
-    async fn keep(&mut self, mut enough: watch::Receiver<bool>) -> Result<()> {
+    async fn keep(&mut self, mut enough: watch::Receiver<Option<ClusterTime>>) -> Result<()> {
         let (db, collection) = ARCHIVED;
         let name = ArchiveNamespace { db: db.into(), collection: collection.into() };
         self.writer.begin_namespace(self.read.place, name)?;
         let mut tries = 0;
+        let mut told_at: Option<Instant> = None;
         let stop = self.work.sink.stop.clone();
         loop {
-            let last_look = *enough.borrow_and_update();
+            let wanted = *enough.borrow_and_update();
+            told_at = told_at.or(wanted.map(|_| Instant::now()));
             match self.look().await? {
                 Ok(()) => tries = 0,
                 Err(error) if tries >= TRIES_MAX => {
@@ -127,16 +155,19 @@ impl Keeper {
                 }
                 Err(_) => tries += 1,
             }
-            if self.cut_short.is_some() || (last_look && tries == 0) {
+            let reached = wanted.is_some_and(|wanted| tries == 0 && self.seen.time() >= wanted);
+            let late = told_at.is_some_and(|told_at| told_at.elapsed() > REACHED_WITHIN);
+            if self.cut_short.is_some() || reached || late {
                 break;
             }
             tokio::select! {
                 () = tokio::time::sleep(PAUSE) => {}
                 // While connections are lost, the pause is kept.
-                _ = enough.changed(), if tries == 0 => {}
+                _ = enough.changed(), if tries == 0 && wanted.is_none() => {}
                 () = stop.cancelled() => return Err(cancelled()),
             }
         }
+        self.write_early()?;
         self.read.crc = self.writer.end_namespace()?;
         self.writer.end_segment()?;
         self.writer.store_finished().await
@@ -200,18 +231,73 @@ impl Keeper {
                     continue;
                 }
             }
-            if entry.ts > self.from
-                && let Some(cause) = self.refused(&entry)?
-            {
-                self.cut(format!("its entry at {} cannot be replayed: {cause}", entry.ts));
+            if let Err(cause) = self.follow(&entry) {
+                self.cut(cause);
                 return Ok(());
             }
-            if self.wants(&entry)? {
-                self.writer.document(document)?;
-                self.read.documents += 1;
-                self.read.bytes += document.len() as u64;
+            if entry.ts <= self.from {
+                self.hold(&entry, document);
+            } else {
+                self.write_early()?;
+                if let Some(cause) = self.refused(&entry)? {
+                    self.cut(format!("its entry at {} cannot be replayed: {cause}", entry.ts));
+                    return Ok(());
+                }
+                if self.wants(&entry)? {
+                    self.write(document)?;
+                }
             }
             self.seen = Seen::UpTo(entry.ts);
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, document: &[u8]) -> Result<()> {
+        self.read.documents += 1;
+        self.read.bytes += document.len() as u64;
+        self.writer.document(document)
+    }
+
+    /// A transaction cannot be replayed without its beginning.
+    fn follow(&mut self, entry: &Entry<'_>) -> Result<(), String> {
+        let (transaction, ends) = match entry.role {
+            Role::Alone => return Ok(()),
+            Role::Last(transaction) if !transaction.continues => return Ok(()),
+            Role::Part(transaction) | Role::Prepared(transaction) => (transaction, false),
+            Role::Last(transaction) | Role::Commit(transaction) => (transaction, true),
+            Role::Abort(transaction) => {
+                self.begun.remove(&key(transaction));
+                return Ok(());
+            }
+        };
+        if !ends {
+            self.begun.entry(key(transaction)).or_insert(!transaction.continues);
+            return Ok(());
+        }
+        match self.begun.remove(&key(transaction)) {
+            Some(true) => Ok(()),
+            // It took effect before the moment.
+            _ if entry.ts <= self.from => Ok(()),
+            _ => Err(format!(
+                "its entry at {} ends a transaction that began before the oplog was kept",
+                entry.ts
+            )),
+        }
+    }
+
+    /// Keeps what may belong to a transaction that takes effect after `from`, and forgets those that do before.
+    fn hold(&mut self, entry: &Entry<'_>, document: &[u8]) {
+        match self.early.take(entry, document) {
+            Ok(_) => {}
+            // Its beginning is unknown, and it took effect before the moment.
+            Err(error) if error.code() == Code::Damaged => {}
+            Err(error) => self.cut(error.message().to_owned()),
+        }
+    }
+
+    fn write_early(&mut self) -> Result<()> {
+        for document in std::mem::take(&mut self.early).into_open() {
+            self.write(&document)?;
         }
         Ok(())
     }
@@ -222,10 +308,6 @@ impl Keeper {
     }
 
     fn wants(&self, entry: &Entry<'_>) -> Result<bool> {
-        if entry.ts <= self.from {
-            // It took effect before, unless a transaction that it is part of was committed later.
-            return Ok(!matches!(entry.role, Role::Alone));
-        }
         touches(entry, &|db, collection| self.work.options.filter.accepts(db, collection))
     }
 

@@ -172,6 +172,7 @@ impl<'a> Cursor<'a> {
             Setback::CollectionGone(_) => {
                 self.warn("was dropped while it was read");
                 self.plainly = true;
+                self.work.moment.saw_change(&self.work.deployment).await?;
                 Ok(true)
             }
             other => Err(other.into_error().into()),
@@ -190,9 +191,11 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Whether documents may be handed out twice: not those of a ring, where order and number count.
+    /// Whether documents may be handed out twice: not those of a ring, where order and number count, and only where
+    /// the oplog puts it right.
     fn may_repeat(&self) -> bool {
         self.plainly
+            && self.work.moment.from.is_some()
             && !self.described.capped
             && !self.described.clustered
             && matches!(self.find.collection, CollectionId::Uuid(_))

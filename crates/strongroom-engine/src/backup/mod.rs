@@ -156,7 +156,12 @@ async fn splits(
         return splits;
     }
     for (place, parts) in plan::parts(namespaces, options.readers) {
-        if let Ok(split) = deployment.split(&namespaces[place], parts, at).await {
+        let split = match at {
+            // By place documents at the bounds may come twice, and nothing would put that right.
+            ReadAt::Now => deployment.split_by_id(&namespaces[place], parts, at).await,
+            ReadAt::Committed | ReadAt::Snapshot(_) => deployment.split(&namespaces[place], parts, at).await,
+        };
+        if let Ok(split) = split {
             splits.insert(place, split);
         }
     }

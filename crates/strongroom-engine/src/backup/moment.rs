@@ -51,13 +51,15 @@ pub(super) struct Moment {
     pub(super) from: Option<ClusterTime>,
     /// Where the capture of the oplog begins: with the oldest transaction that is under way at `from`.
     pub(super) capture_from: Option<ClusterTime>,
+    /// Whether the catalogue is that of the moment, as far as no replay makes it so.
+    settled: bool,
     /// The newest entry at the end of each read that was not at the snapshot's moment.
     newest: Mutex<Option<ClusterTime>>,
 }
 
 impl Moment {
     fn none() -> Self {
-        Self { at: ReadAt::Now, from: None, capture_from: None, newest: Mutex::default() }
+        Self { at: ReadAt::Now, from: None, capture_from: None, settled: false, newest: Mutex::default() }
     }
 
     /// The cluster time that readers read at, if they do.
@@ -76,10 +78,24 @@ impl Moment {
         }
     }
 
-    /// Takes note that something was just read as it is now.
+    /// Whether the backup is exact at the moment if nothing was read but at it.
+    pub(super) fn is_settled(&self) -> bool {
+        self.settled
+    }
+
+    /// Takes note that documents were just read as they are now, where a majority has them.
     pub(super) async fn read_plainly(&self, deployment: &Deployment) -> Result<()> {
+        self.reach(deployment, ReadAt::Committed).await
+    }
+
+    /// Takes note that a change of the catalogue was seen, which a majority need not have yet.
+    pub(super) async fn saw_change(&self, deployment: &Deployment) -> Result<()> {
+        self.reach(deployment, ReadAt::Now).await
+    }
+
+    async fn reach(&self, deployment: &Deployment, at: ReadAt) -> Result<()> {
         if self.from.is_some() {
-            let now = deployment.newest_committed().await?;
+            let now = deployment.newest(at).await?;
             let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
             *newest = newest.max(Some(now));
         }
@@ -109,12 +125,15 @@ pub(super) async fn settle(deployment: &Deployment, options: &Options) -> Result
     if wanted == Wanted::None {
         return Ok((list(deployment, &options.filter).await?, Moment::none()));
     }
+    // What is under way at the moment began after this, or is known to be under way.
+    let begin = deployment.newest(ReadAt::Committed).await?;
+    let oldest = deployment.oldest_transaction().await?;
+    let begin = deployment.entry_before(oldest.map_or(begin, |oldest| oldest.min(begin))).await?;
     let mut listings = 0;
     loop {
-        let before = deployment.newest_committed().await?;
-        let oldest = deployment.oldest_transaction().await?;
+        let before = deployment.newest(ReadAt::Committed).await?;
         let namespaces = list(deployment, &options.filter).await?;
-        let after = deployment.newest_committed().await?;
+        let after = deployment.newest(ReadAt::Committed).await?;
         let changed = deployment.catalog_changed_since(before).await?;
         listings += 1;
         if changed && listings < LISTINGS_MAX && wanted == Wanted::Snapshot {
@@ -123,14 +142,18 @@ pub(super) async fn settle(deployment: &Deployment, options: &Options) -> Result
         // A catalogue that keeps changing is as listed after `before`: the replay from there makes it exact.
         let replayed = changed || wanted == Wanted::Oplog;
         let from = if replayed { before } else { after };
+        // Of a part of a collection the oplog would replay the whole.
+        let captures = options.query.is_none();
         let moment = Moment {
             at: if wanted == Wanted::Snapshot { ReadAt::Snapshot(from) } else { ReadAt::Committed },
-            // Of a part of a collection the oplog would replay the whole.
-            from: options.query.is_none().then_some(from),
-            capture_from: options.query.is_none().then(|| oldest.map_or(before, |oldest| oldest.min(before))),
+            from: captures.then_some(from),
+            capture_from: captures.then_some(begin),
+            settled: !replayed,
             newest: Mutex::default(),
         };
-        if replayed {
+        if changed {
+            moment.saw_change(deployment).await?;
+        } else if replayed {
             moment.read_plainly(deployment).await?;
         }
         return Ok((namespaces, moment));

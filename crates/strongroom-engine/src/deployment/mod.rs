@@ -144,6 +144,10 @@ impl Deployment {
         }
     }
 
+    fn major_version(&self) -> u32 {
+        self.source.server_version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0)
+    }
+
     async fn command(&self, db: &str, command: Document) -> Result<Document> {
         run(&self.client.database(db), command, &self.reading).await
     }

@@ -10,17 +10,21 @@ use crate::manifest::ClusterTime;
 
 const DB: &str = "local";
 const OPLOG: &str = "oplog.rs";
+const VIEWS: &str = r"\.system\.views$";
+/// Within how much time the entries of one commit are written; far more than it takes.
+const WRITTEN_WITHIN_SECONDS: u32 = 5;
 /// Entries in one reply: many are small, and one may have 16 MiB.
 const REPLY_ENTRIES: u32 = 5_000;
 
 impl Deployment {
-    /// The newest entry that a majority of the set has, as this member knows it.
+    /// The newest entry: [`ReadAt::Committed`] that a majority of the set has, as this member knows it;
+    /// [`ReadAt::Now`] that this member has.
     ///
     /// # Errors
     /// As the server fails, and [`Code::Mongo`] for an empty oplog.
-    pub async fn newest_committed(&self) -> Result<ClusterTime> {
+    pub async fn newest(&self, at: ReadAt) -> Result<ClusterTime> {
         let find = doc! { "find": OPLOG, "sort": { "$natural": -1 }, "limit": 1, "projection": { "ts": 1 } };
-        let newest = self.first(DB, find, ReadAt::Committed).await?;
+        let newest = self.first(DB, find, at).await?;
         newest.as_ref().and_then(|entry| entry.get_timestamp("ts").ok()).map(cluster_time).ok_or_else(|| {
             Error::new(Code::Mongo, "the oplog of this member is empty")
                 .help("Let the member finish its initial sync, or name another one in the URI.")
@@ -41,9 +45,26 @@ impl Deployment {
             "limit": 1,
             "projection": { "startOpTime": 1 },
         };
-        let oldest = self.first("config", oldest, ReadAt::Now).await?;
+        let oldest = self.first("config", oldest, ReadAt::Committed).await?;
         let began = oldest.as_ref().and_then(|found| found.get_document("startOpTime").ok());
         Ok(began.and_then(|began| began.get_timestamp("ts").ok()).map(cluster_time))
+    }
+
+    /// An entry of a few seconds before `time`, or the oldest: entries of one transaction are written together, but
+    /// not at one moment.
+    ///
+    /// # Errors
+    /// As the server fails.
+    pub async fn entry_before(&self, time: ClusterTime) -> Result<ClusterTime> {
+        let earlier = Timestamp { time: time.seconds.saturating_sub(WRITTEN_WITHIN_SECONDS), increment: 0 };
+        let find = doc! {
+            "find": OPLOG,
+            "filter": { "ts": { "$gte": earlier } },
+            "limit": 1,
+            "projection": { "ts": 1 },
+        };
+        let entry = self.first(DB, find, ReadAt::Now).await?;
+        Ok(entry.as_ref().and_then(|entry| entry.get_timestamp("ts").ok()).map_or(time, cluster_time))
     }
 
     /// Whether a collection, view or index was made, changed or dropped since, even if not yet committed.
@@ -56,7 +77,13 @@ impl Deployment {
         let control = transactions.map(|name| doc! { format!("o.{name}"): { "$exists": true } });
         let changes = doc! {
             "find": OPLOG,
-            "filter": { "ts": ts, "op": "c", "$or": [{ "$nor": control.to_vec() }, { "o.applyOps.op": "c" }] },
+            "filter": { "ts": ts, "$or": [
+                { "op": "c", "$nor": control.to_vec() },
+                { "o.applyOps.op": "c" },
+                // Views are documents.
+                { "ns": { "$regex": VIEWS } },
+                { "o.applyOps.ns": { "$regex": VIEWS } },
+            ] },
             "limit": 1,
             "projection": { "ts": 1 },
         };

@@ -5,6 +5,7 @@ use mongodb::bson::{Bson, Document, RawBson, RawDocumentBuf, doc, rawdoc};
 use super::batches::{CollectionId, Position, ReadAt, id_of};
 use super::{Deployment, Described};
 use crate::error::Result;
+use crate::manifest::NamespaceKind;
 
 /// Samples for each part: more of them make parts more even.
 const SAMPLES_FOR_EACH: usize = 16;
@@ -53,6 +54,10 @@ impl Deployment {
     /// # Errors
     /// As the server fails; the collection can be read whole then.
     pub async fn split(&self, described: &Described, parts: usize, at: ReadAt) -> Result<Split> {
+        // Before 6.0 buckets may have no index on `_id` (MongoDB manual, "Time Series").
+        if described.kind == NamespaceKind::Timeseries && self.major_version() < 6 {
+            return Ok(Split::Ids(Vec::new()));
+        }
         if let CollectionId::Uuid(_) = self.collection_id(described)
             && !described.clustered
             && let Ok(split) = self.split_by_place(described, parts, at).await

@@ -88,8 +88,12 @@ impl Catalog {
         let mut o = document(part.o)?;
         o.remove(command);
         match command {
-            // The views themselves are documents of it.
-            "create" | "drop" if collection == VIEWS => Ok(None),
+            // The views themselves are documents of it, and go with it.
+            "create" if collection == VIEWS => Ok(None),
+            "drop" if collection == VIEWS => {
+                self.views.retain(|(db, _), _| db != part.db);
+                Ok(None)
+            }
             "create" => Ok(self.create(name, o)),
             "drop" => Ok(self.drop(name)),
             "createIndexes" => Ok(self.add(&name, vec![o])),

@@ -59,8 +59,8 @@ fn command_touches(part: &Operation<'_>, wanted: &dyn Fn(&str, &str) -> bool) ->
             [argument, to].iter().any(|ns| wanted(split(ns).0, split(ns).1))
         }
         "importCollection" => wanted(split(argument).0, split(argument).1),
-        // It holds any view of the database.
-        "create" | "drop" if argument == VIEWS => wanted(part.db, WHOLE),
+        // It holds any view of the database, wanted or not.
+        "create" | "drop" if argument == VIEWS => !is_internal(part.db, argument),
         _ => wanted(part.db, argument),
     })
 }

@@ -72,6 +72,14 @@ impl Transactions {
         }
     }
 
+    /// The entries of those that have not taken effect, in the order of the oplog.
+    #[must_use]
+    pub fn into_open(self) -> Vec<Vec<u8>> {
+        let mut entries: Vec<Vec<u8>> = self.open.into_values().flat_map(|open| open.entries).collect();
+        entries.sort_by_cached_key(|bytes| Entry::of(bytes).map(|entry| entry.ts).ok());
+        entries
+    }
+
     fn hold(&mut self, transaction: Transaction<'_>, bytes: &[u8]) -> Result<()> {
         self.bytes += bytes.len();
         if self.bytes > self.bytes_max {
@@ -109,7 +117,8 @@ impl Transactions {
     }
 }
 
-fn key(transaction: Transaction<'_>) -> (Vec<u8>, i64) {
+/// What tells a transaction from others.
+pub(crate) fn key(transaction: Transaction<'_>) -> (Vec<u8>, i64) {
     (transaction.session.to_vec(), transaction.number)
 }
 

@@ -21,7 +21,7 @@ struct Lane {
     /// Places of segments in the manifest.
     segments: Vec<usize>,
     /// Places of namespaces to insert.
-    namespaces: HashSet<usize>,
+    namespaces: Arc<HashSet<usize>>,
     ordered: bool,
 }
 
@@ -140,12 +140,13 @@ fn lanes(work: &Work, manifest: &Manifest, places: &HashSet<usize>) -> Vec<Lane>
         let places = manifest.segments.iter().enumerate().filter(move |(_, s)| holds(s));
         places.map(|(place, _)| place).collect::<Vec<_>>()
     };
+    let free = Arc::new(free);
     let mut lanes: Vec<Lane> = holding(&free)
         .into_iter()
         .map(|segment| Lane { segments: vec![segment], namespaces: free.clone(), ordered: false })
         .collect();
     lanes.extend(capped.into_iter().map(|place| {
-        let namespaces = HashSet::from([place]);
+        let namespaces = Arc::new(HashSet::from([place]));
         Lane { segments: holding(&namespaces), namespaces, ordered: true }
     }));
     lanes

@@ -28,6 +28,8 @@ pub(crate) async fn prepare(client: &Client) {
     series(&db, "old series").await;
     series(&db, "series to drop").await;
     insert(&client.database("gone"), "a", vec![doc! { "_id": 1 }]).await;
+    run(&client.database("gone"), doc! { "create": "view", "viewOn": "a", "pipeline": [] }).await;
+    run(&db, doc! { "create": "to collate" }).await;
     run(&db, doc! { "createUser": "carl", "pwd": "carl-secret", "roles": [] }).await;
 }
 
@@ -49,6 +51,10 @@ pub(crate) async fn first(client: &Client) {
     )
     .await;
     insert(&db, "made", (0..20).map(|i| doc! { "_id": i, "x": i }).collect()).await;
+    run(&db, doc! { "drop": "to collate" }).await;
+    run(&db, doc! { "create": "to collate", "collation": { "locale": "fr" } }).await;
+    let simple = doc! { "key": { "y": 1 }, "name": "simple", "collation": { "locale": "simple" } };
+    run(&db, doc! { "createIndexes": "to collate", "indexes": [simple] }).await;
     insert(&db, "ring", (15..22).map(|i| doc! { "_id": i }).collect()).await;
     run(&db, doc! { "create": "new ring", "capped": true, "size": 4096, "max": 5 }).await;
     insert(&db, "new ring", (0..4).map(|i| doc! { "_id": i }).collect()).await;

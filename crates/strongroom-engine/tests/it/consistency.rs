@@ -122,6 +122,19 @@ fn wanted(consistency: Wanted) -> backup::Options {
     backup::Options { consistency, ..options(Compression::None) }
 }
 
+/// A place for backups, and one that was made there while the writer ran.
+async fn backup_under_writes(
+    source: &Mongod,
+    wanted: backup::Options,
+) -> (tempfile::TempDir, Arc<dyn ObjectStore>, Manifest) {
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let writer = Writer::start(source).await;
+    let manifest = backup(source, &store, wanted).await.unwrap();
+    writer.end().await;
+    (place, store, manifest)
+}
+
 async fn restored(store: &Arc<dyn ObjectStore>, manifest: &Manifest) -> (i64, bool) {
     let target = Mongod::replica_set().await.unwrap();
     let outcome = restore(store, manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();
@@ -132,11 +145,7 @@ async fn restored(store: &Arc<dyn ObjectStore>, manifest: &Manifest) -> (i64, bo
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_under_writes_is_one_moment() {
     let source = source().await;
-    let place = tempfile::tempdir().unwrap();
-    let store = folder(place.path());
-    let writer = Writer::start(&source).await;
-    let manifest = backup(&source, &store, wanted(Wanted::Snapshot)).await.unwrap();
-    writer.end().await;
+    let (_place, store, manifest) = backup_under_writes(&source, wanted(Wanted::Snapshot)).await;
     // The ring cannot be read in the past, so the oplog leads on to where it was read.
     let Consistency::Oplog { read_plainly, from, at } = &manifest.consistency else {
         panic!("{:?}", manifest.consistency)
@@ -151,13 +160,9 @@ async fn a_snapshot_under_writes_is_one_moment() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_ring_a_snapshot_needs_no_replay() {
     let source = source().await;
-    let place = tempfile::tempdir().unwrap();
-    let store = folder(place.path());
-    let writer = Writer::start(&source).await;
     let filter = Filter::new(vec!["bank.book*".into()], vec![]).unwrap();
-    let manifest =
-        backup(&source, &store, backup::Options { filter, ..wanted(Wanted::Snapshot) }).await.unwrap();
-    writer.end().await;
+    let wanted = backup::Options { filter, ..wanted(Wanted::Snapshot) };
+    let (_place, store, manifest) = backup_under_writes(&source, wanted).await;
     assert!(matches!(manifest.consistency, Consistency::Snapshot { .. }), "{:?}", manifest.consistency);
     assert_eq!(restored(&store, &manifest).await.0, 0);
 }
@@ -168,11 +173,7 @@ async fn when_the_snapshots_moment_is_lost_the_oplog_makes_it_one() {
     let arguments = ["--setParameter", "minSnapshotHistoryWindowInSeconds=0"].map(String::from).to_vec();
     let server = Mongod::start(Options { replica_set: true, arguments, ..Options::default() }).await.unwrap();
     open_books(&server.client().await.unwrap()).await;
-    let place = tempfile::tempdir().unwrap();
-    let store = folder(place.path());
-    let writer = Writer::start(&server).await;
-    let manifest = backup(&server, &store, wanted(Wanted::Snapshot)).await.unwrap();
-    writer.end().await;
+    let (_place, store, manifest) = backup_under_writes(&server, wanted(Wanted::Snapshot)).await;
     let Consistency::Oplog { read_plainly, .. } = &manifest.consistency else {
         panic!("{:?}", manifest.consistency)
     };
@@ -183,11 +184,7 @@ async fn when_the_snapshots_moment_is_lost_the_oplog_makes_it_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn by_the_oplog_alone_it_is_one_moment_too() {
     let source = source().await;
-    let place = tempfile::tempdir().unwrap();
-    let store = folder(place.path());
-    let writer = Writer::start(&source).await;
-    let manifest = backup(&source, &store, wanted(Wanted::Oplog)).await.unwrap();
-    writer.end().await;
+    let (_place, store, manifest) = backup_under_writes(&source, wanted(Wanted::Oplog)).await;
     assert!(matches!(manifest.consistency, Consistency::Oplog { .. }), "{:?}", manifest.consistency);
     assert_eq!(restored(&store, &manifest).await, (0, true));
 }
@@ -404,4 +401,40 @@ async fn a_document_that_moves_while_it_is_read_comes_back_once() {
     assert_eq!((outcome.refused, outcome.exceptions), (0, vec![]));
     let theirs = testbed::fingerprint(&server.client().await.unwrap()).await.unwrap();
     assert_eq!(testbed::fingerprint(&target.client().await.unwrap()).await.unwrap(), theirs);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_takes_a_part_of_a_collection_and_no_oplog() {
+    let (server, db) = shop().await;
+    db.run_command(doc! { "create": "view", "viewOn": "a", "pipeline": [] }).await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let query = strongroom_engine::selection::query(r#"{"_id": {"$gte": {"$numberInt": "7"}}}"#).unwrap();
+    let filter = Filter::new(vec!["shop.a".into(), "shop.b".into()], vec![]).unwrap();
+    let part = backup::Options { query: Some(query.clone()), filter, ..wanted(Wanted::Snapshot) };
+    let manifest = backup(&server, &store, part.clone()).await.unwrap();
+    assert!(matches!(manifest.consistency, Consistency::Snapshot { .. }), "{:?}", manifest.consistency);
+    assert_eq!(manifest.oplog, None);
+    assert_eq!(manifest.selection.query, Some(serde_json::json!({"_id": {"$gte": {"$numberInt": "7"}}})));
+    let target = Mongod::replica_set().await.unwrap();
+    let outcome = restore(&store, &manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();
+    assert_eq!((outcome.documents, outcome.namespaces), (6, 2));
+    let error =
+        backup(&server, &store, backup::Options { consistency: Wanted::Oplog, ..part }).await.unwrap_err();
+    assert!(error.message().contains("keeps no oplog"), "{error}");
+}
+
+/// A tool that replays the whole oplog of an archive would put the document back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_took_effect_before_the_moment_is_not_kept() {
+    let (server, db) = shop().await;
+    let (a, place) = (db.collection::<Document>("a"), tempfile::tempdir().unwrap());
+    let mut session = db.client().start_session().await.unwrap();
+    session.start_transaction().await.unwrap();
+    a.update_one(doc! { "_id": 1 }, doc! { "$set": { "x": 1 } }).session(&mut session).await.unwrap();
+    session.commit_transaction().await.unwrap();
+    a.update_one(doc! { "_id": 1 }, doc! { "$set": { "x": 2 } }).await.unwrap();
+    let manifest = backup(&server, &folder(place.path()), wanted(Wanted::Snapshot)).await.unwrap();
+    let oplog = manifest.namespaces.last().unwrap();
+    assert_eq!((oplog.kind, oplog.documents), (NamespaceKind::Oplog, 0));
 }

@@ -123,7 +123,7 @@ async fn parts_by_id_are_the_whole_for_every_type_of_id_under_writes() {
     let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
     for described in deployment.namespaces(|db, _| db == "shop").await.unwrap() {
         for parts in [2, 3, 7, 40] {
-            let at = ReadAt::Snapshot(deployment.newest_committed().await.unwrap());
+            let at = ReadAt::Snapshot(deployment.newest(ReadAt::Committed).await.unwrap());
             let whole = counted(read(&deployment, &described, at, Scan::Natural(None)).await);
             assert!(whole.values().all(|&count| count == 1));
             let Split::Ids(bounds) = deployment.split_by_id(&described, parts, at).await.unwrap() else {
@@ -188,7 +188,7 @@ async fn restored(
     let outcome = restore(store, manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();
     assert_eq!((outcome.refused, outcome.exceptions), (0, vec![]));
     let deployment = Deployment::connect(&target.uri().parse().unwrap()).await.unwrap();
-    let now = deployment.newest_committed().await.unwrap();
+    let now = deployment.newest(ReadAt::Committed).await.unwrap();
     documents_at(&target, now).await
 }
 

@@ -80,10 +80,18 @@ impl FromSegments<'_> {
     fn read(&mut self, segment: &Segment, body: &[u8]) -> Result<Vec<Vec<u8>>> {
         let mut walk = Walk::new(self.backup.manifest.compression, &self.names, body)?;
         let (mut entries, mut inside) = (Vec::new(), false);
+        let told = segment.contents.iter().filter(|content| content.namespace == self.place);
+        let mut left: u64 = told.map(|content| content.bytes).sum();
         while let Some(step) = walk.next().map_err(|e| segments::damaged(segment, e))? {
             match step {
                 Step::Begin(place) => inside = place == self.place,
-                Step::Document(entry) if inside => entries.push(entry.to_vec()),
+                Step::Document(entry) if inside => {
+                    // Nothing that could take all memory is gathered before it is compared.
+                    left = left.checked_sub(entry.len() as u64).ok_or_else(|| {
+                        segments::damaged(segment, "it holds more of the oplog than the manifest says")
+                    })?;
+                    entries.push(entry.to_vec());
+                }
                 Step::Document(_) | Step::End | Step::Ended => {}
             }
         }

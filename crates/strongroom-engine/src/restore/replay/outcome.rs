@@ -73,7 +73,9 @@ pub(super) fn after(work: &Work, catalog: &Catalog) -> (Work, Vec<String>) {
             return same;
         }
         let Some(collection) = unknown.collections.get_mut(&name) else { return false };
-        left.metadata[planned.place].indexes = std::mem::take(&mut collection.indexes);
+        let metadata = &mut left.metadata[planned.place];
+        metadata.options.clone_from(&collection.options);
+        metadata.indexes = std::mem::take(&mut collection.indexes);
         true
     });
     let known: BTreeSet<Name> = work
