@@ -11,6 +11,8 @@ use crate::manifest::ClusterTime;
 const DB: &str = "local";
 const OPLOG: &str = "oplog.rs";
 const VIEWS: &str = r"\.system\.views$";
+/// Commands about databases that no backup holds.
+const INTERNAL: &str = r"^(config|local)\.";
 /// Within how much time the entries of one commit are written; far more than it takes.
 const WRITTEN_WITHIN_SECONDS: u32 = 5;
 /// Entries in one reply: many are small, and one may have 16 MiB.
@@ -78,7 +80,7 @@ impl Deployment {
         let changes = doc! {
             "find": OPLOG,
             "filter": { "ts": ts, "$or": [
-                { "op": "c", "$nor": control.to_vec() },
+                { "op": "c", "ns": { "$not": { "$regex": INTERNAL } }, "$nor": control.to_vec() },
                 { "o.applyOps.op": "c" },
                 // Views are documents.
                 { "ns": { "$regex": VIEWS } },
