@@ -168,7 +168,7 @@ async fn a_deployment_that_cannot_be_read_is_told_apart() {
     wrong.failed("SR-MONGO-AUTH", 3, &["authSource"]);
     assert!(!wrong.stderr.contains("wrong-secret"));
     let missing = backup(&locked.uri_for("reader:reader-secret@")).await;
-    missing.failed("SR-MONGO-PRIVILEGE", 3, &["listDatabases", "role `backup`"]);
+    missing.failed("SR-MONGO-PRIVILEGE", 3, &["`reader` lacks `find` on `local.oplog.rs`", "role `backup`"]);
     assert!(!missing.stderr.contains("reader-secret"));
     backup(&locked.uri_for("saver:saver-secret@")).await.ok();
 }
@@ -180,7 +180,11 @@ async fn damage_is_found_and_named_and_never_restored() {
     let id = guarded.backup(&source, &[]).await.ok().json()["id"].as_str().unwrap().to_owned();
     let location = guarded.location();
     let shown = guarded.run(&["--json", "show", &location, &id]).await.ok().json();
-    let key = shown["segments"][1]["key"].as_str().unwrap().to_owned();
+    let namespaces = shown["namespaces"].as_array().unwrap();
+    let orders = namespaces.iter().position(|namespace| namespace["collection"] == "orders").unwrap();
+    let holds_orders = |segment: &&serde_json::Value| segment["contents"][0]["namespace"] == orders;
+    let segment = shown["segments"].as_array().unwrap().iter().find(holds_orders).unwrap();
+    let key = segment["key"].as_str().unwrap().to_owned();
     let at = format!("shop/{key}");
     assert!(guarded.sandbox.damage(BUCKET, &at, |bytes| bytes[20] ^= 1));
     let verified = guarded.run(&["--json", "verify", &location, &id]).await;
