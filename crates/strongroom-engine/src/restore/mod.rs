@@ -3,6 +3,7 @@
 mod archive;
 mod data;
 mod indexes;
+mod metadata;
 mod plan;
 mod privileges;
 mod replay;
@@ -13,7 +14,7 @@ mod views;
 
 pub use archive::Archive;
 pub use plan::{Action, Existing, Indexes, Plan, PlannedNamespace, Users};
-pub use replay::Window;
+pub use replay::window::Window;
 pub use source::{Backup, Source};
 
 use std::collections::HashSet;
@@ -29,7 +30,7 @@ use crate::manifest::{ClusterTime, NamespaceKind};
 use crate::progress::{Event, Observer};
 use crate::renames::{Renames, STORED_FUNCTIONS};
 use crate::selection::Filter;
-use plan::Metadata;
+use metadata::Metadata;
 use users::authorization;
 
 /// What to restore, and how.

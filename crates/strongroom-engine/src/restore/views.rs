@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use bson::{Bson, Document};
 
-use super::plan::Metadata;
+use super::metadata::Metadata;
 use crate::renames::Renames;
 
 /// Views in an order in which they can be created: each after the views it reads. Both lists are by place.

@@ -7,12 +7,10 @@ mod capped;
 mod entries;
 mod look;
 mod outcome;
-mod window;
+pub(super) mod window;
 
 pub(super) use look::{look, may};
 pub(super) use outcome::may_repeat;
-pub use window::Window;
-pub(super) use window::window;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

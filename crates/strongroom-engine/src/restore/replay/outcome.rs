@@ -8,7 +8,8 @@ use super::user_name;
 use crate::manifest::{Consistency, NamespaceKind};
 use crate::oplog::catalog::{Catalog, Collection, Name};
 use crate::oplog::filter::BUCKETS;
-use crate::restore::plan::{Action, Metadata, PlannedNamespace};
+use crate::restore::metadata::Metadata;
+use crate::restore::plan::{Action, PlannedNamespace};
 use crate::restore::{Source, Work, views};
 
 /// What the plan restores.
