@@ -148,7 +148,11 @@ impl Keeper {
         loop {
             let wanted = *enough.borrow_and_update();
             told_at = told_at.or(wanted.map(|_| Instant::now()));
-            match self.look().await? {
+            let looked = tokio::select! {
+                looked = self.look() => looked?,
+                () = stop.cancelled() => return Err(cancelled()),
+            };
+            match looked {
                 Ok(()) => tries = 0,
                 Err(error) if tries >= TRIES_MAX => {
                     self.cut(format!("it cannot be read on: {}", error.message()));
@@ -175,7 +179,6 @@ impl Keeper {
 
     /// Takes what is new. The inner error is of a connection that may come back.
     async fn look(&mut self) -> Result<Result<(), Error>> {
-        let stop = self.work.sink.stop.clone();
         let deployment = self.work.clone();
         let mut batches = match deployment.deployment.oplog(self.seen.time()).await {
             Ok(batches) => batches,
@@ -183,11 +186,7 @@ impl Keeper {
         };
         let mut first = true;
         loop {
-            let next = tokio::select! {
-                next = batches.next() => next,
-                () = stop.cancelled() => return Err(cancelled()),
-            };
-            match next {
+            match batches.next().await {
                 Ok(Some(batch)) => {
                     block_in_place(|| self.take(&batch, &mut first))?;
                     self.writer.store_finished().await?;

@@ -96,7 +96,10 @@ pub async fn run(
     before::introduce(&deployment, &*observer);
     observer.observe(&Event::Phase { name: "looking at what there is" });
     before::check_oplog(&deployment, options.consistency).await?;
-    let (namespaces, moment) = moment::settle(&deployment, &options).await?;
+    let (namespaces, moment) = tokio::select! {
+        settled = moment::settle(&deployment, &options) => settled?,
+        () = cancel.cancelled() => return Err(cancelled()),
+    };
     if namespaces.is_empty() && !options.filter.is_everything() {
         return Err(Error::new(Code::Usage, "no collection matches --include and --exclude")
             .help("Patterns are matched with database.collection, `*` stands for anything."));

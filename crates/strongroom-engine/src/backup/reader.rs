@@ -5,10 +5,10 @@ use std::sync::Arc;
 use mongo_archive::{Crc64, Namespace as ArchiveNamespace};
 use tokio::task::block_in_place;
 
-use super::Work;
 use super::cursor::{Cursor, Stop};
 use super::plan::{Part, Run};
 use super::writer::RunWriter;
+use super::{Work, cancelled};
 use crate::deployment::{Batch, Bound, Described, Documents, ReadAt, Scan, id_of};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Segment;
@@ -106,7 +106,10 @@ async fn read_namespace(
         outcome.map_err(|stop| stop.context(format!("reading `{}`", described.name())))?;
         read.plainly = cursor.plainly();
         if read.plainly {
-            work.moment.read_plainly(&work.deployment).await?;
+            tokio::select! {
+                noted = work.moment.read_plainly(&work.deployment) => noted?,
+                () = work.sink.stop.cancelled() => return Err(cancelled().into()),
+            }
         }
     }
     read.crc = if run.part.is_some() { writer.end_part()? } else { writer.end_namespace()? };

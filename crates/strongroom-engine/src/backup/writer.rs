@@ -162,8 +162,10 @@ impl RunWriter {
 
     /// Waits for the upload under way.
     pub(super) async fn wait(&mut self) -> Result<()> {
-        if let Some(upload) = self.uploading.take() {
+        if let Some(upload) = &mut self.uploading {
+            // Whoever gives up waiting leaves it here, so that it can be waited for before the end.
             let ended = upload.await;
+            self.uploading = None;
             let stored =
                 ended.map_err(|e| Error::new(Code::Internal, "an upload ended abruptly").source(e))??;
             self.segments.push(stored);
