@@ -110,14 +110,21 @@ impl Moment {
 
 /// Lists the catalogue and finds the moment that it belongs to.
 pub(super) async fn settle(deployment: &Deployment, options: &Options) -> Result<(Vec<Described>, Moment)> {
-    let wanted = match deployment.source().topology {
-        Topology::ReplicaSet => options.consistency,
-        Topology::Standalone | Topology::Sharded if options.consistency == Wanted::Oplog => {
-            return Err(Error::new(Code::Usage, "only a replica set has an oplog to keep")
-                .help("Leave --consistency out, or make the server a replica set of one member."));
-        }
-        Topology::Standalone | Topology::Sharded => Wanted::None,
-    };
+    let wanted =
+        match deployment.source().topology {
+            // What cannot be read in the past is made exact by the oplog, but a part of a collection.
+            Topology::ReplicaSet
+                if options.consistency == Wanted::Snapshot && !deployment.reads_the_past() =>
+            {
+                if options.query.is_none() { Wanted::Oplog } else { Wanted::None }
+            }
+            Topology::ReplicaSet => options.consistency,
+            Topology::Standalone | Topology::Sharded if options.consistency == Wanted::Oplog => {
+                return Err(Error::new(Code::Usage, "only a replica set has an oplog to keep")
+                    .help("Leave --consistency out, or make the server a replica set of one member."));
+            }
+            Topology::Standalone | Topology::Sharded => Wanted::None,
+        };
     if wanted == Wanted::Oplog && options.query.is_some() {
         return Err(Error::new(Code::Usage, "a backup of what a query finds keeps no oplog")
             .help("Leave --consistency oplog out: it is read at one moment where the server can."));

@@ -144,6 +144,12 @@ impl Deployment {
         }
     }
 
+    /// Whether it can be read at a moment that is over (MongoDB 5.0, "Read Concern snapshot").
+    #[must_use]
+    pub fn reads_the_past(&self) -> bool {
+        self.source.topology == Topology::ReplicaSet && self.major_version() >= 5
+    }
+
     fn major_version(&self) -> u32 {
         self.source.server_version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0)
     }
