@@ -10,7 +10,7 @@ use super::cut::Cutter;
 use super::segment::{Finished, SegmentWriter};
 use super::{Work, cancelled};
 use crate::error::{Code, Error, Result};
-use crate::manifest::{Compression, Segment};
+use crate::manifest::Segment;
 
 /// The segments of one run, one after the other.
 pub(super) struct RunWriter {
@@ -71,12 +71,10 @@ impl RunWriter {
         self.open.insert(open).begin_block(*place, namespace)
     }
 
-    /// What a segment takes at most, but for the last document of one; compressed it is a good deal less.
+    /// What a segment takes at most, but for the last document of one. What compression leaves unused of it is never
+    /// touched, so it costs no memory.
     fn room(&self) -> usize {
-        match self.work.sink.compression {
-            Compression::None => usize::try_from(2 * self.work.plan.segment_bytes).unwrap_or(0),
-            Compression::Zstd { .. } | Compression::Gzip { .. } => 0,
-        }
+        usize::try_from(2 * self.work.plan.segment_bytes).unwrap_or(0)
     }
 
     /// Takes a document in.
