@@ -207,16 +207,13 @@ struct Open {
     collection: String,
     buffer: InsertBuffer,
     bytes: u64,
-    /// Whether a document may stand in it twice, of which the replay of the oplog leaves the right one.
-    repeats: bool,
 }
 
 impl Open {
     fn of(work: &Work, place: usize, ordered: bool) -> Option<Self> {
         let (db, collection) = work.data_target(place)?;
         let buffer = work.target.buffer(&collection, ordered);
-        let repeats = replay::may_repeat(work, place);
-        Some(Self { place, db: db.to_owned(), collection, buffer, bytes: 0, repeats })
+        Some(Self { place, db: db.to_owned(), collection, buffer, bytes: 0 })
     }
 
     async fn take(&mut self, work: &Work, document: &[u8], done: &mut Done) -> Result<()> {
@@ -235,7 +232,8 @@ impl Open {
         let Inserted { documents, mut refused } =
             work.target.insert(&self.db, &self.collection, &mut self.buffer).await?;
         done.documents += documents;
-        if self.repeats {
+        // The replay of the oplog leaves the right one of the two.
+        if !refused.is_empty() && replay::may_repeat(work, self.place) {
             refused.retain(|document| !document.is_duplicate());
         }
         if let Some(first) = refused.first() {

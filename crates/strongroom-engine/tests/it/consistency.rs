@@ -257,6 +257,15 @@ async fn backup_observed(
     backup::run(deployment, store.clone(), wanted, now, observer, CancellationToken::new()).await
 }
 
+/// What is restored is what the server holds now, to the last fact.
+async fn assert_comes_back(server: &Mongod, store: &Arc<dyn ObjectStore>, manifest: &Manifest) {
+    let target = Mongod::replica_set().await.unwrap();
+    restore(store, manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();
+    let theirs = testbed::fingerprint(&server.client().await.unwrap()).await.unwrap();
+    let ours = testbed::fingerprint(&target.client().await.unwrap()).await.unwrap();
+    assert_eq!(ours, theirs);
+}
+
 async fn shop() -> (Mongod, mongodb::Database) {
     let server = Mongod::replica_set().await.unwrap();
     small_collections(&server).await;
@@ -286,11 +295,7 @@ async fn what_is_dropped_or_made_meanwhile_is_as_at_the_moment() {
     .await
     .unwrap();
     assert!(matches!(manifest.consistency, Consistency::Oplog { .. }), "{:?}", manifest.consistency);
-    let target = Mongod::replica_set().await.unwrap();
-    restore(&store, &manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();
-    let theirs = testbed::fingerprint(&server.client().await.unwrap()).await.unwrap();
-    let ours = testbed::fingerprint(&target.client().await.unwrap()).await.unwrap();
-    assert_eq!(ours, theirs);
+    assert_comes_back(&server, &store, &manifest).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -370,11 +375,7 @@ async fn a_transaction_that_began_before_the_moment_is_whole() {
     .unwrap();
     let window = manifest.oplog.as_ref().unwrap();
     assert!(window.from.seconds >= at.time && matches!(manifest.consistency, Consistency::Oplog { .. }));
-    let target = Mongod::replica_set().await.unwrap();
-    restore(&store, &manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();
-    let theirs = testbed::fingerprint(&server.client().await.unwrap()).await.unwrap();
-    let ours = testbed::fingerprint(&target.client().await.unwrap()).await.unwrap();
-    assert_eq!(ours, theirs);
+    assert_comes_back(&server, &store, &manifest).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
