@@ -7,8 +7,9 @@ use futures::{StreamExt, stream};
 use tokio::task::block_in_place;
 
 use crate::bucket::ObjectStore;
+use crate::compression::Compression;
 use crate::error::{Code, Error, Result};
-use crate::manifest::{Compression, Manifest};
+use crate::manifest::Manifest;
 use crate::progress::{Event, Observer};
 use crate::segments;
 use crate::stream::{Compressor, decompress};
@@ -37,11 +38,11 @@ pub async fn cat(
     while let Some((segment, body)) = fetched.next().await {
         let body = body?;
         block_in_place(|| write(manifest.compression, gzip, &body, out)).map_err(|e| {
-            Error::new(Code::Internal, format!("the archive cannot be written on: {e}")).source(e)
+            Error::new(Code::Internal, format!("the archive cannot be written on: {e}")).caused_by(e)
         })?;
         observer.observe(&Event::Segment { key: segment.key.clone(), stored_bytes: segment.stored_bytes });
     }
-    out.flush().map_err(|e| Error::new(Code::Internal, "the archive cannot be written on").source(e))
+    out.flush().map_err(|e| Error::new(Code::Internal, "the archive cannot be written on").caused_by(e))
 }
 
 /// Gzip members may stand one after the other, so stored gzip segments go out as they are.

@@ -10,7 +10,7 @@ use crate::error::{Code, Error, Result};
 use crate::hash::sha256;
 use crate::layout::{self, BackupId, PlanName};
 use crate::manifest::{self, Manifest};
-use crate::progress::{Event, Observer};
+use crate::progress::{Event, Observer, Phase};
 
 /// Requests under way at once while backups are listed or segments deleted.
 const REQUESTS_AT_ONCE: usize = 8;
@@ -83,7 +83,7 @@ pub async fn delete(
     observer: &dyn Observer,
 ) -> Result<Deleted> {
     let (place, manifest) = begin_deletion(&*store, plan, id).await?;
-    observer.observe(&Event::Phase { name: "deleting segments" });
+    observer.observe(&Event::Phase { phase: Phase::Deleting });
     let deletions = manifest.segments.iter().map(|segment| {
         let store = store.clone();
         async move {

@@ -4,13 +4,20 @@ pub mod backup;
 pub mod bucket;
 pub mod cat;
 pub mod catalog;
+pub mod clock;
+pub mod compression;
 pub mod deployment;
 pub mod error;
 pub mod guard;
 mod hash;
+pub mod help;
+pub mod job;
 pub mod layout;
 pub mod location;
 pub mod manifest;
+pub mod members;
+pub mod moment;
+pub mod names;
 pub mod oplog;
 pub mod progress;
 pub mod renames;
@@ -20,10 +27,8 @@ pub mod selection;
 mod stream;
 pub mod verify;
 
-pub use stream::ZSTD_DEFAULT_LEVEL;
-
-/// Tells the time. The engine reads no clock of its own, so that tests can set one.
-pub type Clock = fn() -> chrono::DateTime<chrono::Utc>;
+pub use compression::ZSTD_DEFAULT_LEVEL;
+pub use help::{Help, Part as HelpPart};
 
 /// What stands as `RESTORE.md` beside the backups: how to restore with stock tools alone.
 pub const RESTORE_NOTE: &str = include_str!("RESTORE.md");

@@ -8,8 +8,12 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::compression::Compression;
 use crate::error::{Code, Error, Result};
 use crate::layout::SEGMENTS;
+use crate::members::Source;
+use crate::moment::ClusterTime;
+use crate::names::NamespaceKind;
 
 /// The name that marks a JSON document as a manifest.
 pub const FORMAT: &str = "strongroom-backup";
@@ -80,109 +84,6 @@ pub struct Tool {
     pub version: String,
 }
 
-/// The deployment that was read, and why this member of it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Source {
-    /// The shape of the deployment.
-    pub topology: Topology,
-    /// The replica set's name.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub set_name: Option<String>,
-    /// MongoDB's version.
-    pub server_version: String,
-    /// The feature compatibility version, where the user may see it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub feature_compatibility_version: Option<String>,
-    /// The member that was read, as `host:port`.
-    pub member: String,
-    /// What that member was.
-    pub member_role: String,
-    /// How far it lagged behind the primary, in seconds, where that could be seen.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lag_seconds: Option<f64>,
-    /// Why this member was read.
-    pub member_reason: String,
-    /// Every member of a replica set that is known, and why it was read or not.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub members: Vec<Member>,
-}
-
-/// A member of a replica set, as it was when the backup began.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Member {
-    /// `host:port`.
-    pub name: String,
-    /// What it was.
-    pub state: MemberState,
-    /// Whether it is kept from clients.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub hidden: bool,
-    /// Seconds between the newest write known and the newest that it held, where that could be seen.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lag_seconds: Option<f64>,
-    /// Whether it was read.
-    pub taken: bool,
-    /// Why it was read, or why not.
-    pub reason: String,
-}
-
-/// What a member of a replica set can be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum MemberState {
-    /// The one that takes writes.
-    Primary,
-    /// One that follows the primary.
-    Secondary,
-    /// One that votes and holds no data.
-    Arbiter,
-    /// One that is starting, catching up or rolling back, and cannot be read.
-    Recovering,
-    /// One that could not be asked.
-    Unreachable,
-}
-
-impl MemberState {
-    /// Its name.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Primary => "primary",
-            Self::Secondary => "secondary",
-            Self::Arbiter => "arbiter",
-            Self::Recovering => "recovering",
-            Self::Unreachable => "unreachable",
-        }
-    }
-}
-
-/// The shape of a deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Topology {
-    /// One server without an oplog.
-    Standalone,
-    /// A replica set of one or more members.
-    ReplicaSet,
-    /// A sharded cluster behind mongos.
-    Sharded,
-}
-
-/// A point in a replica set's oplog. Written as `seconds.increment`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct ClusterTime {
-    /// Seconds since 1970.
-    pub seconds: u32,
-    /// The position within that second.
-    pub increment: u32,
-}
-
-impl std::fmt::Display for ClusterTime {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.seconds, self.increment)
-    }
-}
-
 /// What moment a backup holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -248,24 +149,6 @@ pub struct Totals {
     pub segments: u64,
 }
 
-/// How segments are compressed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "method", rename_all = "kebab-case")]
-pub enum Compression {
-    /// Not at all.
-    None,
-    /// One zstd frame a segment.
-    Zstd {
-        /// 1 (fast) to 19 (small).
-        level: i32,
-    },
-    /// One gzip member a segment.
-    Gzip {
-        /// 1 (fast) to 9 (small).
-        level: u32,
-    },
-}
-
 /// What was asked and what was reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Encryption {
@@ -298,20 +181,6 @@ pub struct Namespace {
     pub crc64: String,
 }
 
-/// The kinds of namespaces that a mongodump archive knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum NamespaceKind {
-    /// A collection.
-    Collection,
-    /// A view: no documents of its own.
-    View,
-    /// A time-series collection; its documents are those of `system.buckets.<name>`.
-    Timeseries,
-    /// The oplog: the namespace `oplog` of the database without a name. No collection of the deployment.
-    Oplog,
-}
-
 /// One stored piece of the archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Segment {
@@ -339,28 +208,6 @@ pub struct Content {
     pub documents: u64,
     /// Their bytes.
     pub bytes: u64,
-}
-
-impl NamespaceKind {
-    /// Its name in the archive, where the oplog has none.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Collection => "collection",
-            Self::View => "view",
-            Self::Timeseries => "timeseries",
-            Self::Oplog => "",
-        }
-    }
-
-    /// The collection that holds the documents of one of this kind and name.
-    #[must_use]
-    pub fn data_collection(self, collection: &str) -> String {
-        match self {
-            Self::Timeseries => format!("system.buckets.{collection}"),
-            Self::Collection | Self::View | Self::Oplog => collection.to_owned(),
-        }
-    }
 }
 
 impl Totals {
@@ -403,18 +250,6 @@ impl Namespace {
     }
 }
 
-impl Compression {
-    /// How the names of segments end.
-    #[must_use]
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::None => "bson",
-            Self::Zstd { .. } => "zst",
-            Self::Gzip { .. } => "gz",
-        }
-    }
-}
-
 /// Just enough to tell whether the rest can be understood.
 #[derive(Deserialize)]
 struct Envelope {
@@ -452,7 +287,7 @@ impl Manifest {
     /// [`Code::Internal`] if it cannot be written as JSON.
     pub fn to_json(&self) -> Result<Vec<u8>> {
         serde_json::to_vec_pretty(self)
-            .map_err(|e| Error::new(Code::Internal, "the manifest cannot be written as JSON").source(e))
+            .map_err(|e| Error::new(Code::Internal, "the manifest cannot be written as JSON").caused_by(e))
     }
 
     /// The segments that hold anything of the namespaces that `wanted` accepts (by their place in the list).
@@ -522,7 +357,7 @@ fn is_segment_key(key: &str) -> bool {
 
 fn unreadable(error: serde_json::Error) -> Error {
     damaged(&format!("line {}, column {}: not what a manifest holds", error.line(), error.column()))
-        .source(error)
+        .caused_by(error)
 }
 
 fn damaged(what: &str) -> Error {

@@ -1,15 +1,25 @@
-//! What a running operation tells, as values: a progress bar, lines of a log, or JSON are made of them
-//! elsewhere. Receiving one must be quick and must not block.
+//! What a running job reports, as values: a progress bar, lines of a log, or JSON are made of them elsewhere.
+
+use std::fmt;
 
 use serde::Serialize;
 
-use crate::manifest::Member;
+use crate::members::Member;
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Event {
+    /// The job began. A backup says its id here, before anything is stored under it.
+    Began {
+        /// The id of the backup that is made, restored, verified or deleted; none for other jobs.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        backup: Option<String>,
+        /// The plan it belongs to.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        plan: Option<String>,
+    },
     /// The work is known: what will be done to how much. Sizes are estimates while a deployment is read.
     Planned {
         /// Collections and views.
@@ -25,13 +35,13 @@ pub enum Event {
     Slowed {
         /// The member.
         member: String,
-        /// What is too much there; none: reading goes on as before.
+        /// What there is too much of; none: reading goes on as before.
         why: Option<String>,
     },
     /// A step began.
     Phase {
-        /// In words, such as `reading`.
-        name: &'static str,
+        /// Which one.
+        phase: Phase,
     },
     /// More of the planned work is done.
     Advanced {
@@ -40,7 +50,7 @@ pub enum Event {
         /// Bytes of documents since the last event.
         bytes: u64,
     },
-    /// A segment was stored or fetched.
+    /// A segment was stored, fetched or deleted.
     Segment {
         /// Its key.
         key: String,
@@ -54,20 +64,164 @@ pub enum Event {
         /// Its documents.
         documents: u64,
     },
+    /// A probe of a bucket's security has its answer.
+    Probe {
+        /// The probe's stable name.
+        id: String,
+        /// Its verdict, such as `pass`.
+        verdict: &'static str,
+    },
+    /// One change to a bucket or an identity was made.
+    Changed {
+        /// What was done, in words.
+        what: String,
+    },
     /// Something the person should know, though the work goes on.
-    Warning {
-        /// One sentence.
-        message: String,
+    Warning(Warning),
+}
+
+/// The steps of jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Phase {
+    /// The deployment is looked at.
+    Inspecting,
+    /// Documents are read.
+    Reading,
+    /// The manifest is written.
+    Committing,
+    /// What a job left behind is removed.
+    CleaningUp,
+    /// Segments are compared with the manifest.
+    Verifying,
+    /// Segments are written out as one archive.
+    Writing,
+    /// Segments are deleted.
+    Deleting,
+    /// Collections are created or dropped.
+    Preparing,
+    /// Documents are inserted.
+    Inserting,
+    /// The oplog is applied.
+    Replaying,
+    /// Indexes are built.
+    BuildingIndexes,
+    /// Views are created.
+    CreatingViews,
+    /// Users and roles are merged.
+    MergingUsers,
+    /// A bucket's security is tried out.
+    Proving,
+    /// A bucket and its identities are changed.
+    Provisioning,
+}
+
+impl Phase {
+    /// Its name in data, such as `building-indexes`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Inspecting => "inspecting",
+            Self::Reading => "reading",
+            Self::Committing => "committing",
+            Self::CleaningUp => "cleaning-up",
+            Self::Verifying => "verifying",
+            Self::Writing => "writing",
+            Self::Deleting => "deleting",
+            Self::Preparing => "preparing",
+            Self::Inserting => "inserting",
+            Self::Replaying => "replaying",
+            Self::BuildingIndexes => "building-indexes",
+            Self::CreatingViews => "creating-views",
+            Self::MergingUsers => "merging-users",
+            Self::Proving => "proving",
+            Self::Provisioning => "provisioning",
+        }
+    }
+}
+
+/// Something the person should know. As data it has a code and the facts; its sentence is the `Display`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "code", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Warning {
+    /// The newest writes are not on a majority of the set's members, so a snapshot cannot hold them.
+    NoMajority {
+        /// Seconds between the newest write and the newest that a majority has.
+        behind_seconds: u32,
+    },
+    /// The MongoDB user may write, which a backup does not need.
+    UserMayWrite {
+        /// What the user may do, in words.
+        privileges: String,
+    },
+    /// A member's load cannot be watched, so reading does not give way to other work.
+    LoadUnknown {
+        /// Why.
+        reason: String,
+    },
+    /// The moment of the snapshot is gone: the rest of a collection is read as it is now.
+    SnapshotGone {
+        /// `db.collection`.
+        namespace: String,
+    },
+    /// A collection was dropped while it was read.
+    DroppedWhileRead {
+        /// `db.collection`.
+        namespace: String,
+    },
+    /// A collection is read again from its start.
+    ReadAgain {
+        /// `db.collection`.
+        namespace: String,
+        /// Why.
+        reason: String,
+    },
+    /// Objects that belong to no backup could not be deleted.
+    ObjectsLeft {
+        /// How many.
+        objects: u64,
+        /// The key of one.
+        example: String,
     },
 }
 
-/// Who is told.
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoMajority { behind_seconds } => write!(
+                f,
+                "the newest writes, of the last {behind_seconds} s, are not on a majority of the set's members, so the \
+                 snapshot does not hold them: check with rs.status() which members are down"
+            ),
+            Self::UserMayWrite { privileges } => {
+                write!(f, "{privileges}: for a backup the built-in role `backup` is enough")
+            }
+            Self::LoadUnknown { reason } => write!(f, "the backup cannot give way to other work: {reason}"),
+            Self::SnapshotGone { namespace } => write!(
+                f,
+                "`{namespace}` could not be read at the snapshot's moment to its end; the rest is read as it is now"
+            ),
+            Self::DroppedWhileRead { namespace } => write!(f, "`{namespace}` was dropped while it was read"),
+            Self::ReadAgain { namespace, reason } => {
+                write!(f, "`{namespace}` is read again from its start: {reason}")
+            }
+            Self::ObjectsLeft { objects, example } => write!(
+                f,
+                "{objects} objects that belong to no backup could not be deleted, such as `{example}`: delete them by \
+                 hand"
+            ),
+        }
+    }
+}
+
+/// Receives the events of a job. It must be quick and must not block.
 pub trait Observer: Send + Sync {
     /// Takes one event.
     fn observe(&self, event: &Event);
 }
 
-/// Tells nobody.
+/// Ignores all events.
 #[derive(Debug, Clone, Copy)]
 pub struct Silent;
 

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use mongo_archive::{Crc64, Decoder, Event, Limits, Namespace as ArchiveNamespace};
 
 use crate::bucket::ObjectStore;
+use crate::compression::Compression;
 use crate::error::{Code, Error, Result};
 use crate::hash::sha256;
-use crate::manifest::{Compression, Content, Namespace, Segment};
+use crate::manifest::{Content, Namespace, Segment};
 use crate::stream::decompress;
 
 /// Fetches a segment's stored bytes; what is returned is what was stored.

@@ -143,7 +143,7 @@ mod tests {
     fn a_pattern_without_a_dot_is_refused() {
         let error = Filter::new(vec!["shop".into()], vec![]).unwrap_err();
         assert_eq!(error.code(), Code::Usage);
-        assert!(error.help_text().unwrap().contains("`shop.*`"));
+        assert!(error.help_text().unwrap().to_string().contains("`shop.*`"));
     }
 
     #[test]

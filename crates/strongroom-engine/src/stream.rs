@@ -6,9 +6,9 @@ use std::io::{self, Read, Write};
 use bytes::{Bytes, BytesMut};
 use zstd::zstd_safe::{CParameter, Strategy};
 
+use crate::compression::{Compression, ZSTD_DEFAULT_LEVEL};
 use crate::error::{Code, Error, Result};
 use crate::hash::Sha256;
-use crate::manifest::Compression;
 
 /// Counts what passes.
 #[derive(Debug)]
@@ -82,10 +82,7 @@ impl Write for HashedBuffer {
     }
 }
 
-/// The level of zstd that is used where none is asked for.
-pub const ZSTD_DEFAULT_LEVEL: i32 = 3;
-
-/// What that level means here, found by measuring documents: a quick search in tables that fit the processor's
+/// What the default level means here, found by measuring documents: a quick search in tables that fit the processor's
 /// cache. It needs two thirds of the CPU of the library's own level 3, for the same output.
 const TUNED: [CParameter; 5] = [
     CParameter::Strategy(Strategy::ZSTD_dfast),
@@ -159,7 +156,7 @@ pub(crate) fn decompress<'a>(
         Compression::None => Box::new(stored),
         Compression::Zstd { .. } => Box::new(
             zstd::Decoder::with_buffer(stored)
-                .map_err(|e| Error::new(Code::Internal, "zstd cannot be set up").source(e))?,
+                .map_err(|e| Error::new(Code::Internal, "zstd cannot be set up").caused_by(e))?,
         ),
         Compression::Gzip { .. } => Box::new(flate2::bufread::MultiGzDecoder::new(stored)),
     })

@@ -10,7 +10,7 @@ use tokio::task::block_in_place;
 use crate::bucket::ObjectStore;
 use crate::error::{Code, Result};
 use crate::manifest::{Manifest, Segment};
-use crate::progress::{Event, Observer};
+use crate::progress::{Event, Observer, Phase};
 use crate::segments::{self, Found, Names, Step, Walk, wrong};
 
 /// What was looked at, and what is wrong.
@@ -55,7 +55,7 @@ pub async fn verify(
         documents: totals.documents,
         bytes: manifest.namespaces.iter().map(|n| n.bytes).sum(),
     });
-    observer.observe(&Event::Phase { name: "verifying" });
+    observer.observe(&Event::Phase { phase: Phase::Verifying });
     let names = Names::of(&manifest.namespaces);
     let mut walked = stream::iter(manifest.segments.iter().enumerate())
         .map(|(place, segment)| walk(&*store, manifest, &names, place, segment, observer))

@@ -7,36 +7,31 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use strongroom_engine::ZSTD_DEFAULT_LEVEL;
 use strongroom_engine::backup::Wanted;
 use strongroom_engine::bucket::{Sse, StoreOptions};
+use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::ConnectionString;
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::layout::PlanName;
 use strongroom_engine::location::Location;
-use strongroom_engine::manifest::{ClusterTime, Compression};
+use strongroom_engine::moment::ClusterTime;
 use strongroom_engine::restore::{Indexes, Users};
 use strongroom_engine::selection::{self, Filter};
 
-const EXIT_STATUSES: &str = "\
-Exit statuses:
-  0    done
-  1    a fault in Strongroom or this machine
-  2    wrong usage: an option, the URI or the location
-  3    MongoDB: no connection, refused, or an error
-  4    storage: no connection, denied, wrong key or region, no space
-  5    damaged, or made by a newer Strongroom
-  6    the target of the restore is not empty
-  7    there is no such backup
-  8    done, but something is missing; it was listed
-  9    the bucket's security is not as it should be; it was listed
-  130  cancelled
+use crate::exit;
 
-AWS credentials, region and endpoint are read as every AWS tool reads them (environment, profiles, roles).";
+/// What follows the options in the help of the program.
+fn after_help() -> String {
+    let statuses = exit::TABLE.map(|(status, meaning)| format!("  {status:<4} {meaning}\n")).concat();
+    format!(
+        "Exit statuses:\n{statuses}\nAWS credentials, region and endpoint are read as every AWS tool reads them \
+         (environment, profiles, roles)."
+    )
+}
 
 /// MongoDB backups in your own S3 bucket.
 #[derive(Debug, Parser)]
-#[command(version, after_long_help = EXIT_STATUSES, max_term_width = 100)]
+#[command(version, after_long_help = after_help(), max_term_width = 100)]
 pub(crate) struct Arguments {
     /// One JSON document on stdout, everything else on stderr
     #[arg(long, global = true)]
@@ -136,7 +131,7 @@ pub(crate) struct Backup {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) readers: Option<u16>,
     /// zstd[:1-19], gzip[:1-9] or none
-    #[arg(long, default_value = "zstd", value_parser = compression)]
+    #[arg(long, default_value = "zstd", value_parser = parse::<Compression>)]
     pub(crate) compress: Compression,
     /// Encryption to ask S3 for, sent with every object exactly so: none, AES256, aws:kms[:KEY] or aws:kms:dsse[:KEY]
     #[arg(long, default_value = "none", value_parser = sse)]
@@ -273,25 +268,6 @@ fn parse<T: std::str::FromStr<Err = Error>>(text: &str) -> Result<T> {
     text.parse()
 }
 
-fn compression(text: &str) -> Result<Compression, String> {
-    let (method, level) = match text.split_once(':') {
-        Some((method, level)) => (method, Some(level)),
-        None => (text, None),
-    };
-    let level = |default: u32, max: u32| match level.map_or(Ok(default), str::parse) {
-        Ok(level) if (1..=max).contains(&level) => Ok(level),
-        _ => Err(format!("the level of {method} is a number from 1 to {max}")),
-    };
-    match (method, text) {
-        ("zstd", _) => {
-            Ok(Compression::Zstd { level: level(ZSTD_DEFAULT_LEVEL.cast_unsigned(), 19)?.cast_signed() })
-        }
-        ("gzip", _) => Ok(Compression::Gzip { level: level(6, 9)? }),
-        (_, "none") => Ok(Compression::None),
-        _ => Err("it is zstd, zstd:LEVEL, gzip, gzip:LEVEL or none".into()),
-    }
-}
-
 fn indexes(text: &str) -> Result<Indexes, String> {
     match text {
         "build" => Ok(Indexes::Build),
@@ -354,14 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_compression_and_encryption() {
-        assert_eq!(compression("zstd"), Ok(Compression::Zstd { level: ZSTD_DEFAULT_LEVEL }));
-        assert_eq!(compression("zstd:19"), Ok(Compression::Zstd { level: 19 }));
-        assert_eq!(compression("gzip:1"), Ok(Compression::Gzip { level: 1 }));
-        assert_eq!(compression("none"), Ok(Compression::None));
-        for wrong in ["zstd:0", "zstd:20", "zstd:x", "gzip:10", "lz4", "", "none:1"] {
-            assert!(compression(wrong).is_err(), "{wrong}");
-        }
+    fn reads_encryption() {
         assert_eq!(sse("aws:kms:alias/backups"), Ok(Sse::Kms(Some("alias/backups".into()))));
         assert_eq!(sse("aws:kms:dsse"), Ok(Sse::Dsse(None)));
         assert_eq!(sse("aws:kms:dsse:k"), Ok(Sse::Dsse(Some("k".into()))));

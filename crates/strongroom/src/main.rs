@@ -1,7 +1,10 @@
 //! `strongroom`: MongoDB backups in your own bucket.
 
 mod cli;
+mod clock;
 mod command;
+mod exit;
+mod help;
 mod memory;
 mod output;
 mod progress;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
-use strongroom_engine::error::{Code, Error, Result};
+use strongroom_engine::error::{Class, Code, Error, Result};
 use strongroom_engine::progress::{Observer, Silent};
 
 use crate::progress::{Bars, Lines};
 use crate::secrets;
 use crate::words::say;
+use crate::{exit, help};
 
 /// Where answers and progress go.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ struct Failure<'a> {
 #[derive(Serialize)]
 struct FailureText<'a> {
     code: &'static str,
+    class: Class,
     message: &'a str,
     help: Option<&'a str>,
 }
@@ -66,7 +68,7 @@ impl Output {
             Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => other,
         }
-        .map_err(|e| Error::new(Code::Internal, format!("the answer cannot be written: {e}")).source(e))
+        .map_err(|e| Error::new(Code::Internal, format!("the answer cannot be written: {e}")).caused_by(e))
     }
 
     /// Stdout, for what the command was asked for; nothing else goes there afterwards.
@@ -86,20 +88,27 @@ impl Output {
     pub(crate) fn failed(&self, error: &Error) -> ExitCode {
         let message = printable(error.message());
         say(&format!("error[{}]: {message}", error.code().as_str()));
-        if let Some(cause) = std::error::Error::source(error) {
-            say(&format!("  cause: {}", printable(&cause.to_string())));
+        for cause in error.causes() {
+            say(&format!("  cause: {}", printable(cause)));
         }
-        let help = error.help_text().map(printable);
+        let help = error.help_text().map(|help| printable(&help::in_words(help)));
         if let Some(help) = &help {
             say(&format!("  help: {help}"));
         }
         if self.json && !self.given.load(Ordering::Relaxed) {
             let code = error.code().as_str();
-            let failure = Failure { error: FailureText { code, message: &message, help: help.as_deref() } };
+            let failure = Failure {
+                error: FailureText {
+                    code,
+                    class: error.code().class(),
+                    message: &message,
+                    help: help.as_deref(),
+                },
+            };
             // A reader that is gone cannot be told, and the exit status says it all.
             let _ = serde_json::to_writer_pretty(io::stdout(), &failure).map(|()| writeln!(io::stdout()));
         }
-        ExitCode::from(error.code().exit_status())
+        ExitCode::from(exit::status(error.code()))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use strongroom_engine::progress::{Event, Observer};
 
-use crate::words::{member, say, size, slowed};
+use crate::words::{member, phase, say, size, slowed};
 
 /// How often a log learns how far it is.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -30,9 +30,9 @@ impl Observer for Bars {
     fn observe(&self, event: &Event) {
         match event {
             Event::Planned { bytes, .. } => self.0.set_length(*bytes),
-            Event::Phase { name } => self.0.set_message(*name),
+            Event::Phase { phase: step } => self.0.set_message(phase(*step)),
             Event::Advanced { bytes, .. } => self.0.inc(*bytes),
-            Event::Warning { message } => self.0.println(format!("warning: {message}")),
+            Event::Warning(warning) => self.0.println(format!("warning: {warning}")),
             Event::Member(told) => self.0.println(member(told)),
             Event::Slowed { member, why } => self.0.println(slowed(member, why.as_deref())),
             _ => {}
@@ -72,7 +72,7 @@ impl Observer for Lines {
                 tally.planned = *bytes;
                 say(&format!("{namespaces} collections and views, {documents} documents, {}", size(*bytes)));
             }
-            Event::Phase { name } => say(name),
+            Event::Phase { phase: step } => say(phase(*step)),
             Event::Advanced { documents, bytes } => {
                 tally.documents += documents;
                 tally.bytes += bytes;
@@ -82,7 +82,7 @@ impl Observer for Lines {
                     say(&format!("{done} of {all}, {} documents", tally.documents));
                 }
             }
-            Event::Warning { message } => say(&format!("warning: {message}")),
+            Event::Warning(warning) => say(&format!("warning: {warning}")),
             Event::Member(told) => say(&member(told)),
             Event::Slowed { member, why } => say(&slowed(member, why.as_deref())),
             _ => {}

@@ -30,7 +30,7 @@ struct Signals {
 impl Signals {
     fn new() -> Result<Self> {
         let listen = |kind| {
-            signal(kind).map_err(|e| Error::new(Code::Internal, "signals cannot be listened to").source(e))
+            signal(kind).map_err(|e| Error::new(Code::Internal, "signals cannot be listened to").caused_by(e))
         };
         Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
     }

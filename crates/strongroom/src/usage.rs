@@ -8,6 +8,7 @@ use clap::error::ErrorKind;
 use strongroom_engine::error::{Code, Error};
 
 use crate::cli::Arguments;
+use crate::exit;
 use crate::output::Output;
 
 /// The command line; or how the program ends, when help was asked for or something is wrong.
@@ -18,7 +19,7 @@ pub(crate) fn arguments() -> Result<Arguments, ExitCode> {
         | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             // A reader that is gone cannot be told.
             let _ = refused.print();
-            if refused.use_stderr() { ExitCode::from(Code::Usage.exit_status()) } else { ExitCode::SUCCESS }
+            if refused.use_stderr() { ExitCode::from(exit::status(Code::Usage)) } else { ExitCode::SUCCESS }
         }
         _ => {
             let json = std::env::args_os().any(|argument| argument == "--json");
@@ -30,11 +31,7 @@ pub(crate) fn arguments() -> Result<Arguments, ExitCode> {
 /// A value that the engine refused keeps the engine's code and words.
 fn explain(refused: &clap::Error) -> Error {
     if let Some(error) = refused.source().and_then(|source| source.downcast_ref::<Error>()) {
-        let same = Error::new(error.code(), error.message());
-        return match error.help_text() {
-            Some(help) => same.help(help),
-            None => same,
-        };
+        return error.clone();
     }
     let text = refused.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);

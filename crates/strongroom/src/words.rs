@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use strongroom_engine::manifest::Member;
+use strongroom_engine::members::Member;
+use strongroom_engine::progress::Phase;
 
 /// A line on stderr; when nobody reads it, nothing can be done about that.
 pub(crate) fn say(line: &str) {
@@ -19,6 +20,27 @@ pub(crate) fn member(member: &Member) -> String {
     let verb = if member.taken { "read" } else { "not read" };
     let (name, hidden) = (&member.name, if member.hidden { "hidden " } else { "" });
     format!("{verb}: {name}, {hidden}{}: {}", member.state.as_str(), member.reason)
+}
+
+/// A step of a job.
+pub(crate) fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Inspecting => "inspecting the deployment",
+        Phase::Reading => "reading",
+        Phase::Committing => "committing",
+        Phase::CleaningUp => "cleaning up",
+        Phase::Verifying => "verifying",
+        Phase::Writing => "writing the archive",
+        Phase::Deleting => "deleting segments",
+        Phase::Preparing => "preparing the target",
+        Phase::Inserting => "inserting documents",
+        Phase::Replaying => "replaying the oplog",
+        Phase::BuildingIndexes => "building indexes",
+        Phase::CreatingViews => "creating views",
+        Phase::MergingUsers => "merging users and roles",
+        Phase::Proving => "proving the bucket's security",
+        Phase::Provisioning => "applying the changes",
+    }
 }
 
 /// That a backup gives way to the other work of a member, or no longer.

@@ -14,9 +14,9 @@ use super::reader::{NamespaceRead, RunRead, archived};
 use super::segment::SegmentWriter;
 use crate::deployment::Described;
 use crate::error::{Code, Error, Result};
-use crate::manifest::{
-    self, Consistency, Manifest, Namespace, NamespaceKind, Segment, Status, Tool, Topology, Totals,
-};
+use crate::manifest::{self, Consistency, Manifest, Namespace, Segment, Status, Tool, Totals};
+use crate::members::Topology;
+use crate::names::NamespaceKind;
 
 /// Everything that was stored but for the manifest.
 pub(super) struct Parts {
@@ -153,7 +153,7 @@ fn hex(crc: &Crc64) -> String {
 }
 
 fn json(text: String) -> Result<Box<RawValue>> {
-    RawValue::from_string(text).map_err(|e| Error::new(Code::Internal, "metadata is not JSON").source(e))
+    RawValue::from_string(text).map_err(|e| Error::new(Code::Internal, "metadata is not JSON").caused_by(e))
 }
 
 fn consistency(work: &Work, read: &[NamespaceRead]) -> Consistency {

@@ -3,16 +3,16 @@
 use super::Wanted;
 use crate::deployment::{Deployment, Described, Privilege};
 use crate::error::Result;
-use crate::manifest::Topology;
-use crate::progress::{Event, Observer};
+use crate::members::Topology;
+use crate::progress::{Event, Observer, Warning};
 
 /// Says which member is read and which are not, and what else a person should know.
 pub(super) fn introduce(deployment: &Deployment, observer: &dyn Observer) {
     for member in &deployment.source().members {
         observer.observe(&Event::Member(member.clone()));
     }
-    for message in deployment.warnings() {
-        observer.observe(&Event::Warning { message: message.clone() });
+    for warning in deployment.warnings() {
+        observer.observe(&Event::Warning(warning.clone()));
     }
 }
 
@@ -37,9 +37,8 @@ pub(super) async fn check_collections(
         Some(Privilege::on_collection("find", &namespace.db, &namespace.data_collection()?))
     });
     privileges.require(&needed.collect::<Vec<_>>(), "backup")?;
-    if let Some(writes) = privileges.writes() {
-        let message = format!("{writes}: to back up, the built-in role `backup` is enough");
-        observer.observe(&Event::Warning { message });
+    if let Some(privileges) = privileges.writes() {
+        observer.observe(&Event::Warning(Warning::UserMayWrite { privileges }));
     }
     Ok(())
 }

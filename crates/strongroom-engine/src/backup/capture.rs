@@ -15,7 +15,8 @@ use super::writer::RunWriter;
 use super::{Work, cancelled};
 use crate::deployment::{Batch, Setback};
 use crate::error::{Code, Error, Result};
-use crate::manifest::{ClusterTime, OplogWindow, Segment};
+use crate::manifest::{OplogWindow, Segment};
+use crate::moment::ClusterTime;
 use crate::oplog::entry::{Entry, Role};
 use crate::oplog::filter::touches;
 use crate::oplog::refuse::refusal;
@@ -71,8 +72,9 @@ impl Capture {
         // The task may have ended by itself: then it says why.
         let _ = self.enough.send(Some(needed.unwrap_or_default()));
         let ended = self.task.await;
-        let captured = ended
-            .map_err(|e| Error::new(Code::Internal, "the capture of the oplog ended abruptly").source(e))??;
+        let captured = ended.map_err(|e| {
+            Error::new(Code::Internal, "the capture of the oplog ended abruptly").caused_by(e)
+        })??;
         match needed {
             Some(needed) if captured.window.to < needed => {
                 let cause = captured.window.cut_short.as_deref().unwrap_or(NO_MAJORITY);

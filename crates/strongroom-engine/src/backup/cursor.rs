@@ -9,7 +9,7 @@ use super::plan::batch_documents;
 use super::{Work, cancelled};
 use crate::deployment::{Batch, Batches, CollectionId, Described, Find, Position, ReadAt, Scan, Setback};
 use crate::error::{Code, Error, Result};
-use crate::progress::Event;
+use crate::progress::{Event, Warning};
 
 /// The bytes of documents that a reply should hold: enough that round trips do not count, and little enough that
 /// its memory is used again and stays in the processor's cache.
@@ -112,7 +112,7 @@ impl<'a> Cursor<'a> {
         let step = async {
             let (batches, reply) = match self.coming.take() {
                 Some(coming) => coming.await.map_err(|e| {
-                    Setback::Final(Error::new(Code::Internal, "a read ended abruptly").source(e))
+                    Setback::Final(Error::new(Code::Internal, "a read ended abruptly").caused_by(e))
                 })?,
                 None => next_of(self.work.deployment.read(&self.find).await?).await,
             };
@@ -143,9 +143,7 @@ impl<'a> Cursor<'a> {
     async fn is_over(&mut self, setback: Setback) -> Result<bool, Stop> {
         match setback {
             Setback::TooOld(_) if !self.plainly => {
-                self.warn(
-                    "could not be read at the snapshot's moment to its end; the rest is read as it is now",
-                );
+                self.warn(Warning::SnapshotGone { namespace: self.described.name() });
                 self.plainly = true;
                 self.find.at = self.work.moment.plainly(self.find.at);
                 self.resume(Error::new(Code::SnapshotTooOld, "the snapshot's moment is gone"))?;
@@ -170,7 +168,7 @@ impl<'a> Cursor<'a> {
                 Ok(false)
             }
             Setback::CollectionGone(_) => {
-                self.warn("was dropped while it was read");
+                self.warn(Warning::DroppedWhileRead { namespace: self.described.name() });
                 self.plainly = true;
                 self.work.moment.saw_change(&self.work.deployment).await?;
                 Ok(true)
@@ -202,9 +200,8 @@ impl<'a> Cursor<'a> {
             && matches!(self.find.scan, Scan::Natural(_))
     }
 
-    fn warn(&self, what: &str) {
-        let message = format!("`{}` {what}", self.described.name());
-        self.work.sink.observer.observe(&Event::Warning { message });
+    fn warn(&self, warning: Warning) {
+        self.work.sink.observer.observe(&Event::Warning(warning));
     }
 }
 

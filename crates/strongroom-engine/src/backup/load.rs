@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use super::Work;
 use crate::deployment::Load;
 use crate::error::Code;
-use crate::progress::Event;
+use crate::progress::{Event, Warning};
 
 /// How often the member is asked.
 const EVERY: Duration = Duration::from_secs(1);
@@ -31,8 +31,8 @@ async fn watch(work: Arc<Work>) {
         let load = match work.deployment.load().await {
             Ok(load) => load,
             Err(error) if error.code() == Code::MongoPrivilege => {
-                let message = format!("the backup cannot give way to other work: {}", error.message());
-                return work.sink.observer.observe(&Event::Warning { message });
+                let reason = error.message().to_owned();
+                return work.sink.observer.observe(&Event::Warning(Warning::LoadUnknown { reason }));
             }
             // A connection that broke is the readers' business too; until it is back nothing is known.
             Err(_) => Load::default(),

@@ -28,16 +28,17 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
-use crate::Clock;
 use crate::bucket::{ObjectStore, Sse};
+use crate::clock::Clock;
+use crate::compression::Compression;
 use crate::deployment::{Deployment, Described, ReadAt, Split};
 use crate::error::{Code, Error, Result};
+use crate::job::Job;
 use crate::layout::{BackupId, PlanName};
 use crate::location::Location;
-use crate::manifest::{Compression, Manifest, Selection};
-use crate::progress::{Event, Observer};
+use crate::manifest::{Manifest, Selection};
+use crate::progress::{Event, Phase};
 use crate::selection::{Filter, Query};
 use assemble::Parts;
 use capture::Capture;
@@ -83,18 +84,17 @@ pub async fn run(
     deployment: Deployment,
     store: Arc<dyn ObjectStore>,
     options: Options,
-    clock: Clock,
-    observer: Arc<dyn Observer>,
-    cancel: CancellationToken,
+    job: Job,
 ) -> Result<Manifest> {
+    let Job { observer, cancel, clock } = job;
     if options.sse != Sse::None && matches!(store.location(), Location::Folder(_)) {
         return Err(Error::new(Code::Usage, "a folder has no server-side encryption")
             .help("Leave --sse out, or back up to an s3:// location."));
     }
-    let started_at = clock();
+    let started_at = clock.now();
     let id = BackupId::new(started_at, rand::random());
     before::introduce(&deployment, &*observer);
-    observer.observe(&Event::Phase { name: "looking at what there is" });
+    observer.observe(&Event::Phase { phase: Phase::Inspecting });
     before::check_oplog(&deployment, options.consistency).await?;
     let (namespaces, moment) = tokio::select! {
         settled = moment::settle(&deployment, &options) => settled?,
@@ -130,7 +130,7 @@ pub async fn run(
         plan,
     });
     let watching = load::watched(&work);
-    let outcome = finish(&work, started_at, clock).await;
+    let outcome = finish(&work, started_at, &*clock).await;
     drop(watching);
     work.deployment.close().await;
     if outcome.is_err() {
@@ -185,8 +185,8 @@ struct Work {
     next: AtomicUsize,
 }
 
-async fn finish(work: &Arc<Work>, started_at: DateTime<Utc>, clock: Clock) -> Result<Manifest> {
-    work.sink.observer.observe(&Event::Phase { name: "reading" });
+async fn finish(work: &Arc<Work>, started_at: DateTime<Utc>, clock: &dyn Clock) -> Result<Manifest> {
+    work.sink.observer.observe(&Event::Phase { phase: Phase::Reading });
     let capture = match (work.moment.capture_from, work.moment.from) {
         (Some(begin), Some(from)) => Some(Capture::start(work.clone(), begin, from)),
         _ => None,
@@ -201,13 +201,13 @@ async fn finish(work: &Arc<Work>, started_at: DateTime<Utc>, clock: Clock) -> Re
         (Err(error), Ok(_)) | (Ok(_), Err(error)) => return Err(error),
         (Err(one), Err(other)) => return Err(more_telling(Some(one), other)),
     };
-    work.sink.observer.observe(&Event::Phase { name: "committing" });
+    work.sink.observer.observe(&Event::Phase { phase: Phase::Committing });
     let parts = Parts {
         prelude: work.sink.store_segment(0, 0, work.prelude(captured.is_some())?).await?,
         read: assemble::gather(work, runs).await?,
         captured,
     };
-    let manifest = assemble::manifest(work, parts, started_at, clock())?;
+    let manifest = assemble::manifest(work, parts, started_at, clock.now())?;
     work.sink.leave_restore_note().await?;
     work.sink.commit(&manifest).await?;
     Ok(manifest)
@@ -225,7 +225,9 @@ async fn read_all(work: &Arc<Work>) -> Result<Vec<RunRead>> {
         match ended {
             Ok(Ok(read)) => runs.extend(read),
             Ok(Err(error)) => failure = Some(more_telling(failure, error)),
-            Err(panic) => failure = Some(Error::new(Code::Internal, "a reader ended abruptly").source(panic)),
+            Err(panic) => {
+                failure = Some(Error::new(Code::Internal, "a reader ended abruptly").caused_by(panic));
+            }
         }
         if failure.is_some() {
             work.sink.stop.cancel();

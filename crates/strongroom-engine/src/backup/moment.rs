@@ -9,7 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use super::Options;
 use crate::deployment::{Deployment, Described, ReadAt};
 use crate::error::{Code, Error, Result};
-use crate::manifest::{ClusterTime, Topology};
+use crate::members::Topology;
+use crate::moment::ClusterTime;
 use crate::selection::Filter;
 
 /// How often the catalogue is listed while it keeps changing. After that the replay of the oplog makes it exact.

@@ -176,7 +176,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::manifest::NamespaceKind;
+    use crate::names::NamespaceKind;
 
     fn namespace(name: &str, bytes: u64) -> Described {
         Described {

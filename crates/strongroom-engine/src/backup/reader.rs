@@ -12,7 +12,7 @@ use super::{Work, cancelled};
 use crate::deployment::{Batch, Bound, Described, Documents, ReadAt, Scan, id_of};
 use crate::error::{Code, Error, Result};
 use crate::manifest::Segment;
-use crate::progress::Event;
+use crate::progress::{Event, Warning};
 
 /// How often a run is read again from its start.
 const READ_AGAIN_MAX: u32 = 3;
@@ -50,8 +50,8 @@ pub(super) async fn read(work: &Arc<Work>, place: usize) -> Result<RunRead> {
         match stop {
             Stop::Again(error) if again < READ_AGAIN_MAX => {
                 let name = work.namespaces[work.plan.runs[place].namespaces[0]].name();
-                let message = format!("`{name}` is read again from its start: {}", error.message());
-                work.sink.observer.observe(&Event::Warning { message });
+                let reason = error.message().to_owned();
+                work.sink.observer.observe(&Event::Warning(Warning::ReadAgain { namespace: name, reason }));
                 work.sink.take_back_run(work.plan.run_number(place), parts).await;
                 (at, first_part, again) = (work.moment.plainly(at), parts, again + 1);
             }

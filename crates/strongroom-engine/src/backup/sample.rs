@@ -9,15 +9,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::segment::{self, Finished, Memory, SegmentWriter};
 use super::sink::Sink;
+use crate::ZSTD_DEFAULT_LEVEL;
 use crate::bucket::{ObjectStore, Sse};
+use crate::clock::Clock;
+use crate::compression::Compression;
 use crate::error::{Code, Error, Result};
 use crate::layout::{BackupId, PlanName};
-use crate::manifest::{
-    self, Compression, Consistency, Manifest, Namespace, NamespaceKind, Segment, Selection, Source, Status,
-    Tool, Topology, Totals,
-};
+use crate::manifest::{self, Consistency, Manifest, Namespace, Segment, Selection, Status, Tool, Totals};
+use crate::members::{Source, Topology};
+use crate::names::NamespaceKind;
 use crate::progress::Silent;
-use crate::{Clock, ZSTD_DEFAULT_LEVEL};
 
 const DB: &str = "strongroom_prove";
 const COLLECTION: &str = "documents";
@@ -28,8 +29,13 @@ const METADATA: &str = r#"{"options":{},"indexes":[{"v":{"$numberInt":"2"},"key"
 ///
 /// # Errors
 /// As the store fails; then what was stored is taken back, where that is allowed.
-pub async fn sample(store: Arc<dyn ObjectStore>, plan: PlanName, sse: Sse, clock: Clock) -> Result<Manifest> {
-    let started_at = clock();
+pub async fn sample(
+    store: Arc<dyn ObjectStore>,
+    plan: PlanName,
+    sse: Sse,
+    clock: &dyn Clock,
+) -> Result<Manifest> {
+    let started_at = clock.now();
     let sink = Sink {
         store,
         plan,
@@ -50,13 +56,13 @@ pub async fn sample(store: Arc<dyn ObjectStore>, plan: PlanName, sse: Sse, clock
     }
 }
 
-async fn store_all(sink: &Sink, clock: Clock) -> Result<Manifest> {
-    let started_at = clock();
+async fn store_all(sink: &Sink, clock: &dyn Clock) -> Result<Manifest> {
+    let started_at = clock.now();
     let (data, namespace) = documents(sink.compression)?;
     let data = sink.store_segment(1, 0, data).await?;
     let prelude = sink.store_segment(0, 0, prelude(sink.compression)?).await?;
     let manifest =
-        Manifest { started_at, finished_at: clock(), ..describe(sink, vec![prelude, data], namespace) };
+        Manifest { started_at, finished_at: clock.now(), ..describe(sink, vec![prelude, data], namespace) };
     sink.commit(&manifest).await?;
     Ok(manifest)
 }
@@ -95,7 +101,7 @@ fn documents(compression: Compression) -> Result<(Finished, Namespace)> {
     let crc64 = writer.end_block()?.value();
     writer.end_namespace(&archived, crc64)?;
     let metadata = RawValue::from_string(METADATA.into())
-        .map_err(|e| Error::new(Code::Internal, "metadata is not JSON").source(e))?;
+        .map_err(|e| Error::new(Code::Internal, "metadata is not JSON").caused_by(e))?;
     let namespace = Namespace {
         db: DB.into(),
         collection: COLLECTION.into(),

@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use bytes::{Bytes, BytesMut};
 use mongo_archive::{Crc64, Encoder, Namespace as ArchiveNamespace};
 
+use crate::compression::Compression;
 use crate::error::{Code, Error, Result};
-use crate::manifest::{Compression, Content};
+use crate::manifest::Content;
 use crate::stream::{Compressor, HashedBuffer, Meter};
 
 type Stages = Meter<Compressor<HashedBuffer>>;
@@ -126,9 +127,9 @@ fn finish(raw: Stages, contents: Vec<Content>) -> Result<Finished> {
 }
 
 fn failed(error: io::Error) -> Error {
-    Error::new(Code::Internal, "a segment cannot be compressed").source(error)
+    Error::new(Code::Internal, "a segment cannot be compressed").caused_by(error)
 }
 
 fn archive_failed(error: mongo_archive::EncodeError) -> Error {
-    Error::new(Code::Internal, "a segment cannot be written").source(error)
+    Error::new(Code::Internal, "a segment cannot be written").caused_by(error)
 }

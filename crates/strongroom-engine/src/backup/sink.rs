@@ -12,11 +12,12 @@ use super::segment::{Finished, Memory};
 use crate::RESTORE_NOTE;
 use crate::bucket::actions::{self, Operation};
 use crate::bucket::{ObjectStore, Sse, Stored};
+use crate::compression::Compression;
 use crate::error::{Code, Error, Result};
 use crate::hash::sha256;
 use crate::layout::{self, BackupId, PlanName};
-use crate::manifest::{Compression, Encryption, Manifest, Segment};
-use crate::progress::{Event, Observer};
+use crate::manifest::{Encryption, Manifest, Segment};
+use crate::progress::{Event, Observer, Phase, Warning};
 
 /// How long a backup that ends waits for the answers to what it sent: with them it knows what to take back.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
@@ -114,7 +115,7 @@ impl Sink {
 
     /// Takes back what was stored. The manifest goes first, in case its PUT arrived although its answer did not.
     pub(super) async fn clean_up(&self) {
-        self.observer.observe(&Event::Phase { name: "cleaning up" });
+        self.observer.observe(&Event::Phase { phase: Phase::CleaningUp });
         let attempted = std::mem::take(&mut *self.attempted());
         let mut left = Vec::new();
         for attempt in attempted.into_iter().rev() {
@@ -127,11 +128,8 @@ impl Sink {
 
     fn tell_left(&self, left: &[String]) {
         if let Some(first) = left.first() {
-            let message = format!(
-                "{} objects that belong to no backup could not be deleted, such as `{first}`; they may be deleted",
-                left.len()
-            );
-            self.observer.observe(&Event::Warning { message });
+            let (objects, example) = (left.len() as u64, first.clone());
+            self.observer.observe(&Event::Warning(Warning::ObjectsLeft { objects, example }));
         }
     }
 

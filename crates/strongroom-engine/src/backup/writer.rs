@@ -165,7 +165,7 @@ impl RunWriter {
             let ended = upload.await;
             self.uploading = None;
             let stored =
-                ended.map_err(|e| Error::new(Code::Internal, "an upload ended abruptly").source(e))??;
+                ended.map_err(|e| Error::new(Code::Internal, "an upload ended abruptly").caused_by(e))??;
             self.segments.push(stored);
         }
         Ok(())

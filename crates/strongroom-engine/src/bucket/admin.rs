@@ -441,7 +441,7 @@ impl Admin {
 
 /// The SDK's builders ask at run time whether all is there.
 pub(super) fn incomplete(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::new(Code::Internal, "a request is incomplete").source(error)
+    Error::new(Code::Internal, "a request is incomplete").caused_by(error)
 }
 
 fn rule(rule: &SdkRule) -> LifecycleRule {

@@ -234,7 +234,8 @@ impl Failure {
         if operation == actions::LIST {
             context.extend([("s3:prefix", key), ("s3:delimiter", "/")].map(owned));
         }
-        let refused = Refused { action: operation.action.into(), resource, context, said: said.into() };
+        let refused =
+            Refused { action: operation.action.into(), resource, context, said: said.into(), profile: None };
         Error::new(Code::Denied, message).help(help).refused(refused)
     }
 }
@@ -411,15 +412,15 @@ mod tests {
         let error = explained(actions::PUT, &answered(403, "AccessDenied", message));
         assert_eq!(error.code(), Code::Denied);
         assert!(error.message().starts_with("`kms:GenerateDataKey` on `arn:aws:kms:eu-west-1:1:key/k`"));
-        assert!(error.help_text().unwrap().contains(r#""Action": "kms:GenerateDataKey""#));
+        assert!(error.help_text().unwrap().to_string().contains(r#""Action": "kms:GenerateDataKey""#));
     }
 
     #[test]
     fn a_locked_version_asks_for_patience_and_not_for_a_permission() {
         let failure = answered(403, "AccessDenied", "Access Denied because object protected by object lock.");
         let error = explained(actions::DELETE_VERSION, &failure);
-        assert!(error.help_text().unwrap().contains("retention ends"));
-        assert!(!error.help_text().unwrap().contains("statement"));
+        assert!(error.help_text().unwrap().to_string().contains("retention ends"));
+        assert!(!error.help_text().unwrap().to_string().contains("statement"));
     }
 
     #[test]

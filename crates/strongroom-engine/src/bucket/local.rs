@@ -51,7 +51,7 @@ impl Folder {
         let named = path.clone();
         let outcome = tokio::task::spawn_blocking(move || work(&folder, &path)).await;
         outcome
-            .map_err(|e| Error::new(Code::Internal, "a file operation ended abruptly").source(e))?
+            .map_err(|e| Error::new(Code::Internal, "a file operation ended abruptly").caused_by(e))?
             .map_err(|e| explain(&e, &format!("cannot {doing} `{}`", named.display())))
     }
 

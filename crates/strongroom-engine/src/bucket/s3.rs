@@ -386,7 +386,7 @@ async fn receive(found: GetObjectOutput, bytes_max: u64, key: &str) -> Result<By
     let mut bytes = BytesMut::with_capacity(usize::try_from(length).unwrap_or(0));
     while let Some(chunk) = body.next().await {
         let chunk = chunk.map_err(|e| {
-            Error::new(Code::StoreHost, format!("the connection broke while `{key}` was read")).source(e)
+            Error::new(Code::StoreHost, format!("the connection broke while `{key}` was read")).caused_by(e)
         })?;
         if (bytes.len() + chunk.len()) as u64 > bytes_max {
             return Err(too_long());

@@ -73,7 +73,8 @@ impl Parts {
     fn advance(&mut self) -> Result<()> {
         let coming = self.next.take().unwrap_or_else(|| self.begin());
         let part = self.runtime.block_on(coming);
-        let part = part.map_err(|e| Error::new(Code::Internal, "a request ended abruptly").source(e))??;
+        let part =
+            part.map_err(|e| Error::new(Code::Internal, "a request ended abruptly").caused_by(e))??;
         self.fetched += part.body.len() as u64;
         self.ended = self.fetched >= part.length;
         if part.body.is_empty() && !self.ended {

@@ -13,7 +13,7 @@ use super::Deployment;
 use super::failure::explain;
 use super::setback::Setback;
 use crate::error::{Code, Error, Result};
-use crate::manifest::ClusterTime;
+use crate::moment::ClusterTime;
 
 /// How often a short question is asked when connections are lost.
 const TRIES: u32 = 6;
@@ -142,7 +142,7 @@ impl Deployment {
             .opening
             .spawn(async move { database.run_cursor_command(command).with_options(options).batch().await });
         let opened = opening.await.map_err(|e| {
-            Setback::Final(Error::new(Code::Internal, "opening a cursor ended abruptly").source(e))
+            Setback::Final(Error::new(Code::Internal, "opening a cursor ended abruptly").caused_by(e))
         })?;
         Ok(Batches { cursor: opened.map_err(|e| Setback::of(&e))? })
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::manifest::{Member, MemberState};
+use crate::members::{Member, MemberState};
 
 /// Tags and their values, as a set's configuration gives them to a member.
 pub(super) type Tags = HashMap<String, String>;

@@ -147,6 +147,6 @@ mod tests {
         assert_eq!(error.code(), Code::MongoPrivilege);
         assert!(error.message().contains("`aggregate` on database `shop`"), "{error}");
         assert!(error.message().contains("privilege `find`"), "{error}");
-        assert!(error.help_text().unwrap().contains("grantRolesToUser"));
+        assert!(error.help_text().unwrap().to_string().contains("grantRolesToUser"));
     }
 }

@@ -4,7 +4,7 @@ use mongodb::bson::{Document, doc};
 
 use super::{Deployment, topology, whole_number};
 use crate::error::Result;
-use crate::manifest::Topology;
+use crate::members::Topology;
 
 /// How busy a member was at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

@@ -35,7 +35,8 @@ use mongodb::{Client, Database};
 use tokio_util::task::TaskTracker;
 
 use crate::error::Result;
-use crate::manifest::{Source, Topology};
+use crate::members::{Source, Topology};
+use crate::progress::Warning;
 use failure::explain;
 use topology::Chosen;
 
@@ -68,7 +69,7 @@ pub struct Deployment {
     reading: SelectionCriteria,
     source: Source,
     lag_max: Duration,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
     /// Cursors that are being opened.
     opening: TaskTracker,
 }
@@ -117,9 +118,9 @@ impl Deployment {
         self.lag_max
     }
 
-    /// What a person should know of this deployment before it is backed up, each in one sentence.
+    /// What a person should know about this deployment before it is backed up.
     #[must_use]
-    pub fn warnings(&self) -> &[String] {
+    pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
 

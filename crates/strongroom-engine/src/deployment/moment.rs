@@ -7,14 +7,17 @@ use mongodb::Client;
 
 use super::topology;
 use crate::error::{Code, Error, Result};
-use crate::manifest::ClusterTime;
+use crate::help;
+use crate::help::Setting;
+use crate::moment::ClusterTime;
+use crate::progress::Warning;
 
 /// How long the newest writes are waited for: with all members up they are on a majority within milliseconds.
 const TRIES: u32 = 50;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Waits until a majority has `newest`; if that does not come, says what is missing from a snapshot.
-pub(super) async fn settle(client: &Client, newest: Option<ClusterTime>) -> Result<Option<String>> {
+pub(super) async fn settle(client: &Client, newest: Option<ClusterTime>) -> Result<Option<Warning>> {
     let Some(newest) = newest else { return Ok(None) };
     let mut committed = topology::committed(client).await?;
     for _ in 0..TRIES {
@@ -29,11 +32,11 @@ pub(super) async fn settle(client: &Client, newest: Option<ClusterTime>) -> Resu
             Code::Mongo,
             "no write of this replica set is on a majority of its members yet",
         )
-        .help("Check with rs.status() which members are down, or back up with --consistency none."));
+        .help(help![
+            "Check with rs.status() which members are down, or back up with ",
+            Setting::Consistency.to("none"),
+            "."
+        ]));
     };
-    let behind = newest.seconds.saturating_sub(at.seconds);
-    Ok(Some(format!(
-        "the newest writes, of the last {behind} s, are not on a majority of the set's members, so a snapshot cannot \
-         show them: check with rs.status() which members are down"
-    )))
+    Ok(Some(Warning::NoMajority { behind_seconds: newest.seconds.saturating_sub(at.seconds) }))
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::failure::{code_of, explain, server_code};
 use super::{Deployment, whole_number};
 use crate::error::{Code, Error, Result};
-use crate::manifest::NamespaceKind;
+use crate::names::NamespaceKind;
 
 /// Per-collection questions under way at once: enough to hide round trips, few enough not to crowd the server.
 const QUESTIONS_AT_ONCE: usize = 8;

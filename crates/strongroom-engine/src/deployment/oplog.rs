@@ -6,7 +6,7 @@ use super::batches::Batches;
 use super::setback::Setback;
 use super::{Deployment, ReadAt};
 use crate::error::{Code, Error, Result};
-use crate::manifest::ClusterTime;
+use crate::moment::ClusterTime;
 
 const DB: &str = "local";
 const OPLOG: &str = "oplog.rs";

@@ -291,7 +291,7 @@ mod tests {
             .unwrap_err();
         assert_eq!(error.code(), Code::MongoPrivilege);
         assert!(error.message().contains("`u` lacks `find` on `shop.items`, and 1 more"), "{error}");
-        let help = error.help_text().unwrap();
+        let help = error.help_text().unwrap().to_string();
         assert!(help.contains(r#"grantRolesToUser("u", [{role: "backup", db: "admin"}])"#), "{help}");
         assert!(
             help.contains(r#"{resource: {db: "shop", collection: "items"}, actions: ["find"]}"#),

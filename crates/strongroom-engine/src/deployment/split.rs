@@ -5,7 +5,7 @@ use mongodb::bson::{Bson, Document, RawBson, RawDocumentBuf, doc, rawdoc};
 use super::batches::{CollectionId, Position, ReadAt, id_of};
 use super::{Deployment, Described};
 use crate::error::Result;
-use crate::manifest::NamespaceKind;
+use crate::names::NamespaceKind;
 
 /// Samples for each part: more of them make parts more even.
 const SAMPLES_FOR_EACH: usize = 16;

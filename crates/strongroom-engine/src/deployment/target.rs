@@ -12,7 +12,7 @@ use mongodb::{Client, Database};
 use super::failure::{code_of, explain, server_code};
 use super::{ConnectionString, connect_primary, topology};
 use crate::error::{Code, Error, Result};
-use crate::manifest::ClusterTime;
+use crate::moment::ClusterTime;
 
 const LENGTH_BYTES: usize = 4;
 const TYPE_STRING: u8 = 0x02;
@@ -240,7 +240,7 @@ impl Target {
             doc! { "$replaceWith": { "$setField": set } }
         });
         let id = Bson::try_from(mend.id)
-            .map_err(|e| Error::new(Code::Mongo, "an `_id` is not valid BSON").source(e))?;
+            .map_err(|e| Error::new(Code::Mongo, "an `_id` is not valid BSON").caused_by(e))?;
         let update = doc! {
             "q": { "_id": { "$eq": id.clone() } }, "u": stages.collect::<Vec<_>>(), "collation": { "locale": "simple" },
         };
@@ -409,7 +409,7 @@ impl InsertBuffer {
         command.push(0);
         set_length(&mut command, 0)?;
         let command = RawDocumentBuf::from_bytes(command)
-            .map_err(|e| Error::new(Code::Internal, "the insert command is not a document").source(e))?;
+            .map_err(|e| Error::new(Code::Internal, "the insert command is not a document").caused_by(e))?;
         Ok((command, std::mem::take(&mut self.documents)))
     }
 }

@@ -11,7 +11,8 @@ use mongodb::{Client, Database};
 use super::choice::{Candidate, Mode, Tags, Wish, choose};
 use super::{any_member, run};
 use crate::error::{Code, Error, Result};
-use crate::manifest::{ClusterTime, Member, MemberState, Source, Topology};
+use crate::members::{Member, MemberState, Source, Topology};
+use crate::moment::ClusterTime;
 
 /// How long one member of a set is waited for when all are asked what they are.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);

@@ -45,15 +45,7 @@ impl ConnectionString {
 
     /// The same error, with whatever part of the secret a lower layer may have quoted taken out.
     pub(super) fn scrub(&self, error: Error) -> Error {
-        let message = self.without_secrets(error.message());
-        if message == error.message() {
-            return error;
-        }
-        let scrubbed = Error::new(error.code(), message);
-        match error.help_text() {
-            Some(help) => scrubbed.help(help),
-            None => scrubbed,
-        }
+        error.map_texts(|text| self.without_secrets(text))
     }
 
     /// `text`, with every piece of the password replaced by stars.

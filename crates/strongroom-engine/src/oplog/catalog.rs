@@ -71,7 +71,7 @@ impl Catalog {
         }
         let mut definition = document(part.o)?;
         definition.remove("_id");
-        let on = definition.get_str("viewOn").map_err(|e| strange("a view is on nothing").source(e))?;
+        let on = definition.get_str("viewOn").map_err(|e| strange("a view is on nothing").caused_by(e))?;
         if !on.starts_with(BUCKETS) {
             self.views.insert(name, definition);
         }
@@ -137,7 +137,7 @@ impl Catalog {
 
     fn remove(&mut self, name: &Name, o: &Document) -> Result<Option<Change>> {
         let index =
-            o.get_str("index").map_err(|e| strange("an index without a name was dropped").source(e))?;
+            o.get_str("index").map_err(|e| strange("an index without a name was dropped").caused_by(e))?;
         if let Some(collection) = self.there(name) {
             match index {
                 "*" => collection.forget_all(),
@@ -210,7 +210,7 @@ fn index_name(specification: &Document) -> String {
 }
 
 fn specifications(o: &Document) -> Result<Vec<Document>> {
-    let indexes = o.get_array("indexes").map_err(|e| strange("no indexes were built").source(e))?;
+    let indexes = o.get_array("indexes").map_err(|e| strange("no indexes were built").caused_by(e))?;
     indexes
         .iter()
         .map(|index| index.as_document().cloned().ok_or_else(|| strange("an index is no document")))
@@ -219,7 +219,7 @@ fn specifications(o: &Document) -> Result<Vec<Document>> {
 
 /// Options and indexes are changed, so they are decoded; documents of users never are.
 fn document(raw: &bson::RawDocument) -> Result<Document> {
-    Document::try_from(raw).map_err(|e| strange("a command cannot be read").source(e))
+    Document::try_from(raw).map_err(|e| strange("a command cannot be read").caused_by(e))
 }
 
 #[cfg(test)]

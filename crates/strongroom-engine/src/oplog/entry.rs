@@ -7,7 +7,7 @@ use bson::raw::RawElement;
 use bson::{RawBsonRef, RawDocument};
 
 use crate::error::{Code, Error, Result};
-use crate::manifest::ClusterTime;
+use crate::moment::ClusterTime;
 
 /// The deepest nesting of `applyOps` that is looked into: the server's own limit.
 const DEPTH_MAX: u32 = 10;
@@ -101,7 +101,8 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// [`Code::Damaged`] for bytes that are no oplog entry.
     pub fn of(bytes: &'a [u8]) -> Result<Self> {
-        let document = RawDocument::from_bytes(bytes).map_err(|e| strange("it is no document").source(e))?;
+        let document =
+            RawDocument::from_bytes(bytes).map_err(|e| strange("it is no document").caused_by(e))?;
         let fields = Fields::of(document)?;
         let ts = fields.ts.ok_or_else(|| strange("it has no `ts`"))?;
         let operation = fields.operation()?;
@@ -114,7 +115,7 @@ impl<'a> Fields<'a> {
     fn of(document: &'a RawDocument) -> Result<Self> {
         let mut fields = Self::default();
         for element in document.iter_elements() {
-            let element = element.map_err(|e| strange("it is cut off").source(e))?;
+            let element = element.map_err(|e| strange("it is cut off").caused_by(e))?;
             fields.take(&element)?;
         }
         Ok(fields)
@@ -187,7 +188,7 @@ impl<'a> Operation<'a> {
     /// [`Code::Damaged`] when there is none.
     pub fn command(&self) -> Result<(&'a str, RawBsonRef<'a>)> {
         let first = self.o.iter_elements().next().ok_or_else(|| strange("it holds an empty command"))?;
-        let first = first.map_err(|e| strange("its command is cut off").source(e))?;
+        let first = first.map_err(|e| strange("its command is cut off").caused_by(e))?;
         Ok((first.key().as_str(), value_of(&first)?))
     }
 
@@ -214,7 +215,7 @@ impl<'a> Operation<'a> {
         };
         let list = list.as_array().ok_or_else(|| strange("its `applyOps` is no array"))?;
         for part in list {
-            let part = part.map_err(|e| strange("its `applyOps` is cut off").source(e))?;
+            let part = part.map_err(|e| strange("its `applyOps` is cut off").caused_by(e))?;
             let part = part.as_document().ok_or_else(|| strange("its `applyOps` holds no operation"))?;
             Fields::of(part)?.operation()?.gather(depth + 1, parts)?;
         }
@@ -233,12 +234,14 @@ pub(crate) fn split(ns: &str) -> (&str, &str) {
 }
 
 fn value_of<'a>(element: &RawElement<'a>) -> Result<RawBsonRef<'a>> {
-    element.value().map_err(|e| strange(format!("its `{}` cannot be read", element.key().as_str())).source(e))
+    element
+        .value()
+        .map_err(|e| strange(format!("its `{}` cannot be read", element.key().as_str())).caused_by(e))
 }
 
 /// A flag in a document; what is not there is not set.
 fn flag(document: &RawDocument, name: &str) -> Result<bool> {
-    match document.get(name).map_err(|e| strange(format!("its `{name}` cannot be read")).source(e))? {
+    match document.get(name).map_err(|e| strange(format!("its `{name}` cannot be read")).caused_by(e))? {
         Some(RawBsonRef::Boolean(set)) => Ok(set),
         _ => Ok(false),
     }
@@ -246,7 +249,7 @@ fn flag(document: &RawDocument, name: &str) -> Result<bool> {
 
 /// `prevOpTime` points to nothing as `{ts: Timestamp(0, 0), t: -1}`.
 fn is_a_moment(before: &RawDocument) -> Result<bool> {
-    match before.get("ts").map_err(|e| strange("its `prevOpTime` cannot be read").source(e))? {
+    match before.get("ts").map_err(|e| strange("its `prevOpTime` cannot be read").caused_by(e))? {
         Some(RawBsonRef::Timestamp(ts)) => Ok((ts.time, ts.increment) != (0, 0)),
         _ => Ok(false),
     }

@@ -55,7 +55,7 @@ fn command_touches(part: &Operation<'_>, wanted: &dyn Fn(&str, &str) -> bool) ->
     let RawBsonRef::String(argument) = argument else { return Ok(wanted(part.db, WHOLE)) };
     Ok(match name {
         "renameCollection" => {
-            let to = part.o.get_str("to").map_err(|e| strange("a renaming goes nowhere").source(e))?;
+            let to = part.o.get_str("to").map_err(|e| strange("a renaming goes nowhere").caused_by(e))?;
             [argument, to].iter().any(|ns| wanted(split(ns).0, split(ns).1))
         }
         "importCollection" => wanted(split(argument).0, split(argument).1),
@@ -68,7 +68,7 @@ fn command_touches(part: &Operation<'_>, wanted: &dyn Fn(&str, &str) -> bool) ->
 /// The full name of the view that a change of `system.views` is about.
 pub(crate) fn view_name<'a>(part: &Operation<'a>) -> Result<&'a str> {
     let named = if part.kind == Kind::Update { part.o2.unwrap_or(part.o) } else { part.o };
-    named.get_str("_id").map_err(|e| strange("a view has no name").source(e))
+    named.get_str("_id").map_err(|e| strange("a view has no name").caused_by(e))
 }
 
 /// What a server keeps for itself; no backup holds it (as `deployment/namespaces.rs` lists collections).

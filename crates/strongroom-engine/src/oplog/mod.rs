@@ -4,7 +4,6 @@
 pub mod catalog;
 pub mod entry;
 pub mod filter;
-pub(crate) mod moment;
 pub mod refuse;
 pub(crate) mod rewrite;
 pub mod transactions;

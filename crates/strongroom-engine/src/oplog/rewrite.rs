@@ -52,16 +52,16 @@ pub(crate) fn is_mended(part: &Operation<'_>) -> Result<bool> {
 
 /// `{$v: 1, $set: …}` is how servers before 5.0 write changes; `applyOps` takes it without the version.
 fn is_versioned_as_1(o: &RawDocument) -> Result<bool> {
-    let version = o.get("$v").map_err(|e| strange("a change cannot be read").source(e))?;
+    let version = o.get("$v").map_err(|e| strange("a change cannot be read").caused_by(e))?;
     Ok(matches!(version, Some(RawBsonRef::Int32(1) | RawBsonRef::Int64(1))))
 }
 
 fn without_version(o: &RawDocument) -> Result<RawDocumentBuf> {
     let mut kept = RawDocumentBuf::new();
     for element in o.iter_elements() {
-        let element = element.map_err(|e| strange("a change is cut off").source(e))?;
+        let element = element.map_err(|e| strange("a change is cut off").caused_by(e))?;
         if element.key().as_str() != "$v" {
-            let value = element.value().map_err(|e| strange("a change cannot be read").source(e))?;
+            let value = element.value().map_err(|e| strange("a change cannot be read").caused_by(e))?;
             kept.append(element.key(), value);
         }
     }
@@ -74,10 +74,10 @@ fn mend(o: &RawDocument, ns: &str) -> Result<Option<RawDocumentBuf>> {
     let mut fields = RawDocumentBuf::new();
     let mut id = None;
     for element in o.iter_elements() {
-        let element = element.map_err(|e| strange("a document is cut off").source(e))?;
+        let element = element.map_err(|e| strange("a document is cut off").caused_by(e))?;
         let is_timestamp = element.element_type() == ElementType::Timestamp;
         if element.key().as_str() == "_id" {
-            id = Some(element.value().map_err(|e| strange("an `_id` cannot be read").source(e))?);
+            id = Some(element.value().map_err(|e| strange("an `_id` cannot be read").caused_by(e))?);
         } else if is_timestamp
             && element.value().is_ok_and(|value| value == RawBsonRef::Timestamp(EMPTY_TIMESTAMP))
         {

@@ -10,7 +10,8 @@ use serde_json::value::RawValue;
 
 use super::spool::Spool;
 use crate::error::{Code, Error, Result};
-use crate::manifest::{Namespace, NamespaceKind};
+use crate::manifest::Namespace;
+use crate::names::NamespaceKind;
 use crate::segments::Names;
 use crate::stream::decompress_any;
 

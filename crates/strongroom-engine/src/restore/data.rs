@@ -69,7 +69,8 @@ impl Writers {
 
     async fn join(&mut self) -> Result<()> {
         let Some(ended) = self.running.join_next().await else { return Ok(()) };
-        let done = ended.map_err(|e| Error::new(Code::Internal, "a writer ended abruptly").source(e))??;
+        let done =
+            ended.map_err(|e| Error::new(Code::Internal, "a writer ended abruptly").caused_by(e))??;
         self.all.add(done);
         Ok(())
     }
@@ -117,7 +118,7 @@ async fn from_stream(work: &Arc<Work>, places: HashSet<usize>) -> Result<(Done, 
         }
     }
     let oplog =
-        reading.await.map_err(|e| Error::new(Code::Internal, "the reader ended abruptly").source(e))??;
+        reading.await.map_err(|e| Error::new(Code::Internal, "the reader ended abruptly").caused_by(e))??;
     Ok((writers.finish().await?, oplog))
 }
 

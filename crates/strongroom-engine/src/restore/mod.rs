@@ -26,8 +26,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::deployment::{Refused, Target};
 use crate::error::{Code, Error, Result};
-use crate::manifest::{ClusterTime, NamespaceKind};
-use crate::progress::{Event, Observer};
+use crate::job::Job;
+use crate::moment::ClusterTime;
+use crate::names::NamespaceKind;
+use crate::progress::{Event, Observer, Phase};
 use crate::renames::{Renames, STORED_FUNCTIONS};
 use crate::selection::Filter;
 use metadata::Metadata;
@@ -81,17 +83,12 @@ pub async fn plan(target: &Target, source: &Source, options: &Options) -> Result
 /// [`Code::TargetNotEmpty`] when a collection exists and nothing said what to do with it, before anything is
 /// touched; as the source or the target fails. What one server refuses of single documents or indexes is
 /// in the answer.
-pub async fn run(
-    source: Source,
-    target: Target,
-    options: Options,
-    observer: Arc<dyn Observer>,
-    cancel: CancellationToken,
-) -> Result<Restored> {
+pub async fn run(source: Source, target: Target, options: Options, job: Job) -> Result<Restored> {
     let (plan, metadata) = plan::make(&target, &source, &options).await?;
     plan.check()?;
     let names = source.namespaces().iter().map(|n| options.renames.apply(&n.db, &n.collection)).collect();
     let source = Arc::new(source);
+    let Job { observer, cancel, .. } = job;
     let work = Work { source, target, options, plan, names, metadata, observer, cancel };
     let work = Arc::new(work);
     privileges::check(&work).await?;
@@ -122,9 +119,9 @@ impl Work {
         self.observer.observe(&self.plan.event());
         let mut restored = Restored::default();
         if self.options.indexes != Indexes::Only {
-            self.phase("preparing");
+            self.phase(Phase::Preparing);
             self.create_collections().await?;
-            self.phase("inserting");
+            self.phase(Phase::Inserting);
             let oplog;
             (restored, oplog) = data::insert(self).await?;
             // After the data, and before the indexes, which what lies in between may contradict.
@@ -139,19 +136,19 @@ impl Work {
         let targets: HashSet<&str> = self.plan.namespaces.iter().map(|n| n.target.as_str()).collect();
         restored.namespaces = targets.len() as u64;
         if self.options.indexes != Indexes::None {
-            self.phase("building indexes");
+            self.phase(Phase::BuildingIndexes);
             indexes::build(self, &mut restored).await?;
         }
-        self.phase("creating views");
+        self.phase(Phase::CreatingViews);
         self.create_views().await?;
-        self.phase("merging users and roles");
+        self.phase(Phase::MergingUsers);
         users::merge(self).await?;
         self.settle().await?;
         Ok(restored)
     }
 
-    fn phase(&self, name: &'static str) {
-        self.observer.observe(&Event::Phase { name });
+    fn phase(&self, phase: Phase) {
+        self.observer.observe(&Event::Phase { phase });
     }
 
     /// Where the documents of a namespace are inserted. Views have none; the server keeps users, roles and their version

@@ -11,7 +11,8 @@ use super::users::{Authorization, authorization};
 use super::{Options, Source, views};
 use crate::deployment::Target;
 use crate::error::{Code, Error, Result};
-use crate::manifest::{Namespace, NamespaceKind};
+use crate::manifest::Namespace;
+use crate::names::NamespaceKind;
 use crate::progress::Event;
 use crate::renames::{Renames, STORED_FUNCTIONS, check_name};
 

@@ -4,7 +4,7 @@ use super::plan::{Action, PlannedNamespace};
 use super::{Indexes, STORED_FUNCTIONS, Work, users};
 use crate::deployment::Privilege;
 use crate::error::Result;
-use crate::manifest::NamespaceKind;
+use crate::names::NamespaceKind;
 
 /// Refuses a user who may not do all that the plan says, before anything is touched.
 pub(super) async fn check(work: &Work) -> Result<()> {

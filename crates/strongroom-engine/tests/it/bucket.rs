@@ -159,7 +159,7 @@ async fn cephs_gateway_keeps_the_contract_with_both_policies() {
         holds(&*store, &traits).await;
         let refused = put(&*store, "plain", b"x", &Sse::None).await.unwrap_err();
         assert_eq!(refused.code(), Code::Denied);
-        assert!(refused.help_text().unwrap().contains("--sse AES256"));
+        assert!(refused.help_text().unwrap().to_string().contains("--sse AES256"));
     }
 }
 
@@ -204,7 +204,7 @@ async fn each_permission_that_is_missing_is_named_and_the_statement_that_is_offe
         assert_eq!(error.code(), Code::Denied, "{error}");
         assert!(error.message().starts_with(&format!("`{}` on `arn:aws:s3:::{BUCKET}", operation.action)));
 
-        let help = error.help_text().unwrap();
+        let help = error.help_text().unwrap().to_string();
         let offered = &help[help.find('{').unwrap()..=help.rfind('}').unwrap()];
         allowed.push(serde_json::from_str(offered).unwrap());
         guarded.allow(&allowed);

@@ -13,8 +13,10 @@ use mongodb::options::IndexOptions;
 use mongodb::{Client, IndexModel};
 use strongroom_engine::backup::{self, Wanted};
 use strongroom_engine::bucket::ObjectStore;
+use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::Deployment;
-use strongroom_engine::manifest::{Compression, Consistency, Manifest, NamespaceKind};
+use strongroom_engine::manifest::{Consistency, Manifest};
+use strongroom_engine::names::NamespaceKind;
 use strongroom_engine::progress::{Event, Observer};
 use strongroom_engine::restore::Existing;
 use strongroom_engine::selection::Filter;
@@ -22,7 +24,7 @@ use testbed::Mongod;
 use testbed::mongod::Options;
 use tokio_util::sync::CancellationToken;
 
-use crate::setup::{backup, folder, now, options, restore, small_collections};
+use crate::setup::{backup, folder, job, options, restore, small_collections};
 
 const BOOKS: u32 = 8;
 const ACCOUNTS: u32 = 400;
@@ -254,7 +256,7 @@ async fn backup_observed(
 ) -> strongroom_engine::error::Result<Manifest> {
     let deployment = Deployment::connect(&server.uri().parse().unwrap()).await.unwrap();
     let wanted = backup::Options { readers: 1, ..wanted(consistency) };
-    backup::run(deployment, store.clone(), wanted, now, observer, CancellationToken::new()).await
+    backup::run(deployment, store.clone(), wanted, job(observer, CancellationToken::new())).await
 }
 
 /// What is restored is what the server holds now, to the last fact.

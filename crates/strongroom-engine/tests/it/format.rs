@@ -1,8 +1,9 @@
 //! Manifests are what docs/FORMAT.md and its schema say.
 
 use strongroom_engine::backup::Wanted;
+use strongroom_engine::compression::Compression;
 use strongroom_engine::error::Code;
-use strongroom_engine::manifest::{Compression, Manifest};
+use strongroom_engine::manifest::Manifest;
 use testbed::{Mongod, dataset};
 
 use crate::setup::{backup, folder, options};

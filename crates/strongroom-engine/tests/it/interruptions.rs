@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use bson::{Document, doc};
 use strongroom_engine::backup;
+use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::Deployment;
-use strongroom_engine::manifest::{Compression, Manifest};
+use strongroom_engine::manifest::Manifest;
 use strongroom_engine::progress::{Event, Observer, Silent};
 use strongroom_engine::selection::Filter;
 use strongroom_engine::verify::verify;
@@ -14,7 +15,7 @@ use testbed::Mongod;
 use testbed::mongod::Options;
 use tokio_util::sync::CancellationToken;
 
-use crate::setup::{folder, now, options};
+use crate::setup::{folder, job, options};
 
 /// Counts what was read, and keeps what was warned of.
 #[derive(Debug, Default)]
@@ -29,7 +30,7 @@ impl Observer for Watching {
             Event::Advanced { documents, .. } => {
                 self.documents.fetch_add(*documents, Ordering::Relaxed);
             }
-            Event::Warning { message } => self.warnings.lock().unwrap().push(message.clone()),
+            Event::Warning(warning) => self.warnings.lock().unwrap().push(warning.to_string()),
             _ => {}
         }
     }
@@ -64,7 +65,7 @@ async fn watched(server: &Mongod) -> (Manifest, u64, Vec<String>) {
     let wanted = backup::Options { readers: 1, filter, ..options(Compression::None) };
     let cancel = CancellationToken::new();
     let manifest =
-        backup::run(deployment, store.clone(), wanted, now, watching.clone(), cancel).await.unwrap();
+        backup::run(deployment, store.clone(), wanted, job(watching.clone(), cancel)).await.unwrap();
     assert_eq!(verify(store, &manifest, 2, &Silent).await.unwrap().problems, []);
     let warnings = watching.warnings.lock().unwrap().clone();
     (manifest, watching.documents.load(Ordering::Relaxed), warnings)
@@ -120,7 +121,7 @@ async fn a_server_that_stays_away_ends_the_backup_with_the_cause() {
     let cancel = CancellationToken::new();
     let wanted = options(Compression::None);
     let error =
-        backup::run(deployment, store.clone(), wanted, now, Arc::new(Silent), cancel).await.unwrap_err();
+        backup::run(deployment, store.clone(), wanted, job(Arc::new(Silent), cancel)).await.unwrap_err();
     assert!(error.to_string().contains("shop."), "{error}");
     assert_eq!(store.list("default").await.unwrap().folders, Vec::<String>::new());
 }

@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use bson::{Document, doc};
 use bytes::Bytes;
 use strongroom_engine::bucket::{Fetched, Listing, ObjectStore, Sse, Stored};
+use strongroom_engine::compression::Compression;
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::location::Location;
-use strongroom_engine::manifest::{Compression, Manifest};
+use strongroom_engine::manifest::Manifest;
 use strongroom_engine::renames::Renames;
 use strongroom_engine::restore::{Existing, Indexes, Options, Source, Users};
 use strongroom_engine::selection::Filter;
@@ -198,7 +199,7 @@ async fn renames_that_cannot_be_are_refused_before_anything_is_touched() {
         let error = refused(rules).await;
         assert_eq!(error.code(), Code::Usage, "{told}");
         assert!(error.message().contains(told), "`{told}` is not in: {error}");
-        assert!(error.help_text().unwrap().contains("Nothing was touched"), "{error:?}");
+        assert!(error.help_text().unwrap().to_string().contains("Nothing was touched"), "{error:?}");
     }
     let target_holds = target.client().await.unwrap().database("copy");
     target_holds.collection("a").insert_one(doc! {}).await.unwrap();

@@ -3,17 +3,16 @@
 use std::sync::Arc;
 
 use bson::doc;
+use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::{ConnectOptions, Target};
 use strongroom_engine::error::Code;
-use strongroom_engine::manifest::{Compression, Consistency};
-use strongroom_engine::progress::Silent;
+use strongroom_engine::manifest::Consistency;
 use strongroom_engine::restore::{self, Source};
 use testbed::certificates::{self, Certificates};
 use testbed::mongod::Options;
 use testbed::{Mongod, Set, dataset};
-use tokio_util::sync::CancellationToken;
 
-use crate::setup::{backup, folder, options};
+use crate::setup::{backup, folder, options, unwatched};
 use crate::topology::backup_of;
 
 async fn guarded() -> Mongod {
@@ -78,13 +77,13 @@ async fn a_missing_privilege_is_named_before_anything_is_stored() {
     let error = backup_of(&uri, &ConnectOptions::default()).await.0.unwrap_err();
     assert_eq!(error.code(), Code::MongoPrivilege);
     assert!(error.message().contains("`partly` lacks `find` on `shop.items`"), "{error}");
-    let help = error.help_text().unwrap();
+    let help = error.help_text().unwrap().to_string();
     assert!(help.contains("grantRolesToUser(\"partly\"") && help.contains("role: \"backup\""), "{help}");
 
     let nothing = user(&server, "nobody", vec![]).await;
     let error = backup_of(&nothing, &ConnectOptions::default()).await.0.unwrap_err();
     assert_eq!(error.code(), Code::MongoPrivilege);
-    assert!(error.help_text().unwrap().contains("grantRolesToUser(\"nobody\""), "{error:?}");
+    assert!(error.help_text().unwrap().to_string().contains("grantRolesToUser(\"nobody\""), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,15 +109,14 @@ async fn the_role_restore_is_enough_but_for_what_is_named() {
 
     let restore_as = async |uri: &str| {
         let into = Target::connect(&uri.parse().unwrap()).await.unwrap();
-        let (observer, token) = (Arc::new(Silent), CancellationToken::new());
         let source = Source::backup(store.clone(), manifest.clone());
-        restore::run(source, into, restore::Options::default(), observer, token).await
+        restore::run(source, into, restore::Options::default(), unwatched()).await
     };
     let reader = user(&target, "reader", vec!["readAnyDatabase".into()]).await;
     let error = restore_as(&reader).await.unwrap_err();
     assert_eq!(error.code(), Code::MongoPrivilege);
     assert!(error.message().contains("`reader` lacks `createCollection` on `shop.orders`"), "{error}");
-    assert!(error.help_text().unwrap().contains("role: \"restore\""));
+    assert!(error.help_text().unwrap().to_string().contains("role: \"restore\""));
 
     let restorer = user(&target, "restorer", vec!["restore".into()]).await;
     let restored = restore_as(&restorer).await.unwrap();

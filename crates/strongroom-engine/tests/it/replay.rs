@@ -10,23 +10,21 @@ use mongo_archive::{Crc64, Encoder, Namespace as ArchiveNamespace};
 use mongodb::Client;
 use sha2::{Digest, Sha256};
 use strongroom_engine::bucket::ObjectStore;
+use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::Target;
 use strongroom_engine::error::{Code, Result};
-use strongroom_engine::manifest::{
-    ClusterTime, Compression, Consistency, Content, Manifest, Namespace, NamespaceKind, OplogWindow, Segment,
-    Totals,
-};
-use strongroom_engine::progress::Silent;
+use strongroom_engine::manifest::{Consistency, Content, Manifest, Namespace, OplogWindow, Segment, Totals};
+use strongroom_engine::moment::ClusterTime;
+use strongroom_engine::names::NamespaceKind;
 use strongroom_engine::renames::Renames;
 use strongroom_engine::restore::{self, Options, Restored, Source};
 use strongroom_engine::selection::Filter;
 use tempfile::TempDir;
 use testbed::fingerprint::{differences, fingerprint};
 use testbed::{Mongod, dataset, mongod};
-use tokio_util::sync::CancellationToken;
 
 use crate::changes;
-use crate::setup::{backup, folder, options, restore_with, small_collections};
+use crate::setup::{backup, folder, options, restore_with, small_collections, unwatched};
 
 /// A source, and a place for backups of it.
 pub(crate) struct Bed {
@@ -351,12 +349,12 @@ async fn a_missing_privilege_is_named_before_anything_is_touched() {
         let connected = Target::connect(&target.uri_for("r:secret@").parse().unwrap()).await.unwrap();
         let source = Source::backup(made.bed.store.clone(), manifest.clone());
         let options = Options { writers: 1, ..at(made.after(after)) };
-        restore::run(source, connected, options, Arc::new(Silent), CancellationToken::new()).await
+        restore::run(source, connected, options, unwatched()).await
     };
     let error = restore(2).await.unwrap_err();
     assert_eq!(error.code(), Code::MongoPrivilege);
     assert!(error.message().contains("lacks `update` on `shop.a`"), "{error}");
-    assert!(error.help_text().unwrap().contains("readWriteAnyDatabase"), "{error:?}");
+    assert!(error.help_text().unwrap().to_string().contains("readWriteAnyDatabase"), "{error:?}");
     let names = target.client().await.unwrap().list_database_names().await.unwrap();
     assert!(!names.contains(&"shop".to_owned()), "{names:?}");
     // Inserts alone need no more than the restore itself.

@@ -2,8 +2,9 @@
 
 use strongroom_engine::cat::cat;
 use strongroom_engine::catalog::{self, Entry};
+use strongroom_engine::compression::Compression;
 use strongroom_engine::error::Code;
-use strongroom_engine::manifest::{Compression, Consistency};
+use strongroom_engine::manifest::Consistency;
 use strongroom_engine::progress::Silent;
 use strongroom_engine::restore::Existing;
 use strongroom_engine::selection::Filter;

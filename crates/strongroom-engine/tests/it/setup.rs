@@ -5,18 +5,40 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use strongroom_engine::backup::{self, Wanted};
 use strongroom_engine::bucket::{ObjectStore, Sse, StoreOptions, open};
+use strongroom_engine::clock::Clock;
+use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::{Deployment, Target};
 use strongroom_engine::error::Result;
+use strongroom_engine::job::Job;
 use strongroom_engine::layout::PlanName;
-use strongroom_engine::manifest::{Compression, Manifest};
-use strongroom_engine::progress::Silent;
+use strongroom_engine::manifest::Manifest;
+use strongroom_engine::progress::Observer;
 use strongroom_engine::restore::{self, Existing, Restored, Source};
 use strongroom_engine::selection::Filter;
 use testbed::Mongod;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) fn now() -> DateTime<Utc> {
-    DateTime::from_timestamp(1_790_000_000, 0).unwrap()
+/// A clock that stands still.
+#[derive(Debug)]
+pub(crate) struct Fixed;
+
+#[async_trait::async_trait]
+impl Clock for Fixed {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp(1_790_000_000, 0).unwrap()
+    }
+
+    async fn sleep_until(&self, _: DateTime<Utc>) {}
+}
+
+/// A job that `observer` watches and `cancel` stops.
+pub(crate) fn job(observer: Arc<dyn Observer>, cancel: CancellationToken) -> Job {
+    Job { observer, cancel, clock: Arc::new(Fixed) }
+}
+
+/// A job that nobody watches or stops.
+pub(crate) fn unwatched() -> Job {
+    Job::unwatched(Arc::new(Fixed))
 }
 
 pub(crate) fn folder(path: &std::path::Path) -> Arc<dyn ObjectStore> {
@@ -42,7 +64,7 @@ pub(crate) async fn backup(
     options: backup::Options,
 ) -> Result<Manifest> {
     let deployment = Deployment::connect(&source.uri().parse().unwrap()).await?;
-    backup::run(deployment, store.clone(), options, now, Arc::new(Silent), CancellationToken::new()).await
+    backup::run(deployment, store.clone(), options, unwatched()).await
 }
 
 pub(crate) async fn restore(
@@ -62,7 +84,7 @@ pub(crate) async fn restore_with(
     options: restore::Options,
 ) -> Result<Restored> {
     let target = Target::connect(&target.uri().parse().unwrap()).await?;
-    restore::run(source, target, options, Arc::new(Silent), CancellationToken::new()).await
+    restore::run(source, target, options, unwatched()).await
 }
 
 /// A few documents in a few collections.

@@ -5,15 +5,17 @@ use std::time::{Duration, Instant};
 
 use bson::doc;
 use strongroom_engine::backup;
+use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::{ConnectOptions, Deployment};
 use strongroom_engine::error::{Code, Result};
-use strongroom_engine::manifest::{Compression, Consistency, Manifest, MemberState};
+use strongroom_engine::manifest::{Consistency, Manifest};
+use strongroom_engine::members::MemberState;
 use strongroom_engine::progress::{Event, Observer};
 use testbed::mongod::Options;
 use testbed::{Mongod, Set, dataset};
 use tokio_util::sync::CancellationToken;
 
-use crate::setup::{folder, now, options, small_collections};
+use crate::setup::{folder, job, options, small_collections};
 
 /// Remembers what it is told, and cancels at the first document if it is to.
 #[derive(Debug, Default)]
@@ -35,7 +37,7 @@ impl Heard {
     pub(crate) fn warnings(&self) -> Vec<String> {
         let events = self.events.lock().unwrap();
         let warning = |event: &Event| match event {
-            Event::Warning { message } => Some(message.clone()),
+            Event::Warning(warning) => Some(warning.to_string()),
             _ => None,
         };
         events.iter().filter_map(warning).collect()
@@ -51,7 +53,7 @@ pub(crate) async fn backup_of(uri: &str, limits: &ConnectOptions) -> (Result<Man
         Err(error) => return (Err(error), heard),
     };
     let token = CancellationToken::new();
-    let made = backup::run(deployment, folder(place.path()), work, now, heard.clone(), token).await;
+    let made = backup::run(deployment, folder(place.path()), work, job(heard.clone(), token)).await;
     if made.is_err() {
         assert!(!place.path().join("default").exists(), "nothing is stored of a backup that failed");
     }
@@ -191,7 +193,7 @@ async fn a_cancelled_backup_leaves_no_cursor_open() {
     let heard = Arc::new(Heard { cancels: Some(cancel.clone()), ..Heard::default() });
     let work = backup::Options { rate_max: Some(1_000_000), ..options(Compression::None) };
     let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
-    let made = backup::run(deployment, folder(place.path()), work, now, heard, cancel).await;
+    let made = backup::run(deployment, folder(place.path()), work, job(heard, cancel)).await;
     assert_eq!(made.unwrap_err().code(), Code::Cancelled);
     assert_eq!(open_cursors(&source).await, 0);
 }
@@ -208,7 +210,7 @@ async fn no_more_is_read_in_a_second_than_was_asked_for() {
     let work = backup::Options { rate_max: Some(2_000_000), ..options(Compression::None) };
     let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
     let (store, heard) = (folder(place.path()), Arc::new(Heard::default()));
-    let made = backup::run(deployment, store, work, now, heard, CancellationToken::new()).await.unwrap();
+    let made = backup::run(deployment, store, work, job(heard, CancellationToken::new())).await.unwrap();
     assert_eq!(documents_of(&made, "shop.large"), 10);
     // Three million bytes at two million a second.
     assert!(began.elapsed() >= Duration::from_millis(1500), "{:?}", began.elapsed());
@@ -227,7 +229,7 @@ async fn a_member_that_falls_behind_is_given_way_to() {
     assert_eq!(deployment.source().member, set.members()[1].address());
     let work = backup::Options { rate_max: Some(400_000), ..options(Compression::None) };
     let (store, token) = (folder(place.path()), CancellationToken::new());
-    let running = tokio::spawn(backup::run(deployment, store, work, now, heard.clone(), token));
+    let running = tokio::spawn(backup::run(deployment, store, work, job(heard.clone(), token)));
 
     let said = |wanted: fn(&Event) -> bool| heard.events.lock().unwrap().iter().any(wanted);
     while !running.is_finished() && !said(|event| matches!(event, Event::Advanced { .. })) {

@@ -11,7 +11,7 @@ use strongroom_engine::location::Location;
 use strongroom_engine::manifest::{Consistency, Manifest};
 use tokio_util::sync::CancellationToken;
 
-use super::{now, parallelism};
+use super::{job, parallelism};
 use crate::cli;
 use crate::output::Output;
 use crate::words::size;
@@ -31,7 +31,7 @@ pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: Cancellat
     };
     let limits = ConnectOptions { lag_max: options.max_lag };
     let deployment = Deployment::connect_with(&uri, &limits).await?;
-    let manifest = backup::run(deployment, store, work, now, output.observer(), cancel).await?;
+    let manifest = backup::run(deployment, store, work, job(output, cancel)).await?;
     output.answer(&Answer::of(&options.to, &manifest), &Text(&options.to, &manifest))
 }
 

@@ -13,15 +13,16 @@ use std::io::{self, BufRead, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use strongroom_engine::bucket::{ObjectStore, StoreOptions};
 use strongroom_engine::catalog;
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::guard;
+use strongroom_engine::job::Job;
 use strongroom_engine::manifest::Manifest;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Arguments, Command, One};
+use crate::clock::SystemClock;
 use crate::output::Output;
 
 /// Runs one command. What was refused is explained.
@@ -43,7 +44,9 @@ async fn one(command: Command, output: &Output, cancel: CancellationToken) -> Re
         // What is begun is ended by the same command later, so it may stop anywhere.
         Command::Delete(options) => until_cancelled(delete::run(options, output), cancel).await,
         // Each change is whole, and what is not done is done by the same command later.
-        Command::Bucket(command) => until_cancelled(bucket::run(command, output), cancel).await,
+        Command::Bucket(command) => {
+            until_cancelled(bucket::run(command, output, cancel.clone()), cancel).await
+        }
     }
 }
 
@@ -86,12 +89,12 @@ async fn until_cancelled<F: Future<Output = Result<()>>>(work: F, cancel: Cancel
 }
 
 pub(crate) fn no_runtime(error: io::Error) -> Error {
-    Error::new(Code::Internal, "the runtime cannot be started").source(error)
+    Error::new(Code::Internal, "the runtime cannot be started").caused_by(error)
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the edge where the clock is read")]
-fn now() -> DateTime<Utc> {
-    std::time::SystemTime::now().into()
+/// The surroundings of a job: progress goes to stderr, `cancel` stops it.
+fn job(output: &Output, cancel: CancellationToken) -> Job {
+    Job { observer: output.observer(), cancel, clock: Arc::new(SystemClock) }
 }
 
 /// Collections read or written at once where nothing is said.

@@ -15,7 +15,7 @@ use strongroom_engine::restore::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::parallelism;
+use super::{job, parallelism};
 use crate::cli::{One, Origin, Owner, Place, Restore};
 use crate::output::Output;
 use crate::words::size;
@@ -47,7 +47,7 @@ pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationT
         let plan = restore::plan(&target, &source, &work).await?;
         return output.answer(&plan, &PlanText(&plan));
     }
-    let restored = restore::run(source, target, work, output.observer(), cancel).await?;
+    let restored = restore::run(source, target, work, job(output, cancel)).await?;
     output.answer(&restored, &RestoredText(&restored))?;
     if restored.exceptions.is_empty() {
         return Ok(());
@@ -94,7 +94,7 @@ async fn open_archive(archive: String, owner: Owner) -> Result<Archive> {
     let name = if archive == STDIN { "stdin".to_owned() } else { archive };
     tokio::task::spawn_blocking(move || Archive::open(name, stream))
         .await
-        .map_err(|e| Error::new(Code::Internal, "the archive's reader ended abruptly").source(e))?
+        .map_err(|e| Error::new(Code::Internal, "the archive's reader ended abruptly").caused_by(e))?
 }
 
 struct PlanText<'a>(&'a Plan);

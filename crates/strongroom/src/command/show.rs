@@ -3,7 +3,8 @@
 use std::fmt;
 
 use strongroom_engine::error::Result;
-use strongroom_engine::manifest::{Manifest, NamespaceKind};
+use strongroom_engine::manifest::Manifest;
+use strongroom_engine::names::NamespaceKind;
 
 use super::backup::{encryption, moment};
 use crate::cli::One;

@@ -15,13 +15,14 @@ pub use report::{Finding, Report, Verdict};
 
 use super::policy::{Attached, documents};
 use super::settings::{Profile, Settings};
+use crate::backup;
 use crate::bucket::actions::Role;
 use crate::bucket::facts::BucketFacts;
 use crate::bucket::probe::Prober;
 use crate::bucket::{self, ObjectStore, StoreOptions, identity};
 use crate::error::{Code, Result};
+use crate::job::Job;
 use crate::location::Location;
-use crate::{Clock, backup};
 
 /// With whose credentials.
 #[derive(Debug, Clone)]
@@ -56,7 +57,7 @@ struct Bench<'a> {
     /// Writer, restorer, pruner: the same one three times, or three.
     identities: Vec<(Role, Arc<Identity>)>,
     admin: Option<Prober>,
-    clock: Clock,
+    job: Job,
     /// Keys begin with it, below the prefix.
     folder: String,
     findings: Vec<Finding>,
@@ -68,9 +69,9 @@ struct Bench<'a> {
 ///
 /// # Errors
 /// As the server cannot be reached at all; what a probe is answered is a finding, not an error.
-pub async fn prove(settings: &Settings, credentials: &Credentials, clock: Clock) -> Result<Report> {
-    let at = clock();
-    let mut bench = Bench::open(settings, credentials, clock).await?;
+pub async fn prove(settings: &Settings, credentials: &Credentials, job: &Job) -> Result<Report> {
+    let at = job.clock.now();
+    let mut bench = Bench::open(settings, credentials, job.clone()).await?;
     let caller = identity::caller(&credentials.roles[0].1).await.ok();
     bench.backups().await;
     bench.needed().await;
@@ -96,7 +97,7 @@ async fn facts(settings: &Settings, credentials: &Credentials) -> Result<Option<
 }
 
 impl<'a> Bench<'a> {
-    async fn open(settings: &'a Settings, credentials: &Credentials, clock: Clock) -> Result<Self> {
+    async fn open(settings: &'a Settings, credentials: &Credentials, job: Job) -> Result<Self> {
         let location = Location::S3 { bucket: settings.bucket.clone(), prefix: settings.prefix.clone() };
         let mut identities: Vec<(Role, Arc<Identity>)> = Vec::new();
         for (place, (role, options)) in credentials.roles.iter().enumerate() {
@@ -112,7 +113,7 @@ impl<'a> Bench<'a> {
             None => None,
         };
         let folder = format!(".strongroom-prove/{:08x}", rand::random::<u32>());
-        Ok(Self { settings, identities, admin, clock, folder, findings: Vec::new(), made: Vec::new() })
+        Ok(Self { settings, identities, admin, job, folder, findings: Vec::new(), made: Vec::new() })
     }
 
     fn identity(&self, role: Role) -> Arc<Identity> {
@@ -168,6 +169,6 @@ impl<'a> Bench<'a> {
     /// The seed page's two tests, through the code that every backup goes through.
     async fn sample(&self, sse: bucket::Sse) -> Result<crate::manifest::Manifest> {
         let plan = "strongroom-prove".parse()?;
-        backup::sample(self.identity(Role::Writer).store.clone(), plan, sse, self.clock).await
+        backup::sample(self.identity(Role::Writer).store.clone(), plan, sse, &*self.job.clock).await
     }
 }

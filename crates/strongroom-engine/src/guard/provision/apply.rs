@@ -72,10 +72,10 @@ fn is_offered(step: &Step, facts: &BucketFacts) -> bool {
 /// What was done, what was not, and how to go on.
 fn told(error: Error, change: &Change, done: usize, plan: &Plan) -> Error {
     let left: Vec<&str> = plan.changes[done..].iter().map(|change| change.subject.as_str()).collect();
-    let help = error.help_text().unwrap_or_default().to_owned();
+    let help = error.help_text().cloned().unwrap_or_default();
     error
         .context(format!("{} ({done} of {} changes were made)", change.subject, plan.changes.len()))
-        .help(format!("{help} Not done: {}. The same command goes on from here.", left.join(", ")))
+        .help(help.and(format!(" Not done: {}. The same command goes on from here.", left.join(", "))))
 }
 
 async fn make(admin: &Admin, step: &Step) -> Result<Option<NewKey>> {

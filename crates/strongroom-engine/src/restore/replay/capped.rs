@@ -87,7 +87,7 @@ impl Replay<'_> {
 }
 
 fn is(part: &Operation<'_>, id: &Bson) -> Result<bool> {
-    let found = part.o.get("_id").map_err(|e| strange("an `_id` cannot be read").source(e))?;
+    let found = part.o.get("_id").map_err(|e| strange("an `_id` cannot be read").caused_by(e))?;
     Ok(match found {
         Some(found) => Bson::try_from(found).is_ok_and(|found| found == *id),
         None => false,

@@ -3,7 +3,8 @@
 use mongo_archive::Crc64;
 
 use crate::error::{Code, Error, Result};
-use crate::manifest::{NamespaceKind, Segment};
+use crate::manifest::Segment;
+use crate::names::NamespaceKind;
 use crate::restore::spool::{self, Spool};
 use crate::restore::{Backup, Source, Work, cancelled};
 use crate::segments::{self, Names, Step, Walk};

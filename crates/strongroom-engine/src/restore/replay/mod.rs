@@ -21,13 +21,14 @@ use super::users::authorization;
 use super::{Restored, STORED_FUNCTIONS, Users, Work};
 use crate::deployment::{OperationBatch, Refused};
 use crate::error::{Code, Error, Result};
-use crate::manifest::ClusterTime;
+use crate::moment::ClusterTime;
 use crate::oplog::catalog::{Catalog, Change, Name};
 use crate::oplog::entry::{Entry, Kind, Operation, strange};
 use crate::oplog::filter::{BUCKETS, VIEWS, part_touches};
 use crate::oplog::refuse::part_refusal;
 use crate::oplog::rewrite::rewrite;
 use crate::oplog::transactions::{Effect, Transactions};
+use crate::progress::Phase;
 use capped::Held;
 use entries::Entries;
 
@@ -36,7 +37,7 @@ pub(super) async fn run(work: &Arc<Work>, spool: &Spool, restored: &mut Restored
     if work.plan.replay.is_none() {
         return Ok(work.clone());
     }
-    work.phase("replaying the oplog");
+    work.phase(Phase::Replaying);
     if spool.len() > 0 {
         look(work, spool).await?;
     }

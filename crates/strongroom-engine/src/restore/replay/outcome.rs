@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use bson::Document;
 
 use super::user_name;
-use crate::manifest::{Consistency, NamespaceKind};
+use crate::manifest::Consistency;
+use crate::names::NamespaceKind;
 use crate::oplog::catalog::{Catalog, Collection, Name};
 use crate::oplog::filter::BUCKETS;
 use crate::restore::metadata::Metadata;

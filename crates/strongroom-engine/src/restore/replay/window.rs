@@ -3,8 +3,10 @@
 use serde::Serialize;
 
 use crate::error::{Code, Error, Result};
-use crate::manifest::{ClusterTime, Consistency, Manifest, NamespaceKind};
-use crate::oplog::moment::in_words;
+use crate::manifest::{Consistency, Manifest};
+use crate::moment::ClusterTime;
+use crate::moment::in_words;
+use crate::names::NamespaceKind;
 use crate::restore::Source;
 
 /// The stretch of the oplog that is replayed.

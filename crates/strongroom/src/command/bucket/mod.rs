@@ -9,15 +9,16 @@ mod provision;
 use std::path::Path;
 
 use strongroom_engine::error::{Code, Error, Result};
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::bucket::Bucket;
 use crate::output::Output;
 
-pub(crate) async fn run(command: Bucket, output: &Output) -> Result<()> {
+pub(crate) async fn run(command: Bucket, output: &Output, cancel: CancellationToken) -> Result<()> {
     match command {
         Bucket::Policy(options) => policy::run(&options, output),
         Bucket::Provision(options) => provision::run(&options, output).await,
-        Bucket::Prove(options) => prove::run(&options, output).await,
+        Bucket::Prove(options) => prove::run(&options, output, cancel).await,
         Bucket::Explain(options) => explain::run(&options, output).await,
         Bucket::Lint(options) => lint::run(&options, output),
     }

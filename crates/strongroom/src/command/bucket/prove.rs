@@ -7,14 +7,16 @@ use strongroom_engine::bucket::actions::Role;
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::guard::{Credentials, Profile, Report, Settings, Verdict, html, prove};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::cli::bucket::Prove;
-use crate::command::now;
+use crate::command::job;
 use crate::output::Output;
 
-pub(crate) async fn run(options: &Prove, output: &Output) -> Result<()> {
+pub(crate) async fn run(options: &Prove, output: &Output, cancel: CancellationToken) -> Result<()> {
     let settings = options.wanted.settings()?;
     let credentials = credentials(options, &settings)?;
-    let report = prove(&settings, &credentials, now).await?;
+    let report = prove(&settings, &credentials, &job(output, cancel)).await?;
     if let Some(path) = &options.html {
         std::fs::write(path, html(&report))
             .map_err(|e| Error::new(Code::Usage, format!("`{}` cannot be written: {e}", path.display())))?;

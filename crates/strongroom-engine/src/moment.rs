@@ -1,11 +1,26 @@
-//! Moments as people write them.
+//! Moments of a replica set, and how people write them.
 
 use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error};
-use crate::manifest::ClusterTime;
+
+/// A point in a replica set's oplog. Written as `seconds.increment`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ClusterTime {
+    /// Seconds since 1970.
+    pub seconds: u32,
+    /// The position within that second.
+    pub increment: u32,
+}
+
+impl std::fmt::Display for ClusterTime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.seconds, self.increment)
+    }
+}
 
 impl FromStr for ClusterTime {
     type Err = Error;
