@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::bucket::Sse;
 use crate::compression::Compression;
 use crate::error::{Code, Error, Result};
@@ -38,7 +40,8 @@ impl Options {
 }
 
 /// What moment a backup is to hold.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Wanted {
     /// All collections read at one cluster time, where the deployment has such; what cannot be read so is made
     /// exact by the oplog.

@@ -7,6 +7,7 @@ use strongroom_engine::backup::{self, Options};
 use strongroom_engine::bucket;
 use strongroom_engine::deployment::{ConnectOptions, Deployment};
 use strongroom_engine::error::Result;
+use strongroom_engine::layout::BackupId;
 use strongroom_engine::location::Location;
 use strongroom_engine::manifest::{Consistency, Manifest};
 use tokio_util::sync::CancellationToken;
@@ -31,7 +32,9 @@ pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: Cancellat
     };
     let limits = ConnectOptions { lag_max: options.max_lag };
     let deployment = Deployment::connect_with(&uri, &limits).await?;
-    let manifest = backup::run(deployment, store, work, job(output, cancel)).await?;
+    let job = job(output, cancel);
+    let id = BackupId::new(job.clock.now(), rand::random());
+    let manifest = backup::prepare(deployment, store, work, id, &job).await?.run(&job).await?;
     output.answer(&Answer::of(&options.to, &manifest), &Text(&options.to, &manifest))
 }
 

@@ -169,6 +169,6 @@ impl<'a> Bench<'a> {
     /// The seed page's two tests, through the code that every backup goes through.
     async fn sample(&self, sse: bucket::Sse) -> Result<crate::manifest::Manifest> {
         let plan = "strongroom-prove".parse()?;
-        backup::sample(self.identity(Role::Writer).store.clone(), plan, sse, &*self.job.clock).await
+        backup::sample(self.identity(Role::Writer).store.clone(), plan, sse, &self.job).await
     }
 }
