@@ -7,10 +7,10 @@ use chrono::{DateTime, Utc};
 use mongo_archive::{Header, Metadata, Prelude};
 use serde_json::value::RawValue;
 
-use super::capture::ARCHIVED;
+use super::capture::{ARCHIVED, Captured};
 use super::moment::Moment;
 use super::read::{NamespaceRead, StretchRead};
-use super::segment::{SegmentWriter, archived};
+use super::segment::{self, SegmentWriter, archived};
 use super::settings::Wanted;
 use super::sink::Sink;
 use super::stretches::Stretches;
@@ -71,11 +71,7 @@ pub(super) fn join(stretches: &Stretches, read: Vec<StretchRead>) -> Joined {
 }
 
 /// Stores what is not stored yet; all segments in the order of the archive.
-pub(super) async fn store_ends(
-    sink: &Sink,
-    namespaces: &[Described],
-    pieces: Vec<Piece>,
-) -> Result<Vec<Segment>> {
+async fn store_ends(sink: &Sink, namespaces: &[Described], pieces: Vec<Piece>) -> Result<Vec<Segment>> {
     let mut segments = Vec::with_capacity(pieces.len());
     for piece in pieces {
         segments.push(match piece {
@@ -88,6 +84,38 @@ pub(super) async fn store_ends(
         });
     }
     Ok(segments)
+}
+
+/// The archive as it is stored, and what the manifest says of it.
+pub(super) struct Archive {
+    pub(super) segments: Vec<Segment>,
+    pub(super) namespaces: Vec<Namespace>,
+    /// Names of namespaces that were not read at the snapshot's moment.
+    pub(super) plainly: Vec<String>,
+    pub(super) oplog: Option<OplogWindow>,
+}
+
+/// Stores what is left of the archive, which is its beginning and the ends of collections, and puts it together.
+pub(super) async fn archive(
+    sink: &Sink,
+    server_version: &str,
+    described: &[Described],
+    joined: Joined,
+    captured: Option<Captured>,
+) -> Result<Archive> {
+    let plainly = joined.namespaces.iter().filter(|n| n.plainly).map(|n| described[n.place].name()).collect();
+    let mut namespaces = namespaces(described, &joined.namespaces)?;
+    let prelude = prelude(server_version, described, captured.is_some());
+    let prelude = segment::prelude(sink.compression, &prelude)?;
+    let mut segments = vec![sink.store_segment(0, 0, prelude).await?];
+    segments.extend(store_ends(sink, described, joined.pieces).await?);
+    let mut oplog = None;
+    if let Some(captured) = captured {
+        namespaces.push(self::oplog(&captured.read)?);
+        segments.extend(captured.segments);
+        oplog = Some(captured.window);
+    }
+    Ok(Archive { segments, namespaces, plainly, oplog })
 }
 
 /// What opens the archive: it names every namespace, with its options and indexes.
@@ -127,7 +155,7 @@ fn namespace(described: &Described, read: &NamespaceRead) -> Result<Namespace> {
 }
 
 /// What the manifest says of the oplog.
-pub(super) fn oplog(read: &NamespaceRead) -> Result<Namespace> {
+fn oplog(read: &NamespaceRead) -> Result<Namespace> {
     entry(ARCHIVED, NamespaceKind::Oplog, "{}".into(), read)
 }
 

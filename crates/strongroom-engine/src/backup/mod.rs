@@ -41,11 +41,13 @@ use crate::error::{Code, Error, Result};
 use crate::job::Job;
 use crate::layout::BackupId;
 use crate::manifest::Manifest;
+use crate::moment::ClusterTime;
 use crate::progress::{Event, Phase};
 use assemble::Contents;
 use capture::{Capture, Captured};
 use moment::Reached;
 use pace::Pace;
+use prepared::Inspected;
 use read::StretchRead;
 use reader::Reader;
 use readers::{more_telling, read_all};
@@ -114,7 +116,7 @@ impl Prepared {
             None => Ok(None),
         };
         match (read, captured) {
-            (Ok(read), Ok(captured)) => self.commit(sink, read, captured, &reader.reached).await,
+            (Ok(read), Ok(captured)) => self.commit(sink, read, captured, reader.reached.newest()).await,
             (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
             (Err(one), Err(other)) => Err(more_telling(Some(one), other)),
         }
@@ -139,42 +141,29 @@ impl Prepared {
         }
     }
 
-    /// Stores what is left: the archive's beginning, the ends of collections, the note, and last the manifest.
+    /// Stores what is left, and last the manifest: from then on there is a backup.
     async fn commit(
         &self,
         sink: &Sink,
         read: Vec<StretchRead>,
         captured: Option<Captured>,
-        reached: &Reached,
+        reached: Option<ClusterTime>,
     ) -> Result<Manifest> {
         sink.job.phase(Phase::Committing);
-        let described = &self.inspected.namespaces;
+        let Inspected { namespaces, moment, stretches, .. } = &self.inspected;
         let source = self.deployment.source().clone();
-        let prelude = assemble::prelude(&source.server_version, described, captured.is_some());
-        let prelude = segment::prelude(sink.compression, &prelude)?;
-        let mut segments = vec![sink.store_segment(0, 0, prelude).await?];
-        let joined = assemble::join(&self.inspected.stretches, read);
-        segments.extend(assemble::store_ends(sink, described, joined.pieces).await?);
-        let mut namespaces = assemble::namespaces(described, &joined.namespaces)?;
-        let plainly = joined.namespaces.iter().filter(|n| n.plainly).map(|n| described[n.place].name());
+        let joined = assemble::join(stretches, read);
+        let archive = assemble::archive(sink, &source.server_version, namespaces, joined, captured).await?;
         let asked = (source.topology, self.options.consistency);
-        let consistency =
-            assemble::consistency(&self.inspected.moment, reached.newest(), plainly.collect(), asked);
-        let mut oplog = None;
-        if let Some(captured) = captured {
-            namespaces.push(assemble::oplog(&captured.read)?);
-            segments.extend(captured.segments);
-            oplog = Some(captured.window);
-        }
         let contents = Contents {
             started_at: self.started_at,
             finished_at: sink.job.clock.now(),
             source,
             selection: self.options.selection(),
-            consistency,
-            oplog,
-            namespaces,
-            segments,
+            consistency: assemble::consistency(moment, reached, archive.plainly, asked),
+            oplog: archive.oplog,
+            namespaces: archive.namespaces,
+            segments: archive.segments,
         };
         let manifest = assemble::manifest(sink, contents);
         sink.leave_restore_note().await?;

@@ -202,8 +202,7 @@ impl ReadAt {
             Self::Now => None,
             Self::Committed => Some(doc! { "level": "majority" }),
             Self::Snapshot(time) => {
-                let at = Timestamp { time: time.seconds, increment: time.increment };
-                Some(doc! { "level": "snapshot", "atClusterTime": at })
+                Some(doc! { "level": "snapshot", "atClusterTime": Timestamp::from(time) })
             }
         }
     }
