@@ -256,7 +256,7 @@ impl Namespace {
 struct Envelope {
     format: String,
     version: u32,
-    /// Manifests of before 0.2 have none.
+    /// Older manifests have none.
     #[serde(default)]
     summary: Option<Summary>,
 }
@@ -286,8 +286,8 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Reads the summary from the first bytes of a manifest; none if it does not begin with one, as those of before
-    /// 0.2.
+    /// Reads the summary from the first bytes of a manifest; none if it does not begin with one, as
+    /// older ones.
     ///
     /// # Errors
     /// As [`Manifest::from_json`], of a manifest that cannot be used.
