@@ -13,9 +13,10 @@ use strongroom_engine::help::Setting;
 use strongroom_engine::layout::PlanName;
 use strongroom_engine::location::Location;
 use strongroom_engine::manifest::Manifest;
+use strongroom_engine::verify::verify;
 use testbed::Mongod;
 
-use crate::setup::{backup, folder, options, small_collections};
+use crate::setup::{backup, folder, options, small_collections, unwatched};
 
 const BACKUPS: u64 = 2_000;
 const COLLECTIONS: usize = 10_000;
@@ -184,4 +185,29 @@ async fn latest_is_of_one_plan_only() {
     assert!(error.message().contains("`other`, `shop`"), "{error}");
     assert!(error.help_text().unwrap().parts().contains(&Setting::Plan.into()));
     assert_eq!(find(&store, Some("shop")).await.unwrap(), "shop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_backup_cannot_take_the_original_with_it() {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let made = backup(&source, &store, options(Compression::None)).await.unwrap();
+    let other = backup(&source, &store, options(Compression::None)).await.unwrap();
+    let path = |plan: &str, id: &str| place.path().join(plan).join(id).join("manifest.json");
+    // The whole plan under another name, and one manifest over another.
+    std::fs::create_dir_all(place.path().join("copy").join(&made.id)).unwrap();
+    std::fs::copy(path("default", &made.id), path("copy", &made.id)).unwrap();
+    std::fs::remove_file(path("default", &other.id)).unwrap();
+    std::fs::copy(path("default", &made.id), path("default", &other.id)).unwrap();
+    for (plan, id) in [("copy", &made.id), ("default", &other.id)] {
+        let (plan, id) = (plan.parse().unwrap(), id.parse().unwrap());
+        let error = catalog::delete(store.clone(), Some(&plan), &id, &unwatched()).await.unwrap_err();
+        assert_eq!(error.code(), Code::Damaged, "{error:?}");
+        let found = catalog::find(&*store, Some(&plan), id.as_str()).await;
+        assert_eq!(found.unwrap_err().code(), Code::Damaged);
+    }
+    let report = verify(store.clone(), &made, 2, &unwatched()).await.unwrap();
+    assert_eq!(report.problems, []);
 }
