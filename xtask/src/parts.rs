@@ -89,9 +89,9 @@ fn component(command: &str, name: &str) -> Outcome {
 
 /// The parts that are missing here, each with the reason.
 #[derive(Debug)]
-pub(crate) struct Missing(Vec<(Part, String)>);
+pub(crate) struct MissingParts(Vec<(Part, String)>);
 
-impl Missing {
+impl MissingParts {
     /// Fetches and tries all parts, and prints which are here.
     ///
     /// # Errors
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn ignored_tests_are_listed_with_the_reason_and_counted() {
         let missing =
-            Missing(vec![(Part::Ceph, "no apt-get".into()), (Part::Clippy, "not installed".into())]);
+            MissingParts(vec![(Part::Ceph, "no apt-get".into()), (Part::Clippy, "not installed".into())]);
         let (lines, sum) = missing.summary(&tests());
         assert_eq!(lines.len(), 3);
         assert_eq!(lines[0], "test bucket::with_ceph::one ... ignored, needs Ceph's gateway: no apt-get");
@@ -175,13 +175,13 @@ mod tests {
 
     #[test]
     fn nothing_is_said_to_be_ignored_where_nothing_is() {
-        assert_eq!(Missing(vec![]).summary(&tests()), (vec![], String::new()));
+        assert_eq!(MissingParts(vec![]).summary(&tests()), (vec![], String::new()));
     }
 
     #[test]
     fn continuous_integration_takes_no_missing_part_that_can_be_fetched() {
-        assert!(Missing(vec![(Part::Mongorestore, "none".into())]).none_demanded().is_ok());
-        let refused = Missing(vec![(Part::Moto, "offline".into())]).none_demanded().unwrap_err();
+        assert!(MissingParts(vec![(Part::Mongorestore, "none".into())]).none_demanded().is_ok());
+        let refused = MissingParts(vec![(Part::Moto, "offline".into())]).none_demanded().unwrap_err();
         assert!(refused.to_string().ends_with("missing: moto"), "{refused}");
     }
 }

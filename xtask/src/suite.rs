@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use testbed::tools;
 
 use crate::Outcome;
-use crate::parts::{Missing, Part};
+use crate::parts::{MissingParts, Part};
 
 const FUZZ_VERSION: &str = "0.13.1";
 const FUZZ_SECONDS: u32 = 60;
@@ -18,21 +18,21 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// Fetches everything, and prints what is here.
-pub(crate) fn tools() -> Outcome<Missing> {
+pub(crate) fn tools() -> Outcome<MissingParts> {
     println!("{:<22} {}", "mongod", tools::mongod()?.display());
-    Missing::look()
+    MissingParts::look()
 }
 
 /// Every check, one after the other; the first that fails ends it. What needs a missing part is ignored.
 pub(crate) fn test() -> Outcome {
-    step("parts (all together take about MINUTES minutes the first time)");
+    step("parts (about three minutes the first time)");
     let missing = tools()?;
     if !missing.has(Part::Rustfmt) {
         cargo("format", &["fmt", "--all", "--check"])?;
     }
     if !missing.has(Part::Clippy) {
         let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
-        cargo("lints (about MINUTES minutes the first time)", &lints)?;
+        cargo("lints (about five minutes the first time)", &lints)?;
     }
     let tests = tests(&missing)?;
     if !missing.has(Part::CargoFuzz) {
@@ -48,8 +48,8 @@ pub(crate) fn test() -> Outcome {
 }
 
 /// The names of all tests, after those that can run here have passed.
-fn tests(missing: &Missing) -> Outcome<Vec<String>> {
-    step("build the tests (about MINUTES minutes the first time)");
+fn tests(missing: &MissingParts) -> Outcome<Vec<String>> {
+    step("build the tests (about ten minutes the first time)");
     let tests = listed()?;
     // A mark that no test bears would let tests go uncounted.
     for mark in Part::ALL.into_iter().filter_map(Part::mark) {
@@ -59,7 +59,7 @@ fn tests(missing: &Missing) -> Outcome<Vec<String>> {
     }
     let mut all = vec!["test", "--workspace", "--no-fail-fast", "--"];
     all.extend(missing.marks().flat_map(|mark| ["--skip", mark]));
-    cargo("tests (about MINUTES minutes)", &all)?;
+    cargo("tests (about fifteen minutes)", &all)?;
     if let Some(mark) = Part::Mongorestore.mark().filter(|_| !missing.has(Part::Mongorestore)) {
         let ignored = ["test", "--package", "strongroom", "--test", "it", mark, "--", "--ignored"];
         cargo("tests with mongorestore", &ignored)?;
@@ -100,7 +100,7 @@ pub(crate) fn fuzzer() -> Outcome<PathBuf> {
     let folder = tools::folder().join(format!("cargo-fuzz-{FUZZ_VERSION}"));
     let program = folder.join("bin/cargo-fuzz");
     if !program.exists() {
-        println!("building cargo-fuzz (about MINUTES minutes)");
+        println!("building cargo-fuzz (about a minute)");
         let install = ["install", "cargo-fuzz", "--locked", "--version", FUZZ_VERSION, "--root"];
         run(Command::new(env!("CARGO")).args(install).arg(&folder))?;
     }
@@ -110,7 +110,7 @@ pub(crate) fn fuzzer() -> Outcome<PathBuf> {
 /// Hostile archives for a minute. The fuzzer wants compiler flags that are not stable, and nothing else of a
 /// nightly compiler.
 fn fuzz() -> Outcome {
-    step("fuzz the archive (about MINUTES minutes to build it the first time, then one)");
+    step("fuzz the archive (a minute; the first time also about two to build it)");
     let seconds = format!("-max_total_time={FUZZ_SECONDS}");
     let memory = format!("-rss_limit_mb={FUZZ_MEMORY_MEGABYTES}");
     let program = fuzzer()?.canonicalize()?;

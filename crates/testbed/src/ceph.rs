@@ -49,7 +49,7 @@ pub struct Ceph {
 }
 
 impl Ceph {
-    /// Starts a cluster of one; takes about SECONDS seconds. Blocks.
+    /// Starts a cluster of one; takes about two seconds. Blocks.
     ///
     /// # Errors
     /// When its programs cannot be had, are of another version than the tests know, or do not come up.

@@ -20,7 +20,10 @@ impl Unpacked {
     /// Where there is no `apt-get` or `dpkg`, or it cannot fetch them.
     pub(crate) fn get(name: &str, packages: &[&str]) -> Result<Self, Missing> {
         let root = tools::once(name, packages, |root| {
-            tools::announce(&format!("fetching the Debian packages {}", packages.join(", ")));
+            tools::announce(&format!(
+                "fetching the Debian packages {} (up to a minute)",
+                packages.join(", ")
+            ));
             let work = tempfile::tempdir_in(tools::folder())
                 .map_err(|e| Missing(format!("no temporary folder: {e}")))?;
             fetch(work.path(), packages)?;

