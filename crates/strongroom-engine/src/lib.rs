@@ -1,5 +1,6 @@
 //! What Strongroom can do to one MongoDB deployment and one bucket.
 
+mod backoff;
 pub mod backup;
 pub mod bucket;
 pub mod cat;
@@ -25,6 +26,7 @@ pub mod restore;
 mod segments;
 pub mod selection;
 mod stream;
+pub mod summary;
 pub mod verify;
 
 pub use compression::ZSTD_DEFAULT_LEVEL;

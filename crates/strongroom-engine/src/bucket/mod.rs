@@ -162,6 +162,12 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// [`Code::Damaged`](crate::error::Code::Damaged) when it is longer than `bytes_max`.
     async fn get(&self, key: &str, version_id: Option<&str>, bytes_max: u64) -> Result<Fetched>;
 
+    /// Reads the first `bytes_max` bytes of an object, or all of it where it is shorter.
+    ///
+    /// # Errors
+    /// [`Code::ObjectMissing`](crate::error::Code::ObjectMissing) when it is not there.
+    async fn get_start(&self, key: &str, bytes_max: u64) -> Result<Fetched>;
+
     /// What stands right below `folder` (empty, or without a final slash).
     async fn list(&self, folder: &str) -> Result<Listing>;
 

@@ -9,6 +9,7 @@ use strongroom_engine::deployment::{ConnectOptions, Deployment};
 use strongroom_engine::error::Result;
 use strongroom_engine::location::Location;
 use strongroom_engine::manifest::{Consistency, Manifest};
+use strongroom_engine::summary::Summary;
 use tokio_util::sync::CancellationToken;
 
 use super::{job, parallelism};
@@ -32,21 +33,16 @@ pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: Cancellat
     let limits = ConnectOptions { lag_max: options.max_lag };
     let deployment = Deployment::connect_with(&uri, &limits).await?;
     let manifest = backup::run(deployment, store, work, job(output, cancel)).await?;
-    output.answer(&Answer::of(&options.to, &manifest), &Text(&options.to, &manifest))
+    let answer = Answer { location: options.to.to_string(), backup: Summary::from(&manifest) };
+    output.answer(&answer, &Text(&options.to, &manifest))
 }
 
 /// What a program is told of a backup that was made.
 #[derive(Serialize)]
-struct Answer<'a> {
+struct Answer {
     location: String,
     #[serde(flatten)]
-    backup: super::list::Summary<'a>,
-}
-
-impl<'a> Answer<'a> {
-    fn of(location: &Location, manifest: &'a Manifest) -> Self {
-        Self { location: location.to_string(), backup: super::list::Summary::of(manifest) }
-    }
+    backup: Summary,
 }
 
 struct Text<'a>(&'a Location, &'a Manifest);

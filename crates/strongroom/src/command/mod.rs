@@ -39,10 +39,9 @@ async fn one(command: Command, output: &Output, cancel: CancellationToken) -> Re
         Command::Restore(options) => restore::run(*options, output, cancel).await,
         Command::List(options) => until_cancelled(list::run(options, output), cancel).await,
         Command::Show(options) => until_cancelled(show::run(options, output), cancel).await,
-        Command::Verify(options) => until_cancelled(verify::run(options, output), cancel).await,
-        Command::Cat(options) => until_cancelled(cat::run(options, output), cancel).await,
-        // What is begun is ended by the same command later, so it may stop anywhere.
-        Command::Delete(options) => until_cancelled(delete::run(options, output), cancel).await,
+        Command::Verify(options) => verify::run(options, output, job(output, cancel)).await,
+        Command::Cat(options) => cat::run(options, output, job(output, cancel)).await,
+        Command::Delete(options) => delete::run(options, output, job(output, cancel)).await,
         // Each change is whole, and what is not done is done by the same command later.
         Command::Bucket(command) => {
             until_cancelled(bucket::run(command, output, cancel.clone()), cancel).await
