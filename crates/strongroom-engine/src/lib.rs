@@ -1,5 +1,6 @@
 //! What Strongroom can do to one MongoDB deployment and one bucket.
 
+mod backoff;
 pub mod backup;
 pub mod bucket;
 pub mod cat;

@@ -9,9 +9,9 @@ use serde_json::value::RawValue;
 
 use super::Work;
 use super::capture::{ARCHIVED, Captured};
-use super::moment::Wanted;
 use super::reader::{NamespaceRead, RunRead, archived};
 use super::segment::SegmentWriter;
+use super::settings::Wanted;
 use crate::deployment::Described;
 use crate::error::{Code, Error, Result};
 use crate::manifest::{self, Consistency, Manifest, Namespace, Segment, Status, Tool, Totals};

@@ -7,6 +7,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::plan::batch_documents;
 use super::{Work, cancelled};
+use crate::backoff::Backoff;
 use crate::deployment::{Batch, Batches, CollectionId, Described, Find, Position, ReadAt, Scan, Setback};
 use crate::error::{Code, Error, Result};
 use crate::progress::{Event, Warning};
@@ -14,10 +15,8 @@ use crate::progress::{Event, Warning};
 /// The bytes of documents that a reply should hold: enough that round trips do not count, and little enough that
 /// its memory is used again and stays in the processor's cache.
 const REPLY_BYTES: u64 = 1024 * 1024;
-/// How often a scan is taken up without a batch in between. With the pauses that is a good minute: time for a
-/// member to restart.
-const TRIES_MAX: u32 = 8;
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// A scan is taken up again for a good minute without a batch in between: time for a member to restart.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(32), 9);
 
 /// What a server's cursor said, and the cursor.
 type Reply = (Batches, Result<Option<Batch>, Setback>);
@@ -151,16 +150,16 @@ impl<'a> Cursor<'a> {
             }
             Setback::Lost(error) | Setback::TooOld(error) => {
                 self.tries += 1;
-                if self.tries > TRIES_MAX {
-                    return Err(error.context(format!("after {TRIES_MAX} tries to go on")).into());
-                }
-                pause(self.work, self.tries).await?;
+                let Some(pause) = BACKOFF.jittered_pause(self.tries, rand::random()) else {
+                    return Err(error.context(format!("after {} tries to go on", BACKOFF.retries())).into());
+                };
+                wait(self.work, pause).await?;
                 self.resume(error)?;
                 Ok(false)
             }
             Setback::PositionGone(error) => {
                 self.tries += 1;
-                if self.tries > TRIES_MAX || !self.may_repeat() {
+                if self.tries > BACKOFF.retries() || !self.may_repeat() {
                     return Err(Stop::Again(error));
                 }
                 self.skip = self.position.as_ref().and_then(Position::record);
@@ -205,9 +204,9 @@ impl<'a> Cursor<'a> {
     }
 }
 
-async fn pause(work: &Work, tries: u32) -> Result<(), Stop> {
+async fn wait(work: &Work, pause: Duration) -> Result<(), Stop> {
     tokio::select! {
-        () = tokio::time::sleep(FIRST_PAUSE * 2_u32.pow(tries - 1)) => Ok(()),
+        () = tokio::time::sleep(pause) => Ok(()),
         () = work.sink.stop.cancelled() => Err(cancelled().into()),
     }
 }

@@ -15,12 +15,13 @@ mod plan;
 mod reader;
 mod sample;
 mod segment;
+mod settings;
 mod sink;
 mod writer;
 
-pub use moment::Wanted;
 pub use plan::{Part, Plan, Run, SEGMENT_BYTES};
 pub use sample::sample;
+pub use settings::{Options, Wanted};
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,15 +32,13 @@ use tokio::task::JoinSet;
 
 use crate::bucket::{ObjectStore, Sse};
 use crate::clock::Clock;
-use crate::compression::Compression;
 use crate::deployment::{Deployment, Described, ReadAt, Split};
 use crate::error::{Code, Error, Result};
 use crate::job::Job;
-use crate::layout::{BackupId, PlanName};
+use crate::layout::BackupId;
 use crate::location::Location;
-use crate::manifest::{Manifest, Selection};
+use crate::manifest::Manifest;
 use crate::progress::{Event, Phase};
-use crate::selection::{Filter, Query};
 use assemble::Parts;
 use capture::Capture;
 use moment::Moment;
@@ -47,34 +46,6 @@ use pace::Pace;
 use reader::RunRead;
 use segment::{Finished, Memory};
 use sink::Sink;
-
-/// What to back up, and how.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The series the backup belongs to.
-    pub plan: PlanName,
-    /// Which namespaces.
-    pub filter: Filter,
-    /// Collections read at once, at least 1.
-    pub readers: usize,
-    /// How segments are compressed.
-    pub compression: Compression,
-    /// What moment it is to hold, where the deployment has such.
-    pub consistency: Wanted,
-    /// Which documents, of every collection that is read; all of them if not said. Then no oplog is kept.
-    pub query: Option<Query>,
-    /// The encryption to ask the store for, with every object.
-    pub sse: Sse,
-    /// Bytes of documents to read in a second at most; none: as fast as it goes.
-    pub rate_max: Option<u64>,
-}
-
-impl Options {
-    fn selection(&self) -> Selection {
-        let query = self.query.clone().map(|query| bson::Bson::Document(query).into_canonical_extjson());
-        Selection { query, ..self.filter.selection() }
-    }
-}
 
 /// Makes one backup and gives its manifest. Needs a multi-threaded runtime.
 ///

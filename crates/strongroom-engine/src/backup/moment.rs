@@ -3,10 +3,9 @@
 //! The catalogue (which collections, options and indexes there are) cannot be read in the past, so it is listed
 //! first, and the moment is put after it, provided that nothing in the oplog changed it in between.
 
-use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 
-use super::Options;
+use super::settings::{Options, Wanted};
 use crate::deployment::{Deployment, Described, ReadAt};
 use crate::error::{Code, Error, Result};
 use crate::members::Topology;
@@ -15,33 +14,6 @@ use crate::selection::Filter;
 
 /// How often the catalogue is listed while it keeps changing. After that the replay of the oplog makes it exact.
 const LISTINGS_MAX: u32 = 3;
-
-/// What moment a backup is to hold.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Wanted {
-    /// All collections read at one cluster time, where the deployment has such; what cannot be read so is made
-    /// exact by the oplog.
-    #[default]
-    Snapshot,
-    /// Collections read as they are when their turn comes, all made exact by the oplog, as `mongodump --oplog`.
-    Oplog,
-    /// Each collection as it is when it is read.
-    None,
-}
-
-impl FromStr for Wanted {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "snapshot" => Ok(Self::Snapshot),
-            "oplog" => Ok(Self::Oplog),
-            "none" => Ok(Self::None),
-            _ => Err(Error::new(Code::Usage, format!("there is no consistency `{name}`"))
-                .help("Choose snapshot, oplog or none.")),
-        }
-    }
-}
 
 /// When a backup is read.
 #[derive(Debug)]
