@@ -15,6 +15,7 @@ use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use crate::error::{Code, Error, Result};
 use crate::help;
 use crate::help::Command;
+use crate::settings::as_text;
 
 /// The name of the commit point within a backup's folder.
 pub const MANIFEST: &str = "manifest.json";
@@ -113,6 +114,8 @@ impl fmt::Display for PlanName {
         f.write_str(&self.0)
     }
 }
+
+as_text!(BackupId, PlanName);
 
 /// The folder of a backup.
 #[must_use]

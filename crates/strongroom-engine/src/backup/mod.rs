@@ -39,6 +39,7 @@ use crate::layout::BackupId;
 use crate::location::Location;
 use crate::manifest::Manifest;
 use crate::progress::{Event, Phase};
+use crate::quantity::Bytes;
 use assemble::Parts;
 use capture::Capture;
 use moment::Moment;
@@ -93,7 +94,7 @@ pub async fn run(
         queue: plan.order(),
         moment,
         next: AtomicUsize::new(0),
-        pace: Pace::new(options.rate_max, sink.stop.clone()),
+        pace: Pace::new(options.max_rate.map(Bytes::get), sink.stop.clone()),
         deployment,
         sink,
         options,

@@ -129,7 +129,7 @@ fn scan(work: &Work, run: &Run) -> (Scan, Option<Bound>) {
             (Scan::Natural(after.as_ref().map(Bound::position)), last.clone())
         }
         (Some(Part::Ids { from, to }), _) => (Scan::Ids(from.clone(), to.clone()), None),
-        (None, Some(query)) => (Scan::Matching(query.clone()), None),
+        (None, Some(query)) => (Scan::Matching(query.document().clone()), None),
         (None, None) => (Scan::Natural(None), None),
     }
 }

@@ -16,5 +16,6 @@ mod privileges;
 mod ranges;
 mod replay;
 mod round_trip;
+mod settings;
 mod setup;
 mod topology;

@@ -14,7 +14,7 @@ use crate::output::Output;
 use crate::words::size;
 
 pub(crate) async fn run(options: List, output: &Output) -> Result<()> {
-    let store = bucket::open(&options.place.location, options.place.owner.options())?;
+    let store = bucket::open(&options.place.location, options.place.store.options())?;
     let entries = catalog::list(&*store, options.place.plan.as_ref()).await?;
     output.answer(&Answer::of(&entries), &Text(&entries))
 }
