@@ -13,6 +13,9 @@ use std::str::FromStr;
 use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 
 use crate::error::{Code, Error, Result};
+use crate::help;
+use crate::help::Command;
+use crate::settings::as_text;
 
 /// The name of the commit point within a backup's folder.
 pub const MANIFEST: &str = "manifest.json";
@@ -61,8 +64,11 @@ impl FromStr for BackupId {
         if valid {
             return Ok(Self(text.into()));
         }
-        Err(Error::new(Code::NotABackup, format!("`{text}` is not the name of a backup"))
-            .help("Names look like 20261123T020000Z-7f3k; `strongroom list` shows them, and `latest` is the newest."))
+        Err(Error::new(Code::NotABackup, format!("`{text}` is not the name of a backup")).help(help![
+            "Ids look like 20261123T020000Z-7f3k; ",
+            Command::List,
+            " shows them, and `latest` is the newest."
+        ]))
     }
 }
 
@@ -108,6 +114,8 @@ impl fmt::Display for PlanName {
         f.write_str(&self.0)
     }
 }
+
+as_text!(BackupId, PlanName);
 
 /// The folder of a backup.
 #[must_use]

@@ -42,7 +42,7 @@ impl FromStr for ClusterTime {
     /// nothing which happened within it counts.
     fn from_str(text: &str) -> Result<Self, Error> {
         exact(text).or_else(|| beginning(text)).ok_or_else(|| {
-            Error::new(Code::Usage, format!("`{text}` is no moment"))
+            Error::new(Code::Usage, format!("`{text}` is not a moment"))
                 .help("Write a time such as 2026-11-23T12:34:56Z, or a cluster time such as 1795437296.7.")
         })
     }

@@ -43,6 +43,7 @@ use crate::layout::BackupId;
 use crate::manifest::Manifest;
 use crate::moment::ClusterTime;
 use crate::progress::{Event, Phase};
+use crate::quantity::Bytes;
 use assemble::Contents;
 use capture::{Capture, Captured};
 use moment::Reached;
@@ -95,7 +96,7 @@ impl Prepared {
         let name = (self.options.plan.clone(), self.id.clone());
         let sse = self.options.sse.clone();
         let sink = Arc::new(Sink::new(self.store.clone(), name, self.options.compression, sse, job));
-        let pace = Arc::new(Pace::new(self.options.rate_max, sink.job.cancel.clone()));
+        let pace = Arc::new(Pace::new(self.options.max_rate.map(Bytes::get), sink.job.cancel.clone()));
         let watching = load::watched(&self.deployment, &pace, &sink.job);
         let outcome = self.read_and_store(&sink, &pace).await;
         drop(watching);

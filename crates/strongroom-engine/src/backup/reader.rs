@@ -169,7 +169,7 @@ fn scan(range: Option<&Range>, query: Option<&Query>) -> (Scan, Option<Bound>) {
             (Scan::Natural(after.as_ref().map(Bound::position)), last.clone())
         }
         (Some(Range::Ids { from, to }), _) => (Scan::Ids(from.clone(), to.clone()), None),
-        (None, Some(query)) => (Scan::Matching(query.clone()), None),
+        (None, Some(query)) => (Scan::Matching(query.document().clone()), None),
         (None, None) => (Scan::Natural(None), None),
     }
 }
@@ -267,7 +267,7 @@ mod tests {
         let (from, last) = scan(Some(&range), None);
         assert!(matches!(from, Scan::Natural(Some(position)) if position.record() == Some(3)));
         assert_eq!(last, Some(bound(9)));
-        let query = bson::doc! { "paid": true };
+        let query: Query = r#"{"paid": true}"#.parse().unwrap();
         assert!(matches!(scan(None, Some(&query)), (Scan::Matching(_), None)));
         assert!(matches!(scan(None, None), (Scan::Natural(None), None)));
     }

@@ -412,7 +412,8 @@ async fn a_query_takes_a_part_of_a_collection_and_no_oplog() {
     db.run_command(doc! { "create": "view", "viewOn": "a", "pipeline": [] }).await.unwrap();
     let place = tempfile::tempdir().unwrap();
     let store = folder(place.path());
-    let query = strongroom_engine::selection::query(r#"{"_id": {"$gte": {"$numberInt": "7"}}}"#).unwrap();
+    let query: strongroom_engine::selection::Query =
+        r#"{"_id": {"$gte": {"$numberInt": "7"}}}"#.parse().unwrap();
     let filter = Filter::new(vec!["shop.a".into(), "shop.b".into()], vec![]).unwrap();
     let part = backup::Options { query: Some(query.clone()), filter, ..wanted(Wanted::Snapshot) };
     let manifest = backup(&server, &store, part.clone()).await.unwrap();

@@ -15,7 +15,7 @@ use testbed::Mongod;
 use testbed::mongod::Options;
 use tokio_util::sync::CancellationToken;
 
-use crate::setup::{back_up, folder, job, options};
+use crate::setup::{back_up, folder, job, options, unwatched};
 
 /// Counts what was read, and keeps what was warned of.
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ async fn watched(server: &Mongod) -> (Manifest, u64, Vec<String>) {
     let wanted = backup::Options { readers: 1, filter, ..options(Compression::None) };
     let cancel = CancellationToken::new();
     let manifest = back_up(deployment, store.clone(), wanted, job(watching.clone(), cancel)).await.unwrap();
-    assert_eq!(verify(store, &manifest, 2, &Silent).await.unwrap().problems, []);
+    assert_eq!(verify(store, &manifest, 2, &unwatched()).await.unwrap().problems, []);
     let warnings = watching.warnings.lock().unwrap().clone();
     (manifest, watching.documents.load(Ordering::Relaxed), warnings)
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use strongroom_engine::backup::{self, Wanted};
-use strongroom_engine::bucket::{ObjectStore, Sse, StoreOptions, open};
+use strongroom_engine::backup;
+use strongroom_engine::bucket::{ObjectStore, StoreOptions, open};
 use strongroom_engine::clock::Clock;
 use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::{Deployment, Target};
 use strongroom_engine::error::Result;
 use strongroom_engine::job::Job;
-use strongroom_engine::layout::{BackupId, PlanName};
+use strongroom_engine::layout::BackupId;
 use strongroom_engine::manifest::Manifest;
 use strongroom_engine::progress::Observer;
 use strongroom_engine::restore::{self, Existing, Restored, Source};
@@ -46,16 +46,7 @@ pub(crate) fn folder(path: &std::path::Path) -> Arc<dyn ObjectStore> {
 }
 
 pub(crate) fn options(compression: Compression) -> backup::Options {
-    backup::Options {
-        plan: PlanName::default(),
-        filter: Filter::default(),
-        readers: 2,
-        compression,
-        consistency: Wanted::Snapshot,
-        query: None,
-        sse: Sse::None,
-        rate_max: None,
-    }
+    backup::Options { readers: 2, compression, ..backup::Options::default() }
 }
 
 pub(crate) async fn backup(

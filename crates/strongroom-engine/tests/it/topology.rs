@@ -11,6 +11,7 @@ use strongroom_engine::error::{Code, Result};
 use strongroom_engine::manifest::{Consistency, Manifest};
 use strongroom_engine::members::MemberState;
 use strongroom_engine::progress::{Event, Observer};
+use strongroom_engine::quantity::Bytes;
 use testbed::mongod::Options;
 use testbed::{Mongod, Set, dataset};
 use tokio_util::sync::CancellationToken;
@@ -191,7 +192,7 @@ async fn a_cancelled_backup_leaves_no_cursor_open() {
     dataset::generate(&source.client().await.unwrap(), 40_000_000).await.unwrap();
     let (cancel, place) = (CancellationToken::new(), tempfile::tempdir().unwrap());
     let heard = Arc::new(Heard { cancels: Some(cancel.clone()), ..Heard::default() });
-    let work = backup::Options { rate_max: Some(1_000_000), ..options(Compression::None) };
+    let work = backup::Options { max_rate: Bytes::new(1_000_000), ..options(Compression::None) };
     let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
     let made = back_up(deployment, folder(place.path()), work, job(heard, cancel)).await;
     assert_eq!(made.unwrap_err().code(), Code::Cancelled);
@@ -207,7 +208,7 @@ async fn no_more_is_read_in_a_second_than_was_asked_for() {
     let client = source.client().await.unwrap();
     client.database("shop").collection("large").insert_many(documents).await.unwrap();
     let (place, began) = (tempfile::tempdir().unwrap(), Instant::now());
-    let work = backup::Options { rate_max: Some(2_000_000), ..options(Compression::None) };
+    let work = backup::Options { max_rate: Bytes::new(2_000_000), ..options(Compression::None) };
     let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
     let (store, heard) = (folder(place.path()), Arc::new(Heard::default()));
     let made = back_up(deployment, store, work, job(heard, CancellationToken::new())).await.unwrap();
@@ -227,7 +228,7 @@ async fn a_member_that_falls_behind_is_given_way_to() {
     let limits = ConnectOptions { lag_max: Duration::from_secs(1) };
     let deployment = Deployment::connect_with(&set.uri().parse().unwrap(), &limits).await.unwrap();
     assert_eq!(deployment.source().member, set.members()[1].address());
-    let work = backup::Options { rate_max: Some(400_000), ..options(Compression::None) };
+    let work = backup::Options { max_rate: Bytes::new(400_000), ..options(Compression::None) };
     let (store, token) = (folder(place.path()), CancellationToken::new());
     let running = tokio::spawn(back_up(deployment, store, work, job(heard.clone(), token)));
 

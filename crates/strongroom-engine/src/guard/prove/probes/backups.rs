@@ -7,8 +7,8 @@ use crate::bucket::Sse;
 use crate::bucket::actions::Role;
 use crate::catalog;
 use crate::guard::policy::header_may_be_missing;
+use crate::job::Job;
 use crate::layout::BackupId;
-use crate::progress::Silent;
 use crate::verify;
 
 impl Bench<'_> {
@@ -75,7 +75,7 @@ impl Bench<'_> {
     /// Verified by the one who restores, deleted by the one who deletes.
     async fn backup_made(&mut self, manifest: &crate::manifest::Manifest) {
         let store = self.identity(Role::Restorer).store.clone();
-        let verified = verify::verify(store, manifest, 1, &Silent).await;
+        let verified = verify::verify(store, manifest, 1, &Job::unwatched(self.job.clock.clone())).await;
         let answer = match &verified {
             Ok(report) if report.problems.is_empty() => of(None),
             Ok(report) => {
@@ -137,8 +137,13 @@ impl Bench<'_> {
     async fn take_back(&mut self, manifest: &crate::manifest::Manifest) -> Answer {
         let Ok(id) = manifest.id.parse::<BackupId>() else { return Answer::default() };
         let plan = manifest.plan.parse().ok();
-        let deleted =
-            catalog::delete(self.identity(Role::Pruner).store.clone(), plan.as_ref(), &id, &Silent).await;
+        let deleted = catalog::delete(
+            self.identity(Role::Pruner).store.clone(),
+            plan.as_ref(),
+            &id,
+            &Job::unwatched(self.job.clock.clone()),
+        )
+        .await;
         if deleted.is_err() {
             let prefix = self.settings.below();
             let folder = format!("{prefix}{}/{id}", manifest.plan);
