@@ -43,10 +43,7 @@ async fn one(command: Command, output: &Output, cancel: CancellationToken) -> Re
         Command::Cat(options) => until_cancelled(cat::run(options, output), cancel).await,
         // What is begun is ended by the same command later, so it may stop anywhere.
         Command::Delete(options) => until_cancelled(delete::run(options, output), cancel).await,
-        // Each change is whole, and what is not done is done by the same command later.
-        Command::Bucket(command) => {
-            until_cancelled(bucket::run(command, output, cancel.clone()), cancel).await
-        }
+        Command::Bucket(command) => bucket::run(command, output, cancel).await,
     }
 }
 
