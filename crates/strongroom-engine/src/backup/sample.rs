@@ -20,7 +20,6 @@ use crate::layout::{BackupId, PlanName};
 use crate::manifest::{Consistency, Manifest, Segment, Selection};
 use crate::members::{Source, Topology};
 use crate::names::NamespaceKind;
-use crate::progress::Silent;
 
 const DOCUMENTS: u64 = 100;
 const SERVER_VERSION: &str = "0.0.0";
@@ -33,7 +32,7 @@ const METADATA: &str = r#"{"options":{},"indexes":[{"v":{"$numberInt":"2"},"key"
 /// As the store fails, and [`Code::Cancelled`](crate::error::Code::Cancelled); then what was stored is deleted again,
 /// where that is allowed.
 pub async fn sample(store: Arc<dyn ObjectStore>, plan: PlanName, sse: Sse, job: &Job) -> Result<Manifest> {
-    let job = Job { observer: Arc::new(Silent), ..job.clone() };
+    let job = job.quiet();
     let started_at = job.clock.now();
     let name = (plan, BackupId::new(started_at, rand::random()));
     let sink = Arc::new(Sink::new(store, name, Compression::Zstd { level: ZSTD_DEFAULT_LEVEL }, sse, &job));
