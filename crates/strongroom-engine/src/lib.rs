@@ -25,6 +25,7 @@ pub mod restore;
 mod segments;
 pub mod selection;
 mod stream;
+mod timestamps;
 pub mod verify;
 
 pub use compression::ZSTD_DEFAULT_LEVEL;
