@@ -10,6 +10,7 @@ use strongroom_engine::bucket::StoreOptions;
 use strongroom_engine::error::Code;
 use strongroom_engine::layout::BackupId;
 use strongroom_engine::location::Location;
+use strongroom_engine::names::Name;
 use strongroom_engine::restore;
 use strongroom_engine::settings::{read, write};
 
@@ -59,7 +60,7 @@ fn a_backups_settings_have_one_written_form() {
 fn a_restores_settings_have_one_written_form() {
     let all: restore::Options = golden(include_str!("../golden/restore-settings.json"));
     all.check().unwrap();
-    assert_eq!(all.renames.apply("shop", "orders"), ("shop_copy".into(), "orders".into()));
+    assert_eq!(all.renames.apply("shop", "orders"), Name::new("shop_copy", "orders"));
     assert_eq!(read::<restore::Options>("{}").unwrap(), restore::Options::default());
     refused::<restore::Options>(&[
         (r#"{"drop": true}"#, "unknown field `drop`"),

@@ -9,7 +9,7 @@ use strongroom_engine::bucket;
 use strongroom_engine::deployment::Target;
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::location::Location;
-use strongroom_engine::restore::{self, Action, Archive, Existing, Options, Plan, Restored, Source};
+use strongroom_engine::restore::{self, Action, Archive, Existing, Options, Preview, Restored, Source};
 use tokio_util::sync::CancellationToken;
 
 use super::{at_once, job};
@@ -40,11 +40,11 @@ pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationT
         () = cancel.cancelled() => return Err(Error::new(Code::Cancelled, "cancelled")),
     };
     let target = Target::connect(&uri).await?;
+    let prepared = restore::prepare(source, target, work).await?;
     if options.dry_run {
-        let plan = restore::plan(&target, &source, &work).await?;
-        return output.answer(&plan, &PlanText(&plan));
+        return output.answer(prepared.preview(), &PreviewText(prepared.preview()));
     }
-    let restored = restore::run(source, target, work, job(output, cancel)).await?;
+    let restored = prepared.run(job(output, cancel)).await?;
     output.answer(&restored, &RestoredText(&restored))?;
     if restored.exceptions.is_empty() {
         return Ok(());
@@ -84,21 +84,25 @@ async fn open_archive(archive: String, store: Store) -> Result<Archive> {
         .map_err(|e| Error::new(Code::Internal, "the archive's reader ended abruptly").caused_by(e))?
 }
 
-struct PlanText<'a>(&'a Plan);
+struct PreviewText<'a>(&'a Preview);
 
-impl fmt::Display for PlanText<'_> {
+impl fmt::Display for PreviewText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plan = self.0;
-        let set = plan.target_set.as_ref().map(|set| format!(", replica set {set}")).unwrap_or_default();
-        writeln!(f, "backup {} into MongoDB {}{set}; nothing is done yet", plan.backup, plan.target_version)?;
-        if plan.segments > 0 {
-            writeln!(f, "{} segments to fetch, {}", plan.segments, size(plan.stored_bytes))?;
+        let preview = self.0;
+        let set = preview.target_set.as_ref().map(|set| format!(", replica set {set}")).unwrap_or_default();
+        writeln!(
+            f,
+            "backup {} into MongoDB {}{set}; nothing is done yet",
+            preview.backup, preview.target_version
+        )?;
+        if preview.segments > 0 {
+            writeln!(f, "{} segments to fetch, {}", preview.segments, size(preview.stored_bytes))?;
         }
-        if let Some(window) = plan.replay {
+        if let Some(window) = preview.replay {
             let to = window.to.map_or("its end".to_owned(), |to| to.to_string());
             writeln!(f, "the oplog is replayed up to {to}")?;
         }
-        for planned in &plan.namespaces {
+        for planned in &preview.namespaces {
             let name = planned.name.escape_debug().to_string();
             write!(f, "{name:<44} {:<32}", in_words(planned.action))?;
             if let Some(documents) = planned.documents {
@@ -135,6 +139,10 @@ impl fmt::Display for RestoredText<'_> {
             writeln!(f, "not restored: {exception}")?;
         }
         let (namespaces, documents, indexes) = (done.namespaces, done.documents, done.indexes);
-        writeln!(f, "restored {namespaces} collections and views, {documents} documents, {indexes} indexes")
+        match &done.plan {
+            Some(plan) => write!(f, "restored backup {} of plan {plan}: ", done.backup)?,
+            None => write!(f, "restored {}: ", done.backup)?,
+        }
+        writeln!(f, "{namespaces} collections and views, {documents} documents, {indexes} indexes")
     }
 }
