@@ -53,7 +53,7 @@ async fn one(command: Command, output: &Output, cancel: CancellationToken) -> Re
 async fn explained(error: Error, cancel: CancellationToken) -> Error {
     const LONGEST: Duration = Duration::from_secs(10);
     let Some(refused) = error.refusal().cloned() else { return error };
-    let options = StoreOptions::default();
+    let options = StoreOptions { profile: refused.profile.clone(), ..StoreOptions::default() };
     let told = tokio::select! {
         told = tokio::time::timeout(LONGEST, guard::explain_refusal(&options, &refused)) => told.ok().flatten(),
         () = cancel.cancelled() => None,

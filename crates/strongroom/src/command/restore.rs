@@ -9,13 +9,14 @@ use strongroom_engine::bucket;
 use strongroom_engine::deployment::Target;
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::location::Location;
+use strongroom_engine::moment;
 use strongroom_engine::restore::{self, Action, Archive, Existing, Options, Plan, Restored, Source};
 use tokio_util::sync::CancellationToken;
 
 use super::{at_once, job};
 use crate::cli::{One, Origin, Place, Restore, Store};
 use crate::output::Output;
-use crate::words::size;
+use crate::words::{count, namespaces, size};
 
 const STDIN: &str = "-";
 
@@ -49,8 +50,11 @@ pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationT
     if restored.exceptions.is_empty() {
         return Ok(());
     }
-    Err(Error::new(Code::Incomplete, format!("restored, but for {} exceptions", restored.exceptions.len()))
-        .help("What is missing, and why, is listed above."))
+    Err(Error::new(
+        Code::Incomplete,
+        format!("restored, with {}", count(restored.exceptions.len() as u64, "exception")),
+    )
+    .help("What is missing, and why, is listed above."))
 }
 
 async fn source(options: Origin) -> Result<Source> {
@@ -92,17 +96,17 @@ impl fmt::Display for PlanText<'_> {
         let set = plan.target_set.as_ref().map(|set| format!(", replica set {set}")).unwrap_or_default();
         writeln!(f, "backup {} into MongoDB {}{set}; nothing is done yet", plan.backup, plan.target_version)?;
         if plan.segments > 0 {
-            writeln!(f, "{} segments to fetch, {}", plan.segments, size(plan.stored_bytes))?;
+            writeln!(f, "{} to fetch, {}", count(plan.segments, "segment"), size(plan.stored_bytes))?;
         }
         if let Some(window) = plan.replay {
-            let to = window.to.map_or("its end".to_owned(), |to| to.to_string());
+            let to = window.to.map_or("its end".to_owned(), moment::in_words);
             writeln!(f, "the oplog is replayed up to {to}")?;
         }
         for planned in &plan.namespaces {
             let name = planned.name.escape_debug().to_string();
             write!(f, "{name:<44} {:<32}", in_words(planned.action))?;
             if let Some(documents) = planned.documents {
-                write!(f, " {documents:>12} documents")?;
+                write!(f, " {documents:>12} {}", if documents == 1 { "document" } else { "documents" })?;
             }
             if planned.target != planned.name {
                 write!(f, ", as {}", planned.target.escape_debug())?;
@@ -134,7 +138,12 @@ impl fmt::Display for RestoredText<'_> {
         for exception in &done.exceptions {
             writeln!(f, "not restored: {exception}")?;
         }
-        let (namespaces, documents, indexes) = (done.namespaces, done.documents, done.indexes);
-        writeln!(f, "restored {namespaces} collections and views, {documents} documents, {indexes} indexes")
+        writeln!(
+            f,
+            "restored {}, {}, {}",
+            namespaces(done.namespaces),
+            count(done.documents, "document"),
+            count(done.indexes, "index")
+        )
     }
 }

@@ -137,6 +137,14 @@ async fn why_nobody_answers_and_why_no_key_was_had_are_told_apart() {
     let mut right = program(&["list", &location]);
     right.env("AWS_CONFIG_FILE", &profiles).env("AWS_PROFILE", "right");
     run(right).await.ok();
+
+    // As with every AWS tool, what stands on the command line goes before the environment.
+    let mut named = program(&["list", &location, "--profile", "right"]);
+    named.env("AWS_CONFIG_FILE", &profiles).env("AWS_PROFILE", "broken");
+    run(named).await.ok();
+    let mut unknown = program(&["list", &location, "--profile", "nobody"]);
+    unknown.env("AWS_CONFIG_FILE", &profiles).env("AWS_PROFILE", "right");
+    run(unknown).await.failed("SR-KEY", 4, &["nobody"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,7 +240,7 @@ async fn names_and_targets_that_do_not_fit_are_refused() {
     );
     run(program(&["show", &location, "latest"])).await.failed("SR-NOT-A-BACKUP", 7, &["there is no backup"]);
     run(program(&["backup", "--uri", &uri, "--to", &location])).await.ok();
-    run(program(&["show", &location, "yesterday"])).await.failed("SR-NOT-A-BACKUP", 7, &["Names look like"]);
+    run(program(&["show", &location, "yesterday"])).await.failed("SR-NOT-A-BACKUP", 7, &["Ids look like"]);
     run(program(&["show", &location, "20200101T000000Z-aaaa"])).await.failed(
         "SR-NOT-A-BACKUP",
         7,

@@ -27,7 +27,7 @@ pub(crate) fn run(options: &Lint, output: &Output) -> Result<()> {
         0 => Ok(()),
         errors => Err(Error::new(
             Code::Usage,
-            format!("`{}` has {}", options.file.display(), count(errors, "error")),
+            format!("`{}` has {}", options.file.display(), count(errors as u64, "error")),
         )
         .help("Each is told above, with what to write instead.")),
     }

@@ -237,7 +237,7 @@ impl fmt::Display for Text<'_> {
         if self.0.changes.is_empty() {
             return writeln!(f, "all is as it should be: nothing to change");
         }
-        writeln!(f, "{}:", count(self.0.changes.len(), "change"))?;
+        writeln!(f, "{}:", count(self.0.changes.len() as u64, "change"))?;
         self.0.changes.iter().try_for_each(|change| write_change(f, change))
     }
 }
