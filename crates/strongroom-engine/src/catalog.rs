@@ -62,6 +62,36 @@ impl Place {
     fn key(&self, name: &str) -> String {
         layout::backup_key(&self.plan, &self.id, name)
     }
+
+    /// Reads the manifest that was found here.
+    fn manifest(&self, found: &Fetched) -> Result<Manifest> {
+        let manifest = Manifest::from_json(&found.body).map_err(|e| e.context(format!("backup `{self}`")))?;
+        self.is_that_of(&manifest.id, &manifest.plan)?;
+        Ok(manifest)
+    }
+
+    /// Refuses a manifest that was copied or moved here from another place.
+    fn is_that_of(&self, id: &str, plan: &str) -> Result<()> {
+        if id == self.id.as_str() && plan == self.plan.as_str() {
+            return Ok(());
+        }
+        Err(Error::new(Code::Damaged, format!("the manifest at `{self}` is that of `{plan}/{id}`")).help(
+            "Backups cannot be copied or renamed within a location. Move the folder back to its own place.",
+        ))
+    }
+
+    /// Refuses a manifest that lists anything outside of this place, so that nothing else is ever deleted with it.
+    fn own(&self, manifest: Manifest) -> Result<Manifest> {
+        let folder = format!("{}/", layout::backup_folder(&self.plan, &self.id));
+        match manifest.segments.iter().find(|segment| !segment.key.starts_with(&folder)) {
+            None => Ok(manifest),
+            Some(foreign) => {
+                let what =
+                    format!("the manifest at `{self}` lists `{}`, which belongs elsewhere", foreign.key);
+                Err(Error::new(Code::Damaged, what).help("Nothing was deleted."))
+            }
+        }
+    }
 }
 
 impl fmt::Display for Place {
@@ -115,19 +145,16 @@ fn says_nothing_of_one(error: &Error) -> bool {
 
 /// The summary of the backup at a place; none where no manifest stands.
 async fn read_summary(store: &dyn ObjectStore, whole: &Semaphore, place: &Place) -> Result<Option<Summary>> {
-    let key = place.key(layout::MANIFEST);
-    let start = match store.get_start(&key, summary::BYTES_MAX).await {
-        Ok(start) => start.body,
-        Err(error) if error.code() == Code::ObjectMissing => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    if let Some(summary) = Manifest::summary(&start)? {
+    let start = store.get_start(&place.key(layout::MANIFEST), summary::BYTES_MAX).await;
+    let Some(start) = if_there(store, place, layout::MANIFEST, start).await? else { return Ok(None) };
+    if let Some(summary) = Manifest::summary(&start.body)? {
+        place.is_that_of(&summary.id, &summary.plan)?;
         return Ok(Some(summary));
     }
     // Never closed.
     let _permit = whole.acquire().await;
-    match get(store, &key).await? {
-        Some(found) => Manifest::from_json(&found.body).map(|manifest| Some(Summary::from(&manifest))),
+    match get(store, place, layout::MANIFEST).await? {
+        Some(found) => place.manifest(&found).map(|manifest| Some(Summary::from(&manifest))),
         None => Ok(None),
     }
 }
@@ -151,7 +178,7 @@ pub async fn find(store: &dyn ObjectStore, plan: Option<&PlanName>, name: &str) 
         name => first_with_manifest(store, candidates(store, plan, &name.parse()?).await?).await?,
     };
     let (place, found) = found.ok_or_else(|| not_a_backup(store, name))?;
-    Manifest::from_json(&found.body).map_err(|e| e.context(format!("backup `{}`", place.id)))
+    place.manifest(&found)
 }
 
 /// The newest backup, of the one plan that has any.
@@ -176,13 +203,10 @@ async fn with_backups(store: &dyn ObjectStore) -> Result<Vec<PlanName>> {
     let mut found = Vec::new();
     for plan in plans(store).await? {
         for place in places(store, Some(&plan)).await?.into_iter().rev() {
-            match store.get_start(&place.key(layout::MANIFEST), 1).await {
-                Err(error) if error.code() == Code::ObjectMissing => {}
-                Err(error) => return Err(error),
-                Ok(_) => {
-                    found.push(plan);
-                    break;
-                }
+            let start = store.get_start(&place.key(layout::MANIFEST), 1).await;
+            if if_there(store, &place, layout::MANIFEST, start).await?.is_some() {
+                found.push(plan);
+                break;
             }
         }
     }
@@ -203,7 +227,7 @@ async fn first_with_manifest(
     places: Vec<Place>,
 ) -> Result<Option<(Place, Fetched)>> {
     for place in places {
-        if let Some(found) = get(store, &place.key(layout::MANIFEST)).await? {
+        if let Some(found) = get(store, &place, layout::MANIFEST).await? {
             return Ok(Some((place, found)));
         }
     }
@@ -237,10 +261,8 @@ pub async fn delete(
     let deletions = stream::iter(deletions).buffer_unordered(DELETED_AT_ONCE).try_collect::<()>();
     job.unless_cancelled(deletions).await.map_err(|e| go_on_later(e, id))?;
     let key = place.key(layout::DELETING);
-    match store.get(&key, None, manifest::BYTES_MAX).await {
-        Ok(found) => store.delete(&key, found.version_id.as_deref()).await?,
-        Err(error) if error.code() == Code::ObjectMissing => {}
-        Err(error) => return Err(error),
+    if let Some(found) = get(&*store, &place, layout::DELETING).await? {
+        store.delete(&key, found.version_id.as_deref()).await?;
     }
     Ok(Deleted { objects: manifest.segments.len() as u64 + 1, stored_bytes: manifest.totals.stored_bytes })
 }
@@ -261,8 +283,8 @@ async fn begin_deletion(
     id: &BackupId,
 ) -> Result<(Place, Manifest)> {
     for place in candidates(store, plan, id).await? {
-        if let Some(found) = get(store, &place.key(layout::MANIFEST)).await? {
-            let manifest = Manifest::from_json(&found.body)?;
+        if let Some(found) = get(store, &place, layout::MANIFEST).await? {
+            let manifest = place.own(place.manifest(&found)?)?;
             let sha256 = sha256(&found.body);
             // Where a policy demands encryption it demands it of this object too.
             let sse = Sse::of(&manifest.encryption);
@@ -270,8 +292,8 @@ async fn begin_deletion(
             store.delete(&place.key(layout::MANIFEST), found.version_id.as_deref()).await?;
             return Ok((place, manifest));
         }
-        if let Some(found) = get(store, &place.key(layout::DELETING)).await? {
-            let manifest = Manifest::from_json(&found.body)?;
+        if let Some(found) = get(store, &place, layout::DELETING).await? {
+            let manifest = place.own(place.manifest(&found)?)?;
             return Ok((place, manifest));
         }
     }
@@ -315,10 +337,29 @@ async fn places(store: &dyn ObjectStore, plan: Option<&PlanName>) -> Result<Vec<
     Ok(places)
 }
 
-async fn get(store: &dyn ObjectStore, key: &str) -> Result<Option<Fetched>> {
-    match store.get(key, None, manifest::BYTES_MAX).await {
+async fn get(store: &dyn ObjectStore, place: &Place, name: &str) -> Result<Option<Fetched>> {
+    let found = store.get(&place.key(name), None, manifest::BYTES_MAX).await;
+    if_there(store, place, name, found).await
+}
+
+/// None for an object that is not there. A policy that allows listing below the prefix only makes some servers answer
+/// 403 instead of 404: then the listing tells.
+async fn if_there(
+    store: &dyn ObjectStore,
+    place: &Place,
+    name: &str,
+    found: Result<Fetched>,
+) -> Result<Option<Fetched>> {
+    match found {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.code() == Code::ObjectMissing => Ok(None),
+        Err(error) if error.code() == Code::Denied => {
+            let folder = layout::backup_folder(&place.plan, &place.id);
+            match store.list(&folder).await {
+                Ok(listing) if !listing.objects.iter().any(|object| object == name) => Ok(None),
+                _ => Err(error),
+            }
+        }
         Err(error) => Err(error),
     }
 }
