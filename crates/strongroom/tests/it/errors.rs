@@ -182,6 +182,34 @@ async fn a_deployment_that_cannot_be_read_is_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_answers_is_told_apart() {
+    let server = small().await;
+    let place = tempfile::tempdir().unwrap();
+    let (uri, location) = (server.uri(), format!("file://{}", place.path().display()));
+    let backup = async |more: &[&str]| {
+        run(program(&[&["backup", "--uri", &uri, "--to", &location], more].concat())).await
+    };
+    let wrong = ["--include", "shop.orders", "--query", r#"{"a": {"$nosuch": 1}}"#];
+    backup(&wrong).await.failed("SR-MONGO", 3, &["shop.orders", "$nosuch"]);
+    // 239 is SnapshotTooOld.
+    let data = doc! { "failCommands": ["listCollections"], "errorCode": 239, "appName": "strongroom" };
+    let point = doc! { "configureFailPoint": "failCommand", "mode": "alwaysOn", "data": data };
+    server.command("admin", point).await.unwrap();
+    backup(&[]).await.failed("SR-SNAPSHOT-TOO-OLD", 3, &[]);
+}
+
+/// A disk that is full, or a reader that stopped.
+#[tokio::test]
+async fn an_answer_that_cannot_be_written_is_an_error() {
+    let place = tempfile::tempdir().unwrap();
+    let mut command = program(&["list", &format!("file://{}", place.path().display())]);
+    command.stdout(fs::File::create("/dev/full").unwrap()).stderr(std::process::Stdio::piped());
+    let child = command.spawn().unwrap();
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap().unwrap();
+    done(output).failed("SR-INTERNAL", 1, &["the answer cannot be written", "No space left"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn damage_is_found_and_named_and_never_restored() {
     let (source, target) = (small().await, Mongod::standalone().await.unwrap());
     let guarded = Guarded::bucket(&policy(true, &FIRST, vec![])).await;

@@ -11,19 +11,6 @@ async fn every_commands_help_opens_with_an_example() {
 }
 
 #[tokio::test]
-async fn the_exit_statuses_are_a_table_in_the_help_and_in_the_readme() {
-    let help = run(program(&["--help"])).await.ok().text();
-    let readme = include_str!("../../../../README.md");
-    for status in [0, 1, 2, 3, 4, 5, 6, 7, 8, 130] {
-        assert!(
-            help.lines().any(|line| line.trim_start().starts_with(&format!("{status} "))),
-            "{status}: {help}"
-        );
-        assert!(readme.contains(&format!("| {status} |")), "{status} is not in the README");
-    }
-}
-
-#[tokio::test]
 async fn a_wrong_command_line_is_an_error_like_every_other() {
     let unknown = run(program(&["--json", "list", "file:///tmp", "--no-such-option"])).await;
     unknown.failed(
