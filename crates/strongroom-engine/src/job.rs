@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -60,6 +61,28 @@ impl Job {
             biased;
             () = self.cancel.cancelled() => Err(cancelled()),
             outcome = work => outcome,
+        }
+    }
+
+    /// The outcome of a request that may change something. Once the job is cancelled the answer is waited for no longer
+    /// than `patience`: with it the job knows what to take back.
+    ///
+    /// # Errors
+    /// [`Code::Cancelled`], before the request is sent or when its answer does not come in time.
+    pub async fn answered_within<T>(
+        &self,
+        patience: Duration,
+        request: impl Future<Output = T>,
+    ) -> Result<T> {
+        self.check()?;
+        let too_late = async {
+            self.cancel.cancelled().await;
+            tokio::time::sleep(patience).await;
+        };
+        tokio::select! {
+            biased;
+            answer = request => Ok(answer),
+            () = too_late => Err(cancelled()),
         }
     }
 }

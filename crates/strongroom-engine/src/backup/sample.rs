@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use bytes::BytesMut;
 use mongo_archive::{Header, Metadata, Namespace as ArchiveNamespace, Prelude};
 use serde_json::value::RawValue;
-use tokio_util::sync::CancellationToken;
 
 use super::segment::{self, Finished, Memory, SegmentWriter};
 use super::sink::Sink;
@@ -14,11 +13,11 @@ use crate::bucket::{ObjectStore, Sse};
 use crate::clock::Clock;
 use crate::compression::Compression;
 use crate::error::{Code, Error, Result};
+use crate::job::Job;
 use crate::layout::{BackupId, PlanName};
 use crate::manifest::{self, Consistency, Manifest, Namespace, Segment, Selection, Status, Tool, Totals};
 use crate::members::{Source, Topology};
 use crate::names::NamespaceKind;
-use crate::progress::Silent;
 
 const DB: &str = "strongroom_prove";
 const COLLECTION: &str = "documents";
@@ -28,14 +27,9 @@ const METADATA: &str = r#"{"options":{},"indexes":[{"v":{"$numberInt":"2"},"key"
 /// Makes the backup, as every other is made, and gives its manifest.
 ///
 /// # Errors
-/// As the store fails; then what was stored is taken back, where that is allowed.
-pub async fn sample(
-    store: Arc<dyn ObjectStore>,
-    plan: PlanName,
-    sse: Sse,
-    clock: &dyn Clock,
-) -> Result<Manifest> {
-    let started_at = clock.now();
+/// As the store fails, or [`Code::Cancelled`]; then what was stored is taken back, where that is allowed.
+pub async fn sample(store: Arc<dyn ObjectStore>, plan: PlanName, sse: Sse, job: &Job) -> Result<Manifest> {
+    let started_at = job.clock.now();
     let sink = Sink {
         store,
         plan,
@@ -43,11 +37,11 @@ pub async fn sample(
         compression: Compression::Zstd { level: ZSTD_DEFAULT_LEVEL },
         sse,
         attempted: Mutex::default(),
-        stop: CancellationToken::new(),
+        stop: job.cancel.clone(),
         memory: Memory::default(),
-        observer: Arc::new(Silent),
+        observer: job.observer.clone(),
     };
-    match store_all(&sink, clock).await {
+    match store_all(&sink, &*job.clock).await {
         Ok(manifest) => Ok(manifest),
         Err(error) => {
             sink.clean_up().await;

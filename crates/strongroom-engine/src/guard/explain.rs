@@ -241,12 +241,12 @@ pub(super) fn usual(settings: &Settings, request: &mut Request) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guard::{Profile, documents};
+    use crate::guard::{Access, documents};
     use crate::location::Location;
 
     fn classic() -> (Settings, Sources) {
         let location: Location = "s3://backups/shop".parse().unwrap();
-        let settings = Settings { profile: Profile::Classic, ..Settings::of(&location).unwrap() };
+        let settings = Settings { access: Access::Classic, ..Settings::of(&location).unwrap() };
         let mut sources = Sources { account: "111122223333".into(), ..Sources::default() };
         sources.add_identity("mLabS3BackupsPolicy", &documents(&settings)[0].policy.to_string()).unwrap();
         (settings, sources)

@@ -6,11 +6,13 @@ use crate::bucket::Sse;
 use crate::bucket::actions::Role;
 use crate::error::{Code, Error, Result};
 use crate::hash::sha256;
+use crate::help;
+use crate::help::{Help, Setting};
 use crate::location::Location;
 
-/// Which policies.
+/// Which identities there are, and what each may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Profile {
+pub enum Access {
     /// Those of mLab's page: one identity for the whole bucket.
     Classic,
     /// One identity with what Strongroom needs below its prefix, and nothing else.
@@ -19,7 +21,7 @@ pub enum Profile {
     Split,
 }
 
-impl FromStr for Profile {
+impl FromStr for Access {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -32,7 +34,7 @@ impl FromStr for Profile {
     }
 }
 
-impl Profile {
+impl Access {
     /// As it is written.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -136,8 +138,8 @@ pub struct Settings {
     pub region: String,
     /// The account that owns it, where it is known.
     pub account: Option<String>,
-    /// Which policies.
-    pub profile: Profile,
+    /// Which identities there are, and what each may do.
+    pub access: Access,
     /// Whether the bucket keeps versions.
     pub versioned: bool,
     /// The encryption that is required; none: the bucket's default decides.
@@ -190,7 +192,7 @@ impl Settings {
             prefix: prefix.into(),
             region: "us-east-1".into(),
             account: None,
-            profile: Profile::Single,
+            access: Access::Single,
             versioned: false,
             sse: Sse::Aes256,
             header_required: false,
@@ -207,36 +209,51 @@ impl Settings {
     /// # Errors
     /// [`Code::Usage`], with what to change.
     pub fn check(&self) -> Result<()> {
-        let refuse = |message: &str, help: &str| Err(Error::new(Code::Usage, message).help(help));
+        let refuse = |message: &str, help: Help| Err(Error::new(Code::Usage, message).help(help));
         if self.object_lock.is_some() && !self.versioned {
-            return refuse("Object Lock needs a bucket with versions", "Add --versioned.");
+            return refuse(
+                "Object Lock needs a bucket with versions",
+                help!["Add ", Setting::Versioned, "."],
+            );
         }
         if let Some(key) = self.sse.kms_key()
             && !key.starts_with("arn:")
-            && self.profile != Profile::Classic
+            && self.access != Access::Classic
         {
             return refuse(
                 "policies name a KMS key by its ARN, not by its id or alias",
-                "Write --sse aws:kms:arn:aws:kms:REGION:ACCOUNT:key/ID; `aws kms describe-key` shows it.",
+                help![
+                    "Write ",
+                    Setting::Sse.to("aws:kms:arn:aws:kms:REGION:ACCOUNT:key/ID"),
+                    "; `aws kms describe-key` shows it."
+                ],
             );
         }
         if self.account.as_ref().is_some_and(|a| a.len() != 12 || !a.bytes().all(|b| b.is_ascii_digit())) {
             return refuse(
                 "an account's number has twelve digits",
-                "`aws sts get-caller-identity` shows it.",
+                "`aws sts get-caller-identity` shows it.".into(),
             );
         }
-        if self.grant_to.is_some() && (self.profile == Profile::Split || self.trust.is_some()) {
+        if self.grant_to.is_some() && (self.access == Access::Split || self.trust.is_some()) {
             return refuse(
-                "--grant-to names one identity that is there: neither three, nor a role that is to be made",
-                "Use --profile single or classic, without --role.",
+                "access can be granted to one identity that exists: neither to three, nor to a role that is to be made",
+                help![
+                    "Use ",
+                    Setting::Access.to("single"),
+                    " or ",
+                    Setting::Access.to("classic"),
+                    ", without ",
+                    Setting::Role,
+                    "."
+                ],
             );
         }
         let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if self.name.is_empty() || self.name.len() > NAME_MAX || !self.name.chars().all(fits) {
             return refuse(
                 "the name for policies and users has 1 to 50 letters, digits, `-`, `_` or `.`",
-                "Choose a shorter --name.",
+                help!["Choose a shorter ", Setting::Name, "."],
             );
         }
         Ok(())
@@ -260,16 +277,16 @@ impl Settings {
         format!("{}/{}{pattern}", self.bucket_arn(), self.below())
     }
 
-    /// The identities that the profile has: their roles, and what their names end with.
+    /// The identities that there are: their roles, and what their names end with.
     #[must_use]
     pub fn identities(&self) -> Vec<(&'static [Role], Option<Role>)> {
-        match self.profile {
-            Profile::Split => vec![
+        match self.access {
+            Access::Split => vec![
                 (&[Role::Writer], Some(Role::Writer)),
                 (&[Role::Restorer], Some(Role::Restorer)),
                 (&[Role::Pruner], Some(Role::Pruner)),
             ],
-            Profile::Classic | Profile::Single => vec![(&Role::ALL, None)],
+            Access::Classic | Access::Single => vec![(&Role::ALL, None)],
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::policy::documents;
-use super::settings::{Profile, Settings};
+use super::settings::{Access, Settings};
 use crate::bucket::actions::{ADMIN, Level, Scope, USES, When};
 
 /// The page.
@@ -42,9 +42,9 @@ pub fn iam_page() -> String {
         let _ = writeln!(page, "| {} | {} | {why} |", actions.join(", "), operation.name);
     }
     page += "\n## The policies\n\nFor bucket `BUCKET`, prefix `PREFIX`, encryption `AES256`, without versions. `strongroom bucket policy` prints\nthem for yours.\n";
-    for profile in [Profile::Classic, Profile::Single, Profile::Split] {
-        let _ = writeln!(page, "\n### {}", profile.as_str());
-        for document in documents(&example(profile)) {
+    for access in [Access::Classic, Access::Single, Access::Split] {
+        let _ = writeln!(page, "\n### {}", access.as_str());
+        for document in documents(&example(access)) {
             let _ = writeln!(page, "\n{}:\n\n```json\n{:#}\n```", document.title(), document.policy);
         }
     }
@@ -53,6 +53,6 @@ pub fn iam_page() -> String {
 
 const INTRODUCTION: &str = "# Permissions\n\nMade from the table in `crates/strongroom-engine/src/bucket/actions.rs`; a test compares. Another test runs every\ncommand under exactly these permissions, and again without each of them.\n\nProfiles: **classic** is mLab's page, one identity for the whole bucket; **single** is one identity below its prefix;\n**split** has a writer that can neither read nor delete, a restorer, and a pruner.\n";
 
-fn example(profile: Profile) -> Settings {
-    Settings { name: "strongroom".into(), profile, ..Settings::new("BUCKET", "PREFIX") }
+fn example(access: Access) -> Settings {
+    Settings { name: "strongroom".into(), access, ..Settings::new("BUCKET", "PREFIX") }
 }

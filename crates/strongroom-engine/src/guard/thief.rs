@@ -112,12 +112,12 @@ fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guard::{Attached, Profile, documents};
+    use crate::guard::{Access, Attached, documents};
     use crate::location::Location;
 
-    fn abilities(profile: Profile, identity: usize) -> Vec<&'static str> {
+    fn abilities(access: Access, identity: usize) -> Vec<&'static str> {
         let location: Location = "s3://backups/shop".parse().unwrap();
-        let settings = Settings { profile, ..Settings::of(&location).unwrap() };
+        let settings = Settings { access, ..Settings::of(&location).unwrap() };
         let made = documents(&settings);
         let mut sources = Sources { account: "111122223333".into(), ..Sources::default() };
         sources.add_identity("identity", &made[identity].policy.to_string()).unwrap();
@@ -130,11 +130,11 @@ mod tests {
 
     #[test]
     fn the_narrower_the_profile_the_less_a_thief_can_do() {
-        assert_eq!(abilities(Profile::Split, 0), ["write-backups"]);
-        assert_eq!(abilities(Profile::Split, 1), ["read-backups"]);
-        assert_eq!(abilities(Profile::Split, 2), ["read-backups", "delete"]);
-        assert_eq!(abilities(Profile::Single, 0), ["read-backups", "write-backups", "delete"]);
-        let classic = abilities(Profile::Classic, 0);
+        assert_eq!(abilities(Access::Split, 0), ["write-backups"]);
+        assert_eq!(abilities(Access::Split, 1), ["read-backups"]);
+        assert_eq!(abilities(Access::Split, 2), ["read-backups", "delete"]);
+        assert_eq!(abilities(Access::Single, 0), ["read-backups", "write-backups", "delete"]);
+        let classic = abilities(Access::Classic, 0);
         for more in ["list-names", "read-elsewhere", "overwrite", "write-elsewhere", "publish-object"] {
             assert!(classic.contains(&more), "{classic:?}");
         }

@@ -5,6 +5,7 @@ mod archives;
 mod bucket;
 mod bucket_contract;
 mod bucket_faults;
+mod bucket_prove;
 mod catalog;
 mod changes;
 mod consistency;

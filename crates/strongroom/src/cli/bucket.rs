@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use strongroom_engine::bucket::{Sse, StoreOptions};
 use strongroom_engine::error::{Code, Error, Result};
-use strongroom_engine::guard::{Dialect, Format, Profile, Retention, Settings, Trust};
+use strongroom_engine::guard::{Access, Dialect, Format, Retention, Settings, Trust};
 use strongroom_engine::location::Location;
 
 use super::parse;
@@ -14,7 +14,7 @@ use super::parse;
 pub(crate) enum Bucket {
     /// Print the policies for a location: documents, commands, templates or steps
     #[command(
-        before_help = "Example: strongroom bucket policy s3://my-backups/shop --profile split --format terraform"
+        before_help = "Example: strongroom bucket policy s3://my-backups/shop --access split --format terraform"
     )]
     Policy(Box<PolicyArguments>),
     /// Make the bucket, its settings, policies and identities; shows first what will change
@@ -44,8 +44,8 @@ pub(crate) struct Wanted {
     #[arg(value_parser = parse::<Location>)]
     pub(crate) location: Location,
     /// classic (mLab's page), single (one identity below the prefix) or split (writer, restorer, pruner)
-    #[arg(long, default_value = "single", value_parser = from_words::<Profile>)]
-    profile: Profile,
+    #[arg(long, default_value = "single", value_parser = from_words::<Access>)]
+    access: Access,
     /// The bucket's region [default: AWS_REGION, or us-east-1]
     #[arg(long)]
     region: Option<String>,
@@ -103,7 +103,7 @@ impl Wanted {
         let named = self.region.clone().or_else(|| std::env::var("AWS_REGION").ok());
         settings.region = named.unwrap_or(settings.region);
         settings.account = self.account.clone();
-        settings.profile = self.profile;
+        settings.access = self.access;
         settings.versioned = self.versioned;
         settings.sse = self.sse.clone();
         settings.header_required = self.require_header;
@@ -217,13 +217,13 @@ pub(crate) struct Prove {
     /// The AWS profile of an admin, for a look at the bucket's settings and for cleaning up
     #[arg(long, value_name = "PROFILE")]
     pub(crate) admin_profile: Option<String>,
-    /// The AWS profile of the writer (--profile split)
+    /// The AWS profile of the writer (--access split)
     #[arg(long, value_name = "PROFILE")]
     pub(crate) writer_profile: Option<String>,
-    /// The AWS profile of the restorer (--profile split)
+    /// The AWS profile of the restorer (--access split)
     #[arg(long, value_name = "PROFILE")]
     pub(crate) restorer_profile: Option<String>,
-    /// The AWS profile of the pruner (--profile split)
+    /// The AWS profile of the pruner (--access split)
     #[arg(long, value_name = "PROFILE")]
     pub(crate) pruner_profile: Option<String>,
     /// Write the report as a page that needs nothing else

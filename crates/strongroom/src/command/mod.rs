@@ -42,10 +42,7 @@ async fn one(command: Command, output: &Output, cancel: CancellationToken) -> Re
         Command::Verify(options) => verify::run(options, output, job(output, cancel)).await,
         Command::Cat(options) => cat::run(options, output, job(output, cancel)).await,
         Command::Delete(options) => delete::run(options, output, job(output, cancel)).await,
-        // Each change is whole, and what is not done is done by the same command later.
-        Command::Bucket(command) => {
-            until_cancelled(bucket::run(command, output, cancel.clone()), cancel).await
-        }
+        Command::Bucket(command) => bucket::run(command, output, cancel).await,
     }
 }
 

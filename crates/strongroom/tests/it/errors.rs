@@ -183,7 +183,10 @@ async fn a_deployment_that_cannot_be_read_is_told_apart() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_server_answers_is_told_apart() {
-    let server = small().await;
+    let arguments = vec!["--setParameter".into(), "enableTestCommands=1".into()];
+    let server = Mongod::start(Options { arguments, ..Options::default() }).await.unwrap();
+    let orders = server.client().await.unwrap().database("shop").collection("orders");
+    orders.insert_one(doc! { "_id": 1 }).await.unwrap();
     let place = tempfile::tempdir().unwrap();
     let (uri, location) = (server.uri(), format!("file://{}", place.path().display()));
     let backup = async |more: &[&str]| {

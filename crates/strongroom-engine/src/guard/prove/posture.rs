@@ -6,28 +6,30 @@ use serde_json::{Value, json};
 use super::{Finding, Verdict};
 use crate::bucket::Sse;
 use crate::bucket::facts::{BucketFacts, Caller, PublicAccessBlock, Seen};
-use crate::guard::settings::{Dialect, Profile, Settings};
+use crate::guard::policy::{Denial, documents};
+use crate::guard::settings::{Access, Dialect, Settings};
 
-/// Adds a finding for each setting.
-pub(super) fn judge(
+/// The command that sets what is not as it should be.
+pub(super) const PROVISION: &str = "strongroom bucket provision";
+
+/// A finding for each setting.
+pub(super) fn findings(
     settings: &Settings,
     facts: Option<&BucketFacts>,
     caller: Option<&Caller>,
-    findings: &mut Vec<Finding>,
-) {
+) -> Vec<Finding> {
     let Some(facts) = facts else {
-        findings.push(Finding {
+        return vec![Finding {
             id: "settings",
             name: "the bucket's settings".into(),
             request: "HeadBucket".into(),
-            expected: "a look".into(),
-            seen: "these credentials may not look at the bucket; --admin-profile names others".into(),
+            expected: "readable".into(),
+            seen: "these credentials may not read the bucket's settings; an admin's may".into(),
             verdict: Verdict::CouldNotTell,
-            mend: None,
-        });
-        return;
+            fix: None,
+        }];
     };
-    findings.extend([
+    let mut findings = vec![
         public_access_block(facts),
         ownership(facts),
         encryption(settings, facts),
@@ -36,20 +38,21 @@ pub(super) fn judge(
         expiry(settings, facts),
         policy_public(facts),
         others(settings, facts, caller),
-    ]);
+    ];
     if settings.object_lock.is_some() {
         findings.push(object_lock(settings, facts));
     }
-    if settings.profile != Profile::Classic && settings.dialect == Dialect::Aws {
+    if settings.access != Access::Classic && settings.dialect == Dialect::Aws {
         findings.push(tls_only(settings, facts));
     }
+    findings
 }
 
 /// A setting as it was seen: what it is in words, and whether that is right.
 fn setting<T>(
     (id, name, request, expected): (&'static str, &str, &str, String),
     seen: &Seen<T>,
-    mend: Value,
+    fix: Value,
     judge: impl FnOnce(&T) -> (String, bool),
 ) -> Finding {
     let (seen, verdict) = match seen {
@@ -57,18 +60,17 @@ fn setting<T>(
             let (seen, right) = judge(value);
             (seen, if right { Verdict::Pass } else { Verdict::Fail })
         }
-        Seen::Denied(action) => (
-            format!("{action} is not allowed; --admin-profile names other credentials"),
-            Verdict::CouldNotTell,
-        ),
+        Seen::Denied(action) => {
+            (format!("{action} is not allowed to these credentials"), Verdict::CouldNotTell)
+        }
         Seen::NotOffered => ("the server does not know this setting".into(), Verdict::NotOffered),
     };
-    let mend = (verdict == Verdict::Fail).then_some(mend);
-    Finding { id, name: name.into(), request: request.into(), expected, seen, verdict, mend }
+    let fix = (verdict == Verdict::Fail).then_some(fix);
+    Finding { id, name: name.into(), request: request.into(), expected, seen, verdict, fix }
 }
 
 fn provision(setting: &str, to: impl Into<Value>) -> Value {
-    json!({"setting": setting, "to": to.into(), "command": "strongroom bucket provision"})
+    json!({"setting": setting, "to": to.into(), "command": PROVISION})
 }
 
 fn public_access_block(facts: &BucketFacts) -> Finding {
@@ -173,8 +175,8 @@ fn expiry(settings: &Settings, facts: &BucketFacts) -> Finding {
     let about =
         ("expiry", "no lifecycle rule deletes backups", "GetBucketLifecycleConfiguration", "none".to_owned());
     let prefix = settings.below();
-    let mend = json!({"setting": "lifecycle rules", "to": "without the rule that deletes backups; let Strongroom delete them"});
-    setting(about, &facts.lifecycle, mend, |rules| {
+    let fix = json!({"setting": "lifecycle rules", "to": "without the rule that deletes backups; let Strongroom delete them"});
+    setting(about, &facts.lifecycle, fix, |rules| {
         let overlaps = |of: &str| of.starts_with(&prefix) || prefix.starts_with(of);
         let deletes =
             rules.iter().find(|rule| rule.enabled && rule.expire_days.is_some() && overlaps(&rule.prefix));
@@ -241,13 +243,13 @@ fn tls_only(settings: &Settings, facts: &BucketFacts) -> Finding {
         "GetBucketPolicy",
         "a Deny on aws:SecureTransport".to_owned(),
     );
-    let mend = crate::guard::policy::documents(settings)
+    let fix = documents(settings)
         .into_iter()
         .filter_map(|d| d.policy["Statement"].as_array().cloned())
         .flatten()
-        .find(|s| s["Sid"] == "StrongroomDenyPlainHttp")
+        .find(|s| s["Sid"] == Denial::PlainHttp.sid().as_str())
         .unwrap_or_default();
-    setting(about, &policy(facts), mend, |policy| {
+    setting(about, &policy(facts), fix, |policy| {
         let Some(policy) = policy else { return ("no bucket policy".into(), false) };
         let mut request = Request::new(
             Principal::Root { account: OWNER.into() },
@@ -273,9 +275,9 @@ fn others(settings: &Settings, facts: &BucketFacts, caller: Option<&Caller>) -> 
         "GetBucketPolicy",
         "no Allow for others".to_owned(),
     );
-    let mend = json!({"setting": "bucket policy", "to": "without the Allow for others"});
+    let fix = json!({"setting": "bucket policy", "to": "without the Allow for others"});
     let own = settings.account.as_deref().or(caller.map(|caller| caller.account.as_str()));
-    setting(about, &facts.policy, mend, |text| {
+    setting(about, &facts.policy, fix, |text| {
         let document: Value =
             text.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
         let statements = match &document["Statement"] {

@@ -1,11 +1,16 @@
 //! A plan, carried out.
 
+use std::time::Duration;
+
 use super::plan::{Change, Plan, Step};
 use crate::bucket::AccessKey;
 use crate::bucket::admin::Admin;
 use crate::bucket::facts::{BucketFacts, Seen};
 use crate::error::{Code, Error, Result};
 use crate::guard::provision::wish;
+use crate::help::Help;
+use crate::job::Job;
+use crate::progress::{Event, Phase};
 
 /// A key that was made, for the one moment it can be shown.
 #[derive(Debug, Clone)]
@@ -29,9 +34,14 @@ pub struct Applied {
     pub stopped: Option<Error>,
 }
 
-/// Makes the changes one after the other, and stops at the first that fails. The same command again goes on from
-/// there, because it looks at what is there anew.
-pub async fn apply(admin: &Admin, plan: &Plan) -> Applied {
+/// How long a cancelled job waits for the change that is under way: each is whole or not made.
+const LAST_CHANGE: Duration = Duration::from_secs(30);
+
+/// Makes the changes one after the other, and stops at the first that fails, or before the next one when the job is
+/// cancelled. The same call again goes on from there, because it looks at what is there anew.
+pub async fn apply(admin: &Admin, plan: &Plan, job: &Job) -> Applied {
+    job.observe(&Event::Began { backup: None, plan: None });
+    job.phase(Phase::Provisioning);
     let mut applied = Applied::default();
     let mut facts = None;
     for (place, change) in plan.changes.iter().enumerate() {
@@ -39,13 +49,14 @@ pub async fn apply(admin: &Admin, plan: &Plan) -> Applied {
             applied.skipped.push(change.subject.clone());
             continue;
         }
-        match make(admin, &change.step).await {
+        match job.answered_within(LAST_CHANGE, make(admin, &change.step)).await.flatten() {
             Ok(key) => {
+                job.observe(&Event::Changed { what: change.subject.clone() });
                 applied.done.push(change.subject.clone());
                 applied.keys.extend(key);
             }
             Err(error) => {
-                applied.stopped = Some(told(error, change, place, plan));
+                applied.stopped = Some(stopped(error, change, place, plan));
                 break;
             }
         }
@@ -70,12 +81,12 @@ fn is_offered(step: &Step, facts: &BucketFacts) -> bool {
 }
 
 /// What was done, what was not, and how to go on.
-fn told(error: Error, change: &Change, done: usize, plan: &Plan) -> Error {
+fn stopped(error: Error, change: &Change, done: usize, plan: &Plan) -> Error {
     let left: Vec<&str> = plan.changes[done..].iter().map(|change| change.subject.as_str()).collect();
-    let help = error.help_text().cloned().unwrap_or_default();
+    let help = error.help_text().cloned().map_or_else(Help::default, |help| help.and(" "));
     error
         .context(format!("{} ({done} of {} changes were made)", change.subject, plan.changes.len()))
-        .help(help.and(format!(" Not done: {}. The same command goes on from here.", left.join(", "))))
+        .help(help.and(format!("Not done: {}. The same again goes on from here.", left.join(", "))))
 }
 
 async fn make(admin: &Admin, step: &Step) -> Result<Option<NewKey>> {

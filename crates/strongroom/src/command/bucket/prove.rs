@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 use strongroom_engine::bucket::actions::Role;
 use strongroom_engine::error::{Code, Error, Result};
-use strongroom_engine::guard::{Credentials, Profile, Report, Settings, Verdict, html, prove};
+use strongroom_engine::guard::{Access, Counts, Credentials, Report, Settings, Verdict, html, prove};
 
 use tokio_util::sync::CancellationToken;
 
@@ -32,13 +32,13 @@ pub(crate) async fn run(options: &Prove, output: &Output, cancel: CancellationTo
     let failed: Vec<&str> =
         report.findings.iter().filter(|f| f.verdict == Verdict::Fail).map(|f| f.id).collect();
     Err(Error::new(Code::NotProved, format!("the bucket is not as it should be: {}", failed.join(", ")))
-        .help("Each fail above says what mends it; `strongroom bucket provision` makes most of it."))
+        .help("Each fail above says what fixes it; `strongroom bucket provision` fixes most of them."))
 }
 
 fn credentials(options: &Prove, settings: &Settings) -> Result<Credentials> {
     let profiles = [&options.writer_profile, &options.restorer_profile, &options.pruner_profile];
-    if settings.profile == Profile::Split && profiles.iter().any(|profile| profile.is_none()) {
-        return Err(Error::new(Code::Usage, "--profile split is proved with three identities")
+    if settings.access == Access::Split && profiles.iter().any(|profile| profile.is_none()) {
+        return Err(Error::new(Code::Usage, "--access split is proved with three identities")
             .help("Name their AWS profiles: --writer-profile, --restorer-profile and --pruner-profile."));
     }
     let roles = Role::ALL.into_iter().zip(profiles).map(|(role, profile)| (role, Prove::of_profile(profile)));
@@ -57,8 +57,8 @@ impl fmt::Display for Card<'_> {
         let server = report.endpoint.as_deref().unwrap_or("Amazon S3");
         writeln!(
             f,
-            "s3://{}/{} at {server}, {}, profile {}",
-            report.bucket, report.prefix, report.region, report.profile
+            "s3://{}/{} at {server}, {}, access {}",
+            report.bucket, report.prefix, report.region, report.access
         )?;
         if let Some(caller) = &report.identity {
             writeln!(f, "as {}, {}", caller.arn, report.at)?;
@@ -72,15 +72,18 @@ impl fmt::Display for Card<'_> {
                     "", finding.request, finding.expected, finding.seen
                 )?;
             }
-            if let Some(mend) = &finding.mend {
-                writeln!(f, "{:>16}    mend: {mend}", "")?;
+            if let Some(fix) = &finding.fix {
+                writeln!(f, "{:>16}    fix: {fix}", "")?;
             }
         }
         for key in &report.left_behind {
             writeln!(f, "could not be deleted again: {key}")?;
         }
-        let [pass, fail, unknown, absent] = report.counts;
-        writeln!(f, "{pass} pass, {fail} fail, {unknown} could not be told, {absent} not offered here")?;
+        let Counts { pass, fail, could_not_tell, not_offered } = report.counts;
+        writeln!(
+            f,
+            "{pass} pass, {fail} fail, {could_not_tell} could not be told, {not_offered} not offered here"
+        )?;
         writeln!(f, "SHA-256 of the evidence: {}", self.hash)
     }
 }

@@ -15,11 +15,34 @@ use strongroom_engine::guard::provision::{self, Applied, Change, Effect, NewKey,
 use strongroom_engine::guard::{Settings, Trust};
 
 use crate::cli::bucket::Provision;
-use crate::command::confirm;
+use tokio_util::sync::CancellationToken;
+
+use crate::command::{confirm, job};
 use crate::output::Output;
 use crate::words::count;
 
-pub(crate) async fn run(options: &Provision, output: &Output) -> Result<()> {
+pub(crate) async fn run(options: &Provision, output: &Output, cancel: CancellationToken) -> Result<()> {
+    let job = job(output, cancel);
+    let (admin, plan) = job.unless_cancelled(prepare(options)).await?;
+    if options.dry_run || plan.changes.is_empty() {
+        return output.answer(&plan, &Text(&plan));
+    }
+    if !options.yes {
+        output.remark(Text(&plan).to_string().trim_end());
+        confirm("Make these changes?", "nothing was changed", output)?;
+    }
+    let applied = provision::apply(&admin, &plan, &job).await;
+    let kept = keep(options, &applied.keys);
+    let shown: &[NewKey] = if options.write_profile.is_some() && kept.is_ok() { &[] } else { &applied.keys };
+    let answer = Answer::of(&plan, &applied, shown);
+    output
+        .answer(&answer, &Done { plan: &plan, answer: &answer, profile: options.write_profile.as_deref() })?;
+    kept?;
+    applied.stopped.map_or(Ok(()), Err)
+}
+
+/// Looks at what is there, and compares. Changes nothing.
+async fn prepare(options: &Provision) -> Result<(Admin, Plan)> {
     let mut settings = options.wanted.settings()?;
     let expected_owner = settings.account.clone();
     let store = StoreOptions { region: options.wanted.region(), expected_owner, ..StoreOptions::default() };
@@ -34,34 +57,16 @@ pub(crate) async fn run(options: &Provision, output: &Output) -> Result<()> {
         free_profile(&credentials_file()?, profile)?;
     }
     let facts = provision::look(&admin, exists, &settings, bucket_only).await?;
-    let plan = match options.destroy {
-        true => {
-            no_backups(&admin, exists, &settings).await?;
-            provision::destruction(&settings, &facts)?
-        }
-        false => {
-            let mut plan = provision::plan(&settings, &facts, bucket_only)?;
-            if options.new_key {
-                plan.add_keys(&facts);
-            }
-            plan
-        }
-    };
-    if options.dry_run || plan.changes.is_empty() {
-        return output.answer(&plan, &Text(&plan));
+    if options.destroy {
+        no_backups(&admin, exists, &settings).await?;
+        let plan = provision::destruction(&settings, &facts)?;
+        return Ok((admin, plan));
     }
-    if !options.yes {
-        output.remark(Text(&plan).to_string().trim_end());
-        confirm("Make these changes?", "nothing was changed", output)?;
+    let mut plan = provision::plan(&settings, &facts, bucket_only)?;
+    if options.new_key {
+        plan.add_keys(&facts);
     }
-    let applied = provision::apply(&admin, &plan).await;
-    let kept = keep(options, &applied.keys);
-    let shown: &[NewKey] = if options.write_profile.is_some() && kept.is_ok() { &[] } else { &applied.keys };
-    let answer = Answer::of(&plan, &applied, shown);
-    output
-        .answer(&answer, &Done { plan: &plan, answer: &answer, profile: options.write_profile.as_deref() })?;
-    kept?;
-    applied.stopped.map_or(Ok(()), Err)
+    Ok((admin, plan))
 }
 
 /// ARNs of policies name the account.
@@ -87,7 +92,7 @@ async fn own_account(settings: &mut Settings, admin: &Admin) -> Result<()> {
 async fn no_backups(admin: &Admin, exists: bool, settings: &Settings) -> Result<()> {
     let prefix = settings.below();
     if exists && admin.holds_objects(&prefix).await? {
-        return Err(Error::new(Code::TargetNotEmpty, format!("there are objects below s3://{}/{prefix}", settings.bucket))
+        return Err(Error::new(Code::BucketNotEmpty, format!("there are objects below s3://{}/{prefix}", settings.bucket))
             .help("Delete the backups first (`strongroom delete`), or leave the bucket to them. Nothing was changed."));
     }
     Ok(())
@@ -254,7 +259,7 @@ fn write_change(f: &mut fmt::Formatter<'_>, change: &Change) -> fmt::Result {
         (None, Some(after)) => write!(f, ": {after}")?,
         _ => {}
     }
-    writeln!(f, "{}", if change.widens { "  (THIS WIDENS WHAT IS THERE)" } else { "" })?;
+    writeln!(f, "{}", if change.widens { "  (GRANTS MORE THAN BEFORE)" } else { "" })?;
     for statement in &change.statements {
         for (sign, side) in [('-', &statement.before), ('+', &statement.after)] {
             side.as_ref().map_or(Ok(()), |side| write_statement(f, sign, side))?;

@@ -42,15 +42,15 @@ async fn faults_are_told_with_what_to_write_instead() {
 #[tokio::test]
 async fn the_policies_that_are_printed_have_no_errors_and_the_narrow_ones_no_warnings() {
     let folder = tempfile::tempdir().unwrap();
-    for profile in ["single", "split"] {
+    for access in ["single", "split"] {
         for only in ["identity", "restorer", "pruner", "bucket"] {
             let printed = [
                 "bucket",
                 "policy",
                 "s3://acme-backups/shop",
                 "--versioned",
-                "--profile",
-                profile,
+                "--access",
+                access,
                 "--only",
                 only,
             ];
@@ -59,7 +59,7 @@ async fn the_policies_that_are_printed_have_no_errors_and_the_narrow_ones_no_war
             fs::write(&file, done.text()).unwrap();
             let linted =
                 run(program(&["--json", "bucket", "lint", &file.display().to_string()])).await.ok().json();
-            assert_eq!(rules(&linted), Vec::<String>::new(), "{profile} {only}: {linted:#}");
+            assert_eq!(rules(&linted), Vec::<String>::new(), "{access} {only}: {linted:#}");
         }
     }
 }
