@@ -44,7 +44,7 @@ pub(crate) struct Wanted {
     #[arg(value_parser = parse::<Location>)]
     pub(crate) location: Location,
     /// classic (mLab's page), single (one identity below the prefix) or split (writer, restorer, pruner)
-    #[arg(long, default_value = "single", value_parser = from_words::<Access>)]
+    #[arg(long, default_value = "single", value_parser = parse::<Access>)]
     access: Access,
     /// The bucket's region [default: AWS_REGION, or us-east-1]
     #[arg(long)]
@@ -59,7 +59,7 @@ pub(crate) struct Wanted {
     #[arg(long)]
     require_header: bool,
     /// Lock every new version: governance:30d or compliance:30d
-    #[arg(long, value_name = "LOCK", value_parser = from_words::<Retention>)]
+    #[arg(long, value_name = "LOCK", value_parser = parse::<Retention>)]
     object_lock: Option<Retention>,
     /// The account that owns the bucket
     #[arg(long, value_name = "ACCOUNT")]
@@ -82,19 +82,9 @@ pub(crate) struct Wanted {
     /// For --role kubernetes: namespace:name
     #[arg(long, value_name = "NAME")]
     service_account: Option<String>,
-    /// How the server reads policies
-    #[arg(long, default_value = "aws")]
-    server: Server,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Server {
-    Aws,
-    Ceph,
-}
-
-fn from_words<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, String> {
-    text.parse()
+    /// The kind of server, which decides how policies are read: aws or ceph
+    #[arg(long, default_value = "aws", value_parser = parse::<Dialect>)]
+    server: Dialect,
 }
 
 impl Wanted {
@@ -110,10 +100,7 @@ impl Wanted {
         settings.object_lock = self.object_lock;
         settings.grant_to = self.grant_to.clone();
         settings.trust = self.trust()?;
-        settings.dialect = match self.server {
-            Server::Aws => Dialect::Aws,
-            Server::Ceph => Dialect::Ceph,
-        };
+        settings.dialect = self.server;
         if let Some(name) = &self.name {
             settings.name.clone_from(name);
         }
@@ -161,7 +148,7 @@ pub(crate) struct PolicyArguments {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
     /// json, aws-cli, cloudformation, terraform or console
-    #[arg(long, default_value = "json", value_parser = from_words::<Format>)]
+    #[arg(long, default_value = "json", value_parser = parse::<Format>)]
     pub(crate) format: Format,
     /// Only this document
     #[arg(long)]
@@ -190,6 +177,9 @@ pub(crate) enum Only {
 pub(crate) struct Provision {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
+    /// The AWS profile whose credentials, region and endpoint to use
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// Only show what would change
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -214,6 +204,9 @@ pub(crate) struct Provision {
 pub(crate) struct Prove {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
+    /// The AWS profile whose credentials, region and endpoint to use
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// The AWS profile of an admin, for a look at the bucket's settings and for cleaning up
     #[arg(long, value_name = "PROFILE")]
     pub(crate) admin_profile: Option<String>,
@@ -232,8 +225,10 @@ pub(crate) struct Prove {
 }
 
 impl Prove {
-    pub(crate) fn of_profile(profile: &Option<String>) -> StoreOptions {
-        StoreOptions { profile: profile.clone(), ..StoreOptions::default() }
+    /// The options of one who has a profile of their own, or else that of `--profile`.
+    pub(crate) fn of_profile(&self, own: &Option<String>) -> StoreOptions {
+        let profile = own.clone().or_else(|| self.profile.clone());
+        StoreOptions { profile, ..StoreOptions::default() }
     }
 }
 
@@ -241,6 +236,9 @@ impl Prove {
 pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
+    /// The AWS profile whose credentials, region and endpoint to use
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
     /// A policy of the identity, from a file; may be repeated. Without files: fetched, as far as permitted
     #[arg(long = "identity-policy", alias = "policy", value_name = "FILE")]
     pub(crate) identity_policies: Vec<PathBuf>,

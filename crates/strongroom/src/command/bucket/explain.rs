@@ -38,11 +38,12 @@ pub(crate) async fn run(options: &Explain, output: &Output) -> Result<()> {
 /// From files, or else from the account as far as it may be read.
 async fn sources(options: &Explain, settings: &Settings) -> Result<(Sources, Principal)> {
     const SOMEBODY: &str = "arn:aws:iam::111122223333:user/strongroom";
+    let store = StoreOptions { profile: options.profile.clone(), ..StoreOptions::default() };
     let offline = !options.identity_policies.is_empty() || options.bucket_policy.is_some();
     let arn = match (&options.principal, offline) {
         (Some(arn), _) => arn.clone(),
         (None, true) => SOMEBODY.into(),
-        (None, false) => identity::caller(&StoreOptions::default()).await?.arn,
+        (None, false) => identity::caller(&store).await?.arn,
     };
     let Some(principal) = guard::principal(&arn) else {
         return Err(Error::new(
@@ -51,7 +52,7 @@ async fn sources(options: &Explain, settings: &Settings) -> Result<(Sources, Pri
         ));
     };
     if !offline {
-        let found = guard::gather(&StoreOptions::default(), &arn, &settings.bucket).await?;
+        let found = guard::gather(&store, &arn, &settings.bucket).await?;
         if !found.identity_known && found.bucket.is_none() {
             return Err(Error::new(
                 Code::Denied,

@@ -45,7 +45,12 @@ pub(crate) async fn run(options: &Provision, output: &Output, cancel: Cancellati
 async fn prepare(options: &Provision) -> Result<(Admin, Plan)> {
     let mut settings = options.wanted.settings()?;
     let expected_owner = settings.account.clone();
-    let store = StoreOptions { region: options.wanted.region(), expected_owner, ..StoreOptions::default() };
+    let store = StoreOptions {
+        region: options.wanted.region(),
+        expected_owner,
+        profile: options.profile.clone(),
+        ..StoreOptions::default()
+    };
     let (admin, exists) = Admin::open(&settings.bucket, store).await?;
     settings.region = admin.region().to_owned();
     let bucket_only = options.bucket_only || settings.grant_to.is_some();
