@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use bson::Timestamp;
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,18 @@ pub struct ClusterTime {
     pub seconds: u32,
     /// The position within that second.
     pub increment: u32,
+}
+
+impl From<Timestamp> for ClusterTime {
+    fn from(timestamp: Timestamp) -> Self {
+        Self { seconds: timestamp.time, increment: timestamp.increment }
+    }
+}
+
+impl From<ClusterTime> for Timestamp {
+    fn from(moment: ClusterTime) -> Self {
+        Self { time: moment.seconds, increment: moment.increment }
+    }
 }
 
 impl std::fmt::Display for ClusterTime {

@@ -24,7 +24,7 @@ use testbed::Mongod;
 use testbed::mongod::Options;
 use tokio_util::sync::CancellationToken;
 
-use crate::setup::{backup, folder, job, options, restore, small_collections};
+use crate::setup::{back_up, backup, folder, job, options, restore, small_collections};
 
 const BOOKS: u32 = 8;
 const ACCOUNTS: u32 = 400;
@@ -256,7 +256,7 @@ async fn backup_observed(
 ) -> strongroom_engine::error::Result<Manifest> {
     let deployment = Deployment::connect(&server.uri().parse().unwrap()).await.unwrap();
     let wanted = backup::Options { readers: 1, ..wanted(consistency) };
-    backup::run(deployment, store.clone(), wanted, job(observer, CancellationToken::new())).await
+    back_up(deployment, store.clone(), wanted, job(observer, CancellationToken::new())).await
 }
 
 /// What is restored is what the server holds now, to the last fact.

@@ -10,6 +10,7 @@ use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::{Deployment, Target};
 use strongroom_engine::error::Result;
 use strongroom_engine::job::Job;
+use strongroom_engine::layout::BackupId;
 use strongroom_engine::manifest::Manifest;
 use strongroom_engine::progress::Observer;
 use strongroom_engine::restore::{self, Existing, Restored, Source};
@@ -54,7 +55,18 @@ pub(crate) async fn backup(
     options: backup::Options,
 ) -> Result<Manifest> {
     let deployment = Deployment::connect(&source.uri().parse().unwrap()).await?;
-    backup::run(deployment, store.clone(), options, unwatched()).await
+    back_up(deployment, store.clone(), options, unwatched()).await
+}
+
+/// A backup from its preparation to its end.
+pub(crate) async fn back_up(
+    deployment: Deployment,
+    store: Arc<dyn ObjectStore>,
+    options: backup::Options,
+    job: Job,
+) -> Result<Manifest> {
+    let id = BackupId::new(job.clock.now(), rand::random());
+    backup::prepare(deployment, store, options, id, &job).await?.run(&job).await
 }
 
 pub(crate) async fn restore(

@@ -7,6 +7,7 @@ use strongroom_engine::backup::{self, Options};
 use strongroom_engine::bucket;
 use strongroom_engine::deployment::Deployment;
 use strongroom_engine::error::Result;
+use strongroom_engine::layout::BackupId;
 use strongroom_engine::location::Location;
 use strongroom_engine::manifest::Manifest;
 use strongroom_engine::summary::Summary;
@@ -32,7 +33,9 @@ pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: Cancellat
         max_rate: options.max_rate,
     };
     let deployment = Deployment::connect_with(&uri, &work.connecting()).await?;
-    let manifest = backup::run(deployment, store, work, job(output, cancel)).await?;
+    let job = job(output, cancel);
+    let id = BackupId::new(job.clock.now(), rand::random());
+    let manifest = backup::prepare(deployment, store, work, id, &job).await?.run(&job).await?;
     let answer = Answer { location: options.to.to_string(), backup: Summary::from(&manifest) };
     output.answer(&answer, &Text(&options.to, &manifest))
 }
