@@ -13,6 +13,7 @@ use std::io::{self, BufRead, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
+use strongroom_engine::Help;
 use strongroom_engine::bucket::{ObjectStore, StoreOptions};
 use strongroom_engine::catalog;
 use strongroom_engine::error::{Code, Error, Result};
@@ -58,7 +59,10 @@ async fn explained(error: Error, cancel: CancellationToken) -> Error {
     let Some(told) = told else { return error };
     let because = told.because.join("; ");
     let statement = told.statement.map(|statement| format!(" {statement}")).unwrap_or_default();
-    error.help(format!("{because}{} {}{statement}", if because.is_empty() { "" } else { "." }, told.advice))
+    let because = if because.is_empty() { because } else { format!("{because}. ") };
+    error.help(Help::new(
+        [because.into()].into_iter().chain(told.advice.parts().iter().cloned()).chain([statement.into()]),
+    ))
 }
 
 /// Asks a person; without one, --yes must be said.
