@@ -29,6 +29,7 @@ pub mod selection;
 pub mod settings;
 mod stream;
 pub mod summary;
+mod timestamps;
 pub mod verify;
 
 pub use compression::ZSTD_DEFAULT_LEVEL;

@@ -23,7 +23,7 @@ use crate::moment::ClusterTime;
 use crate::oplog::entry::{Entry, Role};
 use crate::oplog::filter::touches;
 use crate::oplog::refuse::refusal;
-use crate::oplog::transactions::{Transactions, key};
+use crate::oplog::transactions::{Transactions, Unfit, key};
 use crate::selection::Filter;
 
 /// How the archive names the oplog: a collection of the database without a name.
@@ -270,7 +270,6 @@ impl Keeper {
     fn follow(&mut self, entry: &Entry<'_>) -> Result<(), String> {
         let (transaction, ends) = match entry.role {
             Role::Alone => return Ok(()),
-            Role::Last(transaction) if !transaction.continues => return Ok(()),
             Role::Part(transaction) | Role::Prepared(transaction) => (transaction, false),
             Role::Last(transaction) | Role::Commit(transaction) => (transaction, true),
             Role::Abort(transaction) => {
@@ -298,8 +297,8 @@ impl Keeper {
         match self.early.take(entry, document) {
             Ok(_) => {}
             // Its beginning is unknown, and it took effect before the moment.
-            Err(error) if error.code() == Code::Damaged => {}
-            Err(error) => self.cut(error.message().to_owned()),
+            Err(Unfit::BeganBefore { .. }) => {}
+            Err(unfit @ Unfit::TooLarge { .. }) => self.cut(unfit.to_string()),
         }
     }
 

@@ -86,7 +86,7 @@ pub(crate) async fn restore_with(
     options: restore::Options,
 ) -> Result<Restored> {
     let target = Target::connect(&target.uri().parse().unwrap()).await?;
-    restore::run(source, target, options, unwatched()).await
+    restore::prepare(source, target, options).await?.run(unwatched()).await
 }
 
 /// A few documents in a few collections.

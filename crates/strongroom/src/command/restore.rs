@@ -10,7 +10,7 @@ use strongroom_engine::deployment::Target;
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::location::Location;
 use strongroom_engine::moment;
-use strongroom_engine::restore::{self, Action, Archive, Existing, Options, Plan, Restored, Source};
+use strongroom_engine::restore::{self, Action, Archive, Existing, Options, Preview, Restored, Source};
 use tokio_util::sync::CancellationToken;
 
 use super::{at_once, job};
@@ -41,11 +41,11 @@ pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationT
         () = cancel.cancelled() => return Err(Error::new(Code::Cancelled, "cancelled")),
     };
     let target = Target::connect(&uri).await?;
+    let prepared = restore::prepare(source, target, work).await?;
     if options.dry_run {
-        let plan = restore::plan(&target, &source, &work).await?;
-        return output.answer(&plan, &PlanText(&plan));
+        return output.answer(prepared.preview(), &PreviewText(prepared.preview()));
     }
-    let restored = restore::run(source, target, work, job(output, cancel)).await?;
+    let restored = prepared.run(job(output, cancel)).await?;
     output.answer(&restored, &RestoredText(&restored))?;
     if restored.exceptions.is_empty() {
         return Ok(());
@@ -88,21 +88,25 @@ async fn open_archive(archive: String, store: Store) -> Result<Archive> {
         .map_err(|e| Error::new(Code::Internal, "the archive's reader ended abruptly").caused_by(e))?
 }
 
-struct PlanText<'a>(&'a Plan);
+struct PreviewText<'a>(&'a Preview);
 
-impl fmt::Display for PlanText<'_> {
+impl fmt::Display for PreviewText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plan = self.0;
-        let set = plan.target_set.as_ref().map(|set| format!(", replica set {set}")).unwrap_or_default();
-        writeln!(f, "backup {} into MongoDB {}{set}; nothing is done yet", plan.backup, plan.target_version)?;
-        if plan.segments > 0 {
-            writeln!(f, "{} to fetch, {}", count(plan.segments, "segment"), size(plan.stored_bytes))?;
+        let preview = self.0;
+        let set = preview.target_set.as_ref().map(|set| format!(", replica set {set}")).unwrap_or_default();
+        writeln!(
+            f,
+            "backup {} into MongoDB {}{set}; nothing is done yet",
+            preview.backup, preview.target_version
+        )?;
+        if preview.segments > 0 {
+            writeln!(f, "{} to fetch, {}", count(preview.segments, "segment"), size(preview.stored_bytes))?;
         }
-        if let Some(window) = plan.replay {
+        if let Some(window) = preview.replay {
             let to = window.to.map_or("its end".to_owned(), moment::in_words);
             writeln!(f, "the oplog is replayed up to {to}")?;
         }
-        for planned in &plan.namespaces {
+        for planned in &preview.namespaces {
             let name = planned.name.escape_debug().to_string();
             write!(f, "{name:<44} {:<32}", in_words(planned.action))?;
             if let Some(documents) = planned.documents {
@@ -138,9 +142,13 @@ impl fmt::Display for RestoredText<'_> {
         for exception in &done.exceptions {
             writeln!(f, "not restored: {exception}")?;
         }
+        match &done.plan {
+            Some(plan) => write!(f, "restored backup {} of plan {plan}: ", done.backup)?,
+            None => write!(f, "restored {}: ", done.backup)?,
+        }
         writeln!(
             f,
-            "restored {}, {}, {}",
+            "{}, {}, {}",
             namespaces(done.namespaces),
             count(done.documents, "document"),
             count(done.indexes, "index")
