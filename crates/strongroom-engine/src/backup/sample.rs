@@ -33,7 +33,7 @@ const METADATA: &str = r#"{"options":{},"indexes":[{"v":{"$numberInt":"2"},"key"
 /// As the store fails, and [`Code::Cancelled`](crate::error::Code::Cancelled); then what was stored is deleted again,
 /// where that is allowed.
 pub async fn sample(store: Arc<dyn ObjectStore>, plan: PlanName, sse: Sse, job: &Job) -> Result<Manifest> {
-    let job = Job { observer: Arc::new(Silent), ..job.clone() };
+    let job = job.quiet();
     let started_at = job.clock.now();
     let name = (plan, BackupId::new(started_at, rand::random()));
     let sink = Arc::new(Sink::new(store, name, Compression::Zstd { level: ZSTD_DEFAULT_LEVEL }, sse, &job));

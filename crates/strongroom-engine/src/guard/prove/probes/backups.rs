@@ -9,7 +9,6 @@ use crate::bucket::actions::{self, Role};
 use crate::catalog;
 use crate::error::{Code, Error, Result};
 use crate::guard::policy::{Denial, HEADER, header_may_be_missing};
-use crate::job::Job;
 use crate::layout::BackupId;
 use crate::manifest::Manifest;
 use crate::verify;
@@ -77,8 +76,7 @@ impl Bench<'_> {
 
     async fn verified(&mut self, manifest: &Manifest) -> Result<()> {
         let store = self.identity(Role::Restorer).store.clone();
-        let quiet = self.quiet();
-        let verified = self.ask(verify::verify(store, manifest, 1, &quiet)).await?;
+        let verified = self.ask(verify::verify(store, manifest, 1, &self.job.quiet())).await?;
         let outcome = Outcome::from(verified.and_then(|report| match report.problems.first() {
             None => Ok(()),
             Some(problem) => Err(Error::new(Code::Damaged, &problem.message)),
@@ -126,12 +124,6 @@ impl Bench<'_> {
         let id: BackupId = manifest.id.parse()?;
         let plan = manifest.plan.parse()?;
         let store = self.identity(Role::Pruner).store.clone();
-        let quiet = self.quiet();
-        Ok(self.ask(catalog::delete(store, Some(&plan), &id, &quiet)).await?.into())
-    }
-
-    /// The progress of a sample is no progress of the proof.
-    fn quiet(&self) -> Job {
-        Job::unwatched(self.job.clock.clone())
+        Ok(self.ask(catalog::delete(store, Some(&plan), &id, &self.job.quiet())).await?.into())
     }
 }
