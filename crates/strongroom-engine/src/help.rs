@@ -50,6 +50,8 @@ pub enum Setting {
     Sse,
     /// The account that must own the bucket.
     ExpectedOwner,
+    /// The AWS profile whose credentials are used.
+    Profile,
     /// Credentials of an administrator.
     AdminProfile,
     /// The policy of an identity.

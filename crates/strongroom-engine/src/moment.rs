@@ -58,8 +58,9 @@ fn beginning(text: &str) -> Option<ClusterTime> {
     Some(ClusterTime { seconds: time.timestamp().try_into().ok()?, increment: 0 })
 }
 
-/// A moment for people: the time of day and the exact place.
-pub(crate) fn in_words(moment: ClusterTime) -> String {
+/// A moment for people: the time of day (RFC 3339, UTC) and the exact place.
+#[must_use]
+pub fn in_words(moment: ClusterTime) -> String {
     let time = DateTime::from_timestamp(moment.seconds.into(), 0).unwrap_or_default();
     format!("{} ({moment})", time.to_rfc3339_opts(SecondsFormat::Secs, true))
 }

@@ -30,6 +30,7 @@ fn flag(setting: Setting) -> &'static str {
         Setting::MaxLag => "--max-lag",
         Setting::Sse => "--sse",
         Setting::ExpectedOwner => "--expected-bucket-owner",
+        Setting::Profile => "--profile",
         Setting::AdminProfile => "--admin-profile",
         Setting::IdentityPolicy => "--identity-policy",
         Setting::Access => "--access",

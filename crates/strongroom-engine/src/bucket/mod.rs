@@ -4,6 +4,7 @@
 
 pub mod actions;
 pub mod admin;
+pub mod administration;
 pub mod facts;
 mod failure;
 pub mod identity;
@@ -25,6 +26,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
+use crate::help;
+use crate::help::Setting;
 use crate::location::Location;
 use crate::manifest::Encryption;
 use crate::settings::as_text;
@@ -234,9 +237,15 @@ pub fn open(location: &Location, options: StoreOptions) -> Result<Arc<dyn Object
         }
         Location::Folder(_) if options != StoreOptions::default() => Err(Error::new(
             Code::Usage,
-            "a folder has neither an owning account nor an endpoint, region or key",
+            "a folder has neither an owning account nor an endpoint, region, key or AWS profile",
         )
-        .help("Leave --expected-bucket-owner out, or back up to an s3:// location.")),
+        .help(help![
+            "Leave ",
+            Setting::ExpectedOwner,
+            " and ",
+            Setting::Profile,
+            " out, or name an s3:// location."
+        ])),
         Location::Folder(path) => Ok(Arc::new(local::Folder::new(path.clone()))),
     }
 }

@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 use tokio::sync::RwLock;
 
 use super::actions::{self, Operation};
-use super::failure::{Failure, SdkFailure};
+use super::failure::{Asked, Failure, SdkFailure};
 use super::retry::{self, ATTEMPTS};
 use super::session;
 use super::{Fetched, Listing, ObjectStore, Sse, StoreOptions, Stored};
@@ -66,7 +66,7 @@ impl Bucket {
     {
         match self.try_request(send).await {
             Ok(answer) => Ok(answer),
-            Err(failure) => Err(failure.explain(operation, &self.bucket, &self.prefix, key, None)),
+            Err(failure) => Err(failure.explain(&self.asked(operation, key))),
         }
     }
 
@@ -84,6 +84,12 @@ impl Bucket {
             Some(there) => send(there).await.map_err(|error| Failure::of(&error)),
             None => Err(failure),
         }
+    }
+
+    /// A request of this bucket, for its errors.
+    fn asked<'a>(&'a self, operation: Operation, key: &'a str) -> Asked<'a> {
+        let profile = self.options.profile.as_deref();
+        Asked { operation, bucket: &self.bucket, prefix: &self.prefix, key, sse: None, profile }
     }
 
     fn key(&self, key: &str) -> String {
@@ -172,8 +178,7 @@ impl Bucket {
                 Err(failure) if failure.is_out_of_range() && from == 0 => return Ok(Part::default()),
                 Err(failure) if failure.is_precondition_failed() => return Err(replaced(key)),
                 Err(failure) => {
-                    let key = self.key(key);
-                    return Err(failure.explain(actions::GET, &self.bucket, &self.prefix, &key, None));
+                    return Err(failure.explain(&self.asked(actions::GET, &self.key(key))));
                 }
                 Ok(found) => found,
             };
@@ -281,13 +286,9 @@ impl ObjectStore for Bucket {
             },
             Err(failure) if failure.is_precondition_failed() => self.stored_before(key, &body).await?,
             Err(failure) => {
-                return Err(failure.explain(
-                    actions::PUT,
-                    &self.bucket,
-                    &self.prefix,
-                    &self.key(key),
-                    sse.header(),
-                ));
+                let key = self.key(key);
+                let asked = Asked { sse: sse.header(), ..self.asked(actions::PUT, &key) };
+                return Err(failure.explain(&asked));
             }
         };
         check_encryption(sse, &stored, key)?;

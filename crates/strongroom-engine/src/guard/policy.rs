@@ -8,7 +8,13 @@ use crate::bucket::Sse;
 use crate::bucket::actions::{Level, Role, Scope, USES, Use, When};
 
 /// Statements whose `Sid` begins so are Strongroom's own: it may replace and remove them.
-pub(super) const OWN_SID: &str = "Strongroom";
+const OWN_SID: &str = "Strongroom";
+
+/// Whether a statement with this `Sid` is Strongroom's own.
+#[must_use]
+pub fn is_own_sid(sid: &str) -> bool {
+    sid.starts_with(OWN_SID)
+}
 
 /// What a document belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,6 +185,8 @@ impl Denial {
 pub(super) const HEADER: &str = "s3:x-amz-server-side-encryption";
 /// The condition key of the KMS key.
 pub(super) const HEADER_KEY: &str = "s3:x-amz-server-side-encryption-aws-kms-key-id";
+/// The condition key of a write that replaces nothing.
+pub(super) const IF_NONE_MATCH: &str = "s3:if-none-match";
 /// The condition key of a key of the client's own (SSE-C).
 pub(super) const HEADER_CUSTOMER: &str = "s3:x-amz-server-side-encryption-customer-algorithm";
 
@@ -337,7 +345,7 @@ fn modern_denials(settings: &Settings) -> Vec<Value> {
         Denial::Overwrite,
         "s3:PutObject",
         json!(settings.object_arn("*")),
-        json!({"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}),
+        json!({"Null": {IF_NONE_MATCH: "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}),
     ));
     statements
 }

@@ -1,6 +1,9 @@
 //! What the bucket's security is made for.
 
+use std::fmt;
 use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 use crate::bucket::Sse;
 use crate::bucket::actions::Role;
@@ -9,42 +12,21 @@ use crate::hash::sha256;
 use crate::help;
 use crate::help::{Help, Setting};
 use crate::location::Location;
+use crate::settings::{Refused, as_text, choices};
 
 /// Which identities there are, and what each may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Access {
     /// Those of mLab's page: one identity for the whole bucket.
     Classic,
     /// One identity with what Strongroom needs below its prefix, and nothing else.
+    #[default]
     Single,
     /// Three identities: one writes, one restores, one deletes.
     Split,
 }
 
-impl FromStr for Access {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "classic" => Ok(Self::Classic),
-            "single" => Ok(Self::Single),
-            "split" => Ok(Self::Split),
-            _ => Err("it is classic, single or split".into()),
-        }
-    }
-}
-
-impl Access {
-    /// As it is written.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Classic => "classic",
-            Self::Single => "single",
-            Self::Split => "split",
-        }
-    }
-}
+choices!(Access is "a way to give access" { Classic "classic" Single "single" Split "split" });
 
 /// How the server reads policies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -56,6 +38,8 @@ pub enum Dialect {
     /// `aws:SecureTransport` is missing. Only statements that mean the same there are written.
     Ceph,
 }
+
+choices!(Dialect is "a kind of server" { Aws "aws" Ceph "ceph" });
 
 /// Who may lift a lock before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,12 +71,16 @@ impl RetentionMode {
 }
 
 impl FromStr for Retention {
-    type Err = String;
+    type Err = Error;
 
     /// `governance:30d` or `compliance:30d`.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self> {
         const DAYS_MAX: u32 = 36_500;
-        let wrong = || "it is governance:DAYSd or compliance:DAYSd, such as governance:30d".to_owned();
+        let wrong = || {
+            Error::new(Code::Usage, format!("`{text}` is not a lock")).help(
+                "Write governance:DAYSd or compliance:DAYSd, such as governance:30d, with 1 to 36500 days.",
+            )
+        };
         let (mode, days) = text.split_once(':').ok_or_else(wrong)?;
         let mode = match mode.to_ascii_lowercase().as_str() {
             "governance" => RetentionMode::Governance,
@@ -106,8 +94,17 @@ impl FromStr for Retention {
     }
 }
 
+impl fmt::Display for Retention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}d", self.mode.as_str().to_ascii_lowercase(), self.days)
+    }
+}
+
+as_text!(Retention);
+
 /// Who may take the role on, where a role is made instead of a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum Trust {
     /// Identities of the same account whose own policies let them.
     Account,
@@ -128,7 +125,8 @@ pub enum Trust {
 }
 
 /// All that decides which policies a bucket and its identities get.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
 pub struct Settings {
     /// The bucket's name.
     pub bucket: String,
@@ -156,6 +154,82 @@ pub struct Settings {
     pub dialect: Dialect,
     /// What names of policies, groups, users and roles begin with.
     pub name: String,
+}
+
+/// The written form: what is left out has its default.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Written {
+    location: Location,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    #[serde(default)]
+    access: Access,
+    #[serde(default)]
+    versioned: bool,
+    #[serde(default = "encrypted")]
+    sse: Sse,
+    #[serde(default)]
+    require_header: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object_lock: Option<Retention>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trust: Option<Trust>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant_to: Option<String>,
+    #[serde(default)]
+    server: Dialect,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+fn encrypted() -> Sse {
+    Sse::Aes256
+}
+
+impl From<Settings> for Written {
+    fn from(settings: Settings) -> Self {
+        Self {
+            location: Location::S3 { bucket: settings.bucket, prefix: settings.prefix },
+            region: Some(settings.region),
+            account: settings.account,
+            access: settings.access,
+            versioned: settings.versioned,
+            sse: settings.sse,
+            require_header: settings.header_required,
+            object_lock: settings.object_lock,
+            trust: settings.trust,
+            grant_to: settings.grant_to,
+            server: settings.dialect,
+            name: Some(settings.name),
+        }
+    }
+}
+
+impl TryFrom<Written> for Settings {
+    type Error = Refused;
+
+    fn try_from(written: Written) -> Result<Self, Refused> {
+        let plain = Self::of(&written.location)?;
+        let settings = Self {
+            region: written.region.unwrap_or(plain.region),
+            account: written.account,
+            access: written.access,
+            versioned: written.versioned,
+            sse: written.sse,
+            header_required: written.require_header,
+            object_lock: written.object_lock,
+            trust: written.trust,
+            grant_to: written.grant_to,
+            dialect: written.server,
+            name: written.name.unwrap_or(plain.name),
+            ..plain
+        };
+        settings.check()?;
+        Ok(settings)
+    }
 }
 
 /// The partition that a region lies in (AWS General Reference, "Amazon Resource Names").
@@ -335,7 +409,8 @@ mod tests {
     #[test]
     fn retentions_are_read() {
         let thirty = Retention { mode: RetentionMode::Governance, days: 30 };
-        assert_eq!("governance:30d".parse(), Ok(thirty));
+        assert_eq!("governance:30d".parse::<Retention>().unwrap(), thirty);
+        assert_eq!(thirty.to_string(), "governance:30d");
         assert_eq!("COMPLIANCE:1".parse::<Retention>().unwrap().mode, RetentionMode::Compliance);
         for wrong in
             ["", "30d", "governance", "governance:0", "governance:x", "legal:3d", "governance:99999d"]

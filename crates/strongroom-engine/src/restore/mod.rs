@@ -80,6 +80,7 @@ pub struct Prepared {
 /// [`Code::Usage`] when names or the moment cannot be as asked; as the target fails. A collection that is in the way
 /// is shown in the preview, and an error only when it is run.
 pub async fn prepare(source: Source, target: Target, settings: Options) -> Result<Prepared> {
+    settings.check()?;
     let wanted = plan::wanted(&source, &settings)?;
     let present = Present::look(&target, wanted.iter().map(|wanted| wanted.to.db.as_str()).collect()).await?;
     let items = plan::items(&wanted, &source, &present, &settings)?;

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use strongroom_engine::backup;
 use strongroom_engine::bucket::StoreOptions;
 use strongroom_engine::error::Code;
+use strongroom_engine::guard;
 use strongroom_engine::layout::BackupId;
 use strongroom_engine::location::Location;
 use strongroom_engine::names::Name;
@@ -84,6 +85,27 @@ fn a_location_and_its_options_have_one_written_form() {
     refused::<StoreOptions>(&[
         (r#"{"key": {"id": "AKIA", "secret": "hush"}}"#, "unknown field `key`"),
         (r#"{"user": 1}"#, "unknown field `user`"),
+    ]);
+}
+
+#[test]
+fn what_secures_a_bucket_has_one_written_form() {
+    let all: guard::Settings = golden(include_str!("../golden/bucket-settings.json"));
+    assert_eq!(all.object_lock.unwrap().days, 30);
+    let role: guard::Settings = golden(include_str!("../golden/bucket-settings-role.json"));
+    assert!(matches!(role.trust, Some(guard::Trust::Kubernetes { .. })));
+    let plain = guard::Settings::of(&"s3://backups/shop".parse().unwrap()).unwrap();
+    assert_eq!(read::<guard::Settings>(r#"{"location": "s3://backups/shop"}"#).unwrap(), plain);
+    refused::<guard::Settings>(&[
+        ("{}", "missing field `location`"),
+        (r#"{"location": "file:///var/backups"}"#, "is a folder: it has no policies"),
+        (r#"{"location": "s3://backups", "colour": 1}"#, "unknown field `colour`"),
+        (r#"{"location": "s3://backups", "access": "double"}"#, "`double` is not a way to give access"),
+        (r#"{"location": "s3://backups", "server": "minio"}"#, "`minio` is not a kind of server"),
+        (r#"{"location": "s3://backups", "object-lock": "30d"}"#, "`30d` is not a lock"),
+        (r#"{"location": "s3://backups", "object-lock": "governance:30d"}"#, "needs a bucket with versions"),
+        (r#"{"location": "s3://backups", "account": "12"}"#, "twelve digits"),
+        (r#"{"location": "s3://backups", "trust": {"kubernetes": {"provider": "x"}}}"#, "missing field"),
     ]);
 }
 

@@ -17,7 +17,7 @@ pub(crate) enum Bucket {
         before_help = "Example: strongroom bucket policy s3://my-backups/shop --access split --format terraform"
     )]
     Policy(Box<PolicyArguments>),
-    /// Make the bucket, its settings, policies and identities; shows first what will change
+    /// Create the bucket, its settings, policies and identities; shows first what will change
     #[command(
         before_help = "Example: AWS_PROFILE=admin strongroom bucket provision s3://my-backups/shop --write-profile backups"
     )]
@@ -44,7 +44,7 @@ pub(crate) struct Wanted {
     #[arg(value_parser = parse::<Location>)]
     pub(crate) location: Location,
     /// classic (mLab's page), single (one identity below the prefix) or split (writer, restorer, pruner)
-    #[arg(long, default_value = "single", value_parser = from_words::<Access>)]
+    #[arg(long, default_value = "single", value_parser = parse::<Access>)]
     access: Access,
     /// The bucket's region [default: AWS_REGION, or us-east-1]
     #[arg(long)]
@@ -55,25 +55,25 @@ pub(crate) struct Wanted {
     /// The encryption to require: none, AES256, aws:kms[:KEY] or aws:kms:dsse[:KEY]
     #[arg(long, default_value = "AES256", value_parser = parse::<Sse>)]
     sse: Sse,
-    /// Require the encryption header itself, although the bucket's default would encrypt as well
+    /// Require the encryption header itself, not just the bucket's default encryption
     #[arg(long)]
     require_header: bool,
     /// Lock every new version: governance:30d or compliance:30d
-    #[arg(long, value_name = "LOCK", value_parser = from_words::<Retention>)]
+    #[arg(long, value_name = "LOCK", value_parser = parse::<Retention>)]
     object_lock: Option<Retention>,
     /// The account that owns the bucket
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
-    /// What names of policies, groups, users and roles begin with
+    /// Prefix for the names of policies, groups, users and roles
     #[arg(long)]
     name: Option<String>,
-    /// Let an identity in that is there already, by its ARN, through the bucket policy
+    /// Grant an existing identity (its ARN) access in the bucket policy
     #[arg(long, value_name = "ARN", conflicts_with = "role")]
     grant_to: Option<String>,
     /// A role instead of a user: account, an account's number (with --external-id), or kubernetes
     #[arg(long, value_name = "WHO")]
     role: Option<String>,
-    /// What the other account must name when it takes the role on
+    /// External ID that the other account must pass to assume the role
     #[arg(long, value_name = "ID")]
     external_id: Option<String>,
     /// For --role kubernetes: the cluster's OIDC provider, without https://
@@ -82,19 +82,23 @@ pub(crate) struct Wanted {
     /// For --role kubernetes: namespace:name
     #[arg(long, value_name = "NAME")]
     service_account: Option<String>,
-    /// How the server reads policies
-    #[arg(long, default_value = "aws")]
-    server: Server,
+    /// The kind of server, which decides how policies are read: aws or ceph
+    #[arg(long, default_value = "aws", value_parser = parse::<Dialect>)]
+    server: Dialect,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Server {
-    Aws,
-    Ceph,
+/// Whose credentials sign.
+#[derive(Debug, Args)]
+pub(crate) struct Aws {
+    /// The AWS profile whose credentials are used [default: those of the environment]
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
 }
 
-fn from_words<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, String> {
-    text.parse()
+impl Aws {
+    pub(crate) fn options(&self) -> StoreOptions {
+        StoreOptions { profile: self.profile.clone(), ..StoreOptions::default() }
+    }
 }
 
 impl Wanted {
@@ -110,10 +114,7 @@ impl Wanted {
         settings.object_lock = self.object_lock;
         settings.grant_to = self.grant_to.clone();
         settings.trust = self.trust()?;
-        settings.dialect = match self.server {
-            Server::Aws => Dialect::Aws,
-            Server::Ceph => Dialect::Ceph,
-        };
+        settings.dialect = self.server;
         if let Some(name) = &self.name {
             settings.name.clone_from(name);
         }
@@ -121,7 +122,7 @@ impl Wanted {
         Ok(settings)
     }
 
-    /// Whether the region was said.
+    /// The region, if one was given.
     pub(crate) fn region(&self) -> Option<String> {
         self.region.clone()
     }
@@ -149,8 +150,8 @@ impl Wanted {
                 }
             }
             Some(other) => {
-                return Err(Error::new(Code::Usage, format!("`{other}` is not who may take a role on"))
-                    .help("It is account, the number of another account, or kubernetes."));
+                return Err(Error::new(Code::Usage, format!("`{other}` is not a value of --role"))
+                    .help("Use account, the number of another account, or kubernetes."));
             }
         }))
     }
@@ -161,7 +162,7 @@ pub(crate) struct PolicyArguments {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
     /// json, aws-cli, cloudformation, terraform or console
-    #[arg(long, default_value = "json", value_parser = from_words::<Format>)]
+    #[arg(long, default_value = "json", value_parser = parse::<Format>)]
     pub(crate) format: Format,
     /// Only this document
     #[arg(long)]
@@ -182,7 +183,7 @@ pub(crate) enum Only {
     Pruner,
     /// The bucket's.
     Bucket,
-    /// Who may take the role on.
+    /// Who may assume the role.
     Trust,
 }
 
@@ -190,10 +191,12 @@ pub(crate) enum Only {
 pub(crate) struct Provision {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
+    #[command(flatten)]
+    pub(crate) aws: Aws,
     /// Only show what would change
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     pub(crate) yes: bool,
     /// Only the bucket: no users, groups, roles and managed policies
@@ -202,10 +205,10 @@ pub(crate) struct Provision {
     /// Write the access key to this profile of ~/.aws/credentials instead of showing it
     #[arg(long, value_name = "PROFILE")]
     pub(crate) write_profile: Option<String>,
-    /// Make another access key for a user that has one
+    /// Create another access key for a user that has one
     #[arg(long)]
     pub(crate) new_key: bool,
-    /// Undo what was made here; refused while there are backups
+    /// Remove what this command created; refused while there are backups
     #[arg(long, conflicts_with = "new_key")]
     pub(crate) destroy: bool,
 }
@@ -214,7 +217,9 @@ pub(crate) struct Provision {
 pub(crate) struct Prove {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
-    /// The AWS profile of an admin, for a look at the bucket's settings and for cleaning up
+    #[command(flatten)]
+    pub(crate) aws: Aws,
+    /// The AWS profile of an administrator, to read the bucket's settings and to clean up
     #[arg(long, value_name = "PROFILE")]
     pub(crate) admin_profile: Option<String>,
     /// The AWS profile of the writer (--access split)
@@ -226,14 +231,16 @@ pub(crate) struct Prove {
     /// The AWS profile of the pruner (--access split)
     #[arg(long, value_name = "PROFILE")]
     pub(crate) pruner_profile: Option<String>,
-    /// Write the report as a page that needs nothing else
+    /// Write the report as a self-contained HTML page
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
 }
 
 impl Prove {
-    pub(crate) fn of_profile(profile: &Option<String>) -> StoreOptions {
-        StoreOptions { profile: profile.clone(), ..StoreOptions::default() }
+    /// With the credentials of this profile, or else those of all commands.
+    pub(crate) fn of_profile(&self, profile: Option<&String>) -> StoreOptions {
+        let options = self.aws.options();
+        StoreOptions { profile: profile.cloned().or(options.profile.clone()), ..options }
     }
 }
 
@@ -241,6 +248,8 @@ impl Prove {
 pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
+    #[command(flatten)]
+    pub(crate) aws: Aws,
     /// A policy of the identity, from a file; may be repeated. Without files: fetched, as far as permitted
     #[arg(long = "identity-policy", alias = "policy", value_name = "FILE")]
     pub(crate) identity_policies: Vec<PathBuf>,
@@ -256,10 +265,10 @@ pub(crate) struct Explain {
     /// A header or condition key of the request, NAME=VALUE; may be repeated
     #[arg(long = "header", value_name = "NAME=VALUE", requires = "action")]
     pub(crate) headers: Vec<String>,
-    /// The ARN of the one who asks [default: whose credentials these are]
+    /// The ARN of the identity that asks [default: the one of these credentials]
     #[arg(long, value_name = "ARN")]
     pub(crate) principal: Option<String>,
-    /// Tell what somebody who holds this identity's key could do
+    /// Show what somebody who holds this identity's key could do
     #[arg(long, conflicts_with = "action")]
     pub(crate) thief: bool,
 }
@@ -268,7 +277,7 @@ pub(crate) struct Explain {
 pub(crate) struct Lint {
     /// The file, or - for stdin
     pub(crate) file: PathBuf,
-    /// What it is attached to [default: as its Principal elements say]
+    /// What it is attached to [default: decided by its Principal elements]
     #[arg(long)]
     pub(crate) kind: Option<LintKind>,
 }

@@ -9,14 +9,14 @@ use strongroom_engine::deployment::Deployment;
 use strongroom_engine::error::Result;
 use strongroom_engine::layout::BackupId;
 use strongroom_engine::location::Location;
-use strongroom_engine::manifest::{Consistency, Manifest};
+use strongroom_engine::manifest::Manifest;
 use strongroom_engine::summary::Summary;
 use tokio_util::sync::CancellationToken;
 
 use super::{at_once, job};
 use crate::cli;
 use crate::output::Output;
-use crate::words::size;
+use crate::words::{consistency, namespaces, totals};
 
 pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: CancellationToken) -> Result<()> {
     let uri = options.uri.read()?;
@@ -53,35 +53,14 @@ struct Text<'a>(&'a Location, &'a Manifest);
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(location, manifest) = self;
-        let totals = manifest.totals;
         writeln!(f, "backup {} is in {location}", manifest.id)?;
-        writeln!(
-            f,
-            "  {} collections and views, {} documents, {} stored as {} in {} segments",
-            totals.namespaces,
-            totals.documents,
-            size(totals.raw_bytes),
-            size(totals.stored_bytes),
-            totals.segments
-        )?;
+        writeln!(f, "  {}, {}", namespaces(manifest.totals.namespaces), totals(manifest.totals))?;
         writeln!(f, "  read from {} ({})", manifest.source.member, manifest.source.member_reason)?;
-        writeln!(f, "  {}", moment(&manifest.consistency))?;
+        writeln!(f, "  {}", consistency(&manifest.consistency))?;
         if let Location::S3 { .. } = location {
             writeln!(f, "  {}", encryption(manifest))?;
         }
         Ok(())
-    }
-}
-
-/// What moment a backup holds, in words.
-pub(super) fn moment(consistency: &Consistency) -> String {
-    match consistency {
-        Consistency::Snapshot { cluster_time } => format!("one moment: cluster time {cluster_time}"),
-        Consistency::Oplog { from, at, read_plainly } => format!(
-            "one moment: cluster time {at}, by the oplog from {from} on; {} were read after that",
-            read_plainly.join(", ")
-        ),
-        Consistency::None { reason } => format!("not one moment: {reason}"),
     }
 }
 

@@ -13,6 +13,7 @@ use std::io::{self, BufRead, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
+use strongroom_engine::Help;
 use strongroom_engine::bucket::{ObjectStore, StoreOptions};
 use strongroom_engine::catalog;
 use strongroom_engine::error::{Code, Error, Result};
@@ -50,7 +51,7 @@ async fn one(command: Command, output: &Output, cancel: CancellationToken) -> Re
 async fn explained(error: Error, cancel: CancellationToken) -> Error {
     const LONGEST: Duration = Duration::from_secs(10);
     let Some(refused) = error.refusal().cloned() else { return error };
-    let options = StoreOptions::default();
+    let options = StoreOptions { profile: refused.profile.clone(), ..StoreOptions::default() };
     let told = tokio::select! {
         told = tokio::time::timeout(LONGEST, guard::explain_refusal(&options, &refused)) => told.ok().flatten(),
         () = cancel.cancelled() => None,
@@ -58,7 +59,10 @@ async fn explained(error: Error, cancel: CancellationToken) -> Error {
     let Some(told) = told else { return error };
     let because = told.because.join("; ");
     let statement = told.statement.map(|statement| format!(" {statement}")).unwrap_or_default();
-    error.help(format!("{because}{} {}{statement}", if because.is_empty() { "" } else { "." }, told.advice))
+    let because = if because.is_empty() { because } else { format!("{because}. ") };
+    error.help(Help::new(
+        [because.into()].into_iter().chain(told.advice.parts().iter().cloned()).chain([statement.into()]),
+    ))
 }
 
 /// Asks a person; without one, --yes must be said.

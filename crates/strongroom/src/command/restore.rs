@@ -9,13 +9,14 @@ use strongroom_engine::bucket;
 use strongroom_engine::deployment::Target;
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::location::Location;
+use strongroom_engine::moment;
 use strongroom_engine::restore::{self, Action, Archive, Existing, Options, Preview, Restored, Source};
 use tokio_util::sync::CancellationToken;
 
 use super::{at_once, job};
 use crate::cli::{One, Origin, Place, Restore, Store};
 use crate::output::Output;
-use crate::words::size;
+use crate::words::{count, namespaces, size};
 
 const STDIN: &str = "-";
 
@@ -49,8 +50,11 @@ pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationT
     if restored.exceptions.is_empty() {
         return Ok(());
     }
-    Err(Error::new(Code::Incomplete, format!("restored, but for {} exceptions", restored.exceptions.len()))
-        .help("What is missing, and why, is listed above."))
+    Err(Error::new(
+        Code::Incomplete,
+        format!("restored, with {}", count(restored.exceptions.len() as u64, "exception")),
+    )
+    .help("What is missing, and why, is listed above."))
 }
 
 async fn source(options: Origin) -> Result<Source> {
@@ -96,17 +100,17 @@ impl fmt::Display for PreviewText<'_> {
             preview.backup, preview.target_version
         )?;
         if preview.segments > 0 {
-            writeln!(f, "{} segments to fetch, {}", preview.segments, size(preview.stored_bytes))?;
+            writeln!(f, "{} to fetch, {}", count(preview.segments, "segment"), size(preview.stored_bytes))?;
         }
         if let Some(window) = preview.replay {
-            let to = window.to.map_or("its end".to_owned(), |to| to.to_string());
+            let to = window.to.map_or("its end".to_owned(), moment::in_words);
             writeln!(f, "the oplog is replayed up to {to}")?;
         }
         for planned in &preview.namespaces {
             let name = planned.name.escape_debug().to_string();
             write!(f, "{name:<44} {:<32}", in_words(planned.action))?;
             if let Some(documents) = planned.documents {
-                write!(f, " {documents:>12} documents")?;
+                write!(f, " {documents:>12} {}", if documents == 1 { "document" } else { "documents" })?;
             }
             if planned.target != planned.name {
                 write!(f, ", as {}", planned.target.escape_debug())?;
@@ -138,11 +142,16 @@ impl fmt::Display for RestoredText<'_> {
         for exception in &done.exceptions {
             writeln!(f, "not restored: {exception}")?;
         }
-        let (namespaces, documents, indexes) = (done.namespaces, done.documents, done.indexes);
         match &done.plan {
             Some(plan) => write!(f, "restored backup {} of plan {plan}: ", done.backup)?,
             None => write!(f, "restored {}: ", done.backup)?,
         }
-        writeln!(f, "{namespaces} collections and views, {documents} documents, {indexes} indexes")
+        writeln!(
+            f,
+            "{}, {}, {}",
+            namespaces(done.namespaces),
+            count(done.documents, "document"),
+            count(done.indexes, "index")
+        )
     }
 }

@@ -19,7 +19,7 @@ pub(crate) async fn run(options: Verify, output: &Output, job: Job) -> Result<()
     output.answer(&answer, &answer)?;
     match report.problems.len() {
         0 => Ok(()),
-        problems => Err(Error::new(Code::Damaged, format!("backup `{}` has {}", manifest.id, count(problems, "problem")))
+        problems => Err(Error::new(Code::Damaged, format!("backup `{}` has {}", manifest.id, count(problems as u64, "problem")))
             .help("Restore another backup, or earlier versions of the damaged objects; and find out what changed them.")),
     }
 }
@@ -42,11 +42,11 @@ impl fmt::Display for Answer<'_> {
         let verdict = if self.sound { "is what was backed up" } else { "is damaged" };
         writeln!(
             f,
-            "backup {} {verdict}: {} segments, {} fetched, {} documents walked",
+            "backup {} {verdict}: {}, {} fetched, {} walked",
             self.id,
-            report.segments,
+            count(report.segments, "segment"),
             size(report.stored_bytes),
-            report.documents
+            count(report.documents, "document")
         )
     }
 }

@@ -10,14 +10,15 @@ mod posture;
 mod probes;
 mod report;
 
+pub use super::judged::Verdict;
 pub use html::html;
-pub use report::{Counts, Finding, Report, Verdict};
+pub use report::{Counts, Finding, Report};
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::settings::Settings;
 use crate::bucket::actions::Role;
-use crate::bucket::admin::Admin;
+use crate::bucket::admin::{Admin, Opened};
 use crate::bucket::facts::{BucketFacts, Caller};
 use crate::bucket::{StoreOptions, identity};
 use crate::error::{Error, Result};
@@ -75,7 +76,7 @@ async fn run(bench: &mut Bench<'_>, credentials: &Credentials) -> Result<Option<
 async fn facts(settings: &Settings, credentials: &Credentials) -> Result<Option<BucketFacts>> {
     let options = credentials.admin.as_ref().unwrap_or(&credentials.roles[0].1);
     match Admin::open(&settings.bucket, options.clone()).await {
-        Ok((admin, true)) => Ok(Some(admin.facts().await?)),
+        Ok(Opened { admin, exists: true }) => Ok(Some(admin.facts().await?)),
         _ => Ok(None),
     }
 }

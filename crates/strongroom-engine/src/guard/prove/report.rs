@@ -5,45 +5,8 @@ use serde_json::Value;
 
 use super::outcome::{Must, Outcome};
 use crate::bucket::facts::Caller;
+use crate::guard::judged::Verdict;
 use crate::hash::sha256;
-
-/// What follows from one probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// As it must be.
-    Pass,
-    /// Not as it must be.
-    Fail,
-    /// It could not be found out.
-    CouldNotTell,
-    /// The server cannot do this.
-    NotOffered,
-}
-
-impl Verdict {
-    /// As a person reads it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Fail => "FAIL",
-            Self::CouldNotTell => "could not tell",
-            Self::NotOffered => "not offered here",
-        }
-    }
-
-    /// Its name in data.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Fail => "fail",
-            Self::CouldNotTell => "could-not-tell",
-            Self::NotOffered => "not-offered",
-        }
-    }
-}
 
 /// One probe and what came of it.
 #[derive(Debug, Clone, Serialize)]

@@ -1,5 +1,6 @@
 //! `strongroom bucket`: its security drawn up, applied, proved and explained.
 
+mod credentials;
 mod explain;
 mod lint;
 mod policy;

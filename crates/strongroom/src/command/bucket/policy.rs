@@ -6,7 +6,7 @@ use iam_policy::edit;
 use serde_json::Value;
 use strongroom_engine::bucket::actions::Role;
 use strongroom_engine::error::{Code, Error, Result};
-use strongroom_engine::guard::{Attached, Document, Format, documents, render};
+use strongroom_engine::guard::{Attached, Document, Format, documents, is_own_sid, render};
 
 use super::read;
 use crate::cli::bucket::{Only, PolicyArguments};
@@ -49,10 +49,9 @@ fn is(document: &Document, only: Only) -> bool {
 
 fn merged(existing: &str, document: &Document) -> Result<Value> {
     let statements = document.policy["Statement"].as_array().cloned().unwrap_or_default();
-    let own = |sid: &str| sid.starts_with("Strongroom");
-    let merged = edit::merge(Some(existing), document.kind(), &statements, own).map_err(|e| {
+    let merged = edit::merge(Some(existing), document.kind(), &statements, is_own_sid).map_err(|e| {
         Error::new(Code::Usage, format!("the statements cannot be added: {e}"))
-            .help("Mend the file first; nothing was written.")
+            .help("Fix the file first; nothing was written.")
     })?;
     Ok(merged.document)
 }

@@ -41,8 +41,9 @@ fn credentials(options: &Prove, settings: &Settings) -> Result<Credentials> {
         return Err(Error::new(Code::Usage, "--access split is proved with three identities")
             .help("Name their AWS profiles: --writer-profile, --restorer-profile and --pruner-profile."));
     }
-    let roles = Role::ALL.into_iter().zip(profiles).map(|(role, profile)| (role, Prove::of_profile(profile)));
-    let admin = options.admin_profile.is_some().then(|| Prove::of_profile(&options.admin_profile));
+    let of_role = |(role, profile): (Role, &Option<String>)| (role, options.of_profile(profile.as_ref()));
+    let roles = Role::ALL.into_iter().zip(profiles).map(of_role);
+    let admin = options.admin_profile.as_ref().map(|profile| options.of_profile(Some(profile)));
     Ok(Credentials { roles: roles.collect(), admin })
 }
 

@@ -20,7 +20,7 @@ async fn faults_are_told_with_what_to_write_instead() {
         run(program(&["--json", "bucket", "lint", &path])).await
     };
     let wrong = lint(r#"{"Version": "2021-10-17", "Statement": {"Effect": "Allow", "Action": "s3:HeadBucket", "Resource": "arn:aws:s3:::b"}}"#).await;
-    wrong.failed("SR-USAGE", 2, &["errors"]);
+    wrong.failed("SR-NOT-PROVED", 9, &["errors"]);
     let found = rules(&wrong.json());
     assert!(
         found.contains(&"INVALID_VERSION".to_owned()) && found.contains(&"UNKNOWN_ACTION".to_owned()),
@@ -33,7 +33,7 @@ async fn faults_are_told_with_what_to_write_instead() {
     assert!(rules(&seed.json()).contains(&"ACL_ACTION".to_owned()));
 
     let broken = lint("{\"Version\": \"2012-10-17\",\n \"Statement\": [}").await;
-    broken.failed("SR-USAGE", 2, &[]);
+    broken.failed("SR-NOT-PROVED", 9, &[]);
     assert!(broken.text().contains("line 2, column 16"), "{}", broken.text());
     run(program(&["bucket", "lint", "/nonexistent"])).await.failed("SR-USAGE", 2, &["cannot be read"]);
 }

@@ -115,7 +115,7 @@ async fn statements_are_added_to_a_policy_without_losing_or_moving_what_is_there
     assert_eq!(run(program(&arguments)).await.ok().json(), once, "a second time adds nothing");
 
     fs::write(&file, "{\"Version\": \"2012-10-17\",\n \"Statement\": [}").unwrap();
-    run(program(&arguments)).await.failed("SR-USAGE", 2, &["line 2, column 16", "Mend the file"]);
+    run(program(&arguments)).await.failed("SR-USAGE", 2, &["line 2, column 16", "Fix the file"]);
 }
 
 #[tokio::test]

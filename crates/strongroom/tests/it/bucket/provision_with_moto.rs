@@ -166,7 +166,7 @@ async fn a_run_that_was_cut_off_is_finished_by_the_next_and_backups_keep_the_buc
 async fn what_aws_would_not_take_is_refused_before_anything_is_changed() {
     let moto = started().await;
     let wrong = provision(&moto, &["--account", "444455556666"]).await;
-    wrong.failed("SR-USAGE", 2, &["not of 444455556666"]);
+    wrong.failed("SR-USAGE", 2, &["not to 444455556666"]);
 
     let locked = Locked::bucket(Access::Single, &[], |_| {}).await;
     let stranger = locked.provision_with(&["--account", "444455556666"]).await;

@@ -9,9 +9,10 @@ mod strangers;
 
 use serde_json::{Value, json};
 
+use super::Verdict;
 use super::bench::Bench;
 use super::outcome::{Must, Outcome};
-use super::report::{Probe, Verdict};
+use super::report::Probe;
 use crate::bucket::probe::{Answer, Oddity};
 
 /// What the objects of probes hold.
