@@ -18,7 +18,8 @@ const VERSIONED: &str = "youraccountname-versioned";
 
 /// Tells and does all of it; Ctrl-C ends it, and every process with it.
 pub(crate) async fn run(keep: bool) -> Outcome {
-    let build = ["build", "--quiet", "--package", "strongroom"];
+    println!("Building strongroom (about five minutes the first time)");
+    let build = ["build", "--package", "strongroom"];
     suite::run(std::process::Command::new(env!("CARGO")).args(build).current_dir(suite::root()))?;
     tokio::select! {
         outcome = tell(keep) => outcome,

@@ -36,6 +36,8 @@ pub enum Setting {
     Rename,
     /// What to do with collections that exist: `drop` or `keep`.
     Existing,
+    /// What to do about users and roles.
+    Users,
     /// The moment to restore.
     At,
     /// How a backup gets consistent.

@@ -29,6 +29,12 @@ impl Job {
         Self { observer: Arc::new(Silent), cancel: CancellationToken::new(), clock }
     }
 
+    /// The same job for a part of its work whose events are nobody's concern.
+    #[must_use]
+    pub fn quiet(&self) -> Self {
+        Self { observer: Arc::new(Silent), ..self.clone() }
+    }
+
     /// Reports an event.
     pub fn observe(&self, event: &Event) {
         self.observer.observe(event);

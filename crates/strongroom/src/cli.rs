@@ -1,10 +1,8 @@
 //! The command line.
 
 pub(crate) mod bucket;
-mod quantity;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use strongroom_engine::backup::Wanted;
@@ -15,8 +13,10 @@ use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::layout::PlanName;
 use strongroom_engine::location::Location;
 use strongroom_engine::moment::ClusterTime;
+use strongroom_engine::quantity::{Bytes, Period};
+use strongroom_engine::renames::Rule;
 use strongroom_engine::restore::{Indexes, Users};
-use strongroom_engine::selection::{self, Filter};
+use strongroom_engine::selection::{Filter, Query};
 
 use crate::exit;
 
@@ -103,15 +103,19 @@ impl Selection {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Owner {
+pub(crate) struct Store {
+    /// The AWS profile whose credentials, region and endpoint to use
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
     /// The account that must own the bucket
     #[arg(long, value_name = "ACCOUNT")]
     expected_bucket_owner: Option<String>,
 }
 
-impl Owner {
+impl Store {
     pub(crate) fn options(self) -> StoreOptions {
-        StoreOptions { expected_owner: self.expected_bucket_owner, ..StoreOptions::default() }
+        let Self { profile, expected_bucket_owner: expected_owner } = self;
+        StoreOptions { profile, expected_owner, ..StoreOptions::default() }
     }
 }
 
@@ -134,7 +138,7 @@ pub(crate) struct Backup {
     #[arg(long, default_value = "zstd", value_parser = parse::<Compression>)]
     pub(crate) compress: Compression,
     /// Encryption to ask S3 for, sent with every object exactly so: none, AES256, aws:kms[:KEY] or aws:kms:dsse[:KEY]
-    #[arg(long, default_value = "none", value_parser = sse)]
+    #[arg(long, default_value = "none", value_parser = parse::<Sse>)]
     pub(crate) sse: Sse,
     /// snapshot: all collections read at one moment (replica sets); oplog: each as it is when it is read, made one
     /// moment by the oplog; none: each as it is when it is read
@@ -142,16 +146,16 @@ pub(crate) struct Backup {
     pub(crate) consistency: Wanted,
     /// Only the documents that match this query, in Extended JSON, of the collections that --include names; keeps
     /// no oplog
-    #[arg(long, value_name = "JSON", requires = "include", value_parser = selection::query)]
-    pub(crate) query: Option<selection::Query>,
+    #[arg(long, value_name = "JSON", requires = "include", value_parser = parse::<Query>)]
+    pub(crate) query: Option<Query>,
     /// Read no secondary that lags more behind the newest write
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = quantity::duration)]
-    pub(crate) max_lag: Duration,
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse::<Period>)]
+    pub(crate) max_lag: Period,
     /// Read no more documents than this in a second, such as 50MB [default: as fast as it goes]
-    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
-    pub(crate) max_rate: Option<u64>,
+    #[arg(long, value_name = "SIZE", value_parser = parse::<Bytes>)]
+    pub(crate) max_rate: Option<Bytes>,
     #[command(flatten)]
-    pub(crate) owner: Owner,
+    pub(crate) store: Store,
 }
 
 #[derive(Debug, Args)]
@@ -163,7 +167,7 @@ pub(crate) struct Place {
     #[arg(long, value_name = "NAME", value_parser = parse::<PlanName>)]
     pub(crate) plan: Option<PlanName>,
     #[command(flatten)]
-    pub(crate) owner: Owner,
+    pub(crate) store: Store,
 }
 
 #[derive(Debug, Args)]
@@ -204,7 +208,7 @@ pub(crate) struct Origin {
     #[arg(long, value_name = "NAME", value_parser = parse::<PlanName>)]
     pub(crate) plan: Option<PlanName>,
     #[command(flatten)]
-    pub(crate) owner: Owner,
+    pub(crate) store: Store,
 }
 
 #[derive(Debug, Args)]
@@ -216,8 +220,8 @@ pub(crate) struct Restore {
     #[command(flatten)]
     pub(crate) selection: Selection,
     /// Restore under other names, such as `shop.*=shop_copy.*`; may be repeated, the first that matches decides
-    #[arg(long, value_name = "FROM=TO")]
-    pub(crate) rename: Vec<String>,
+    #[arg(long, value_name = "FROM=TO", value_parser = parse::<Rule>)]
+    pub(crate) rename: Vec<Rule>,
     /// Replace collections that exist (only those that the backup holds)
     #[arg(long, conflicts_with = "into_existing")]
     pub(crate) drop: bool,
@@ -225,11 +229,10 @@ pub(crate) struct Restore {
     #[arg(long)]
     pub(crate) into_existing: bool,
     /// build: after the data; none: leave them out; only: on collections that exist, and nothing else
-    #[arg(long, value_name = "WHAT", default_value = "build", value_parser = indexes)]
+    #[arg(long, value_name = "WHAT", default_value = "build", value_parser = parse::<Indexes>)]
     pub(crate) indexes: Indexes,
     /// merge: into those of the target; none: leave users and roles out; only: nothing else
-    #[arg(long, value_name = "WHAT", default_value = "merge", default_missing_value = "merge", num_args = 0..=1,
-        require_equals = true, value_parser = users)]
+    #[arg(long, value_name = "WHAT", default_value = "merge", value_parser = parse::<Users>)]
     pub(crate) users: Users,
     /// Show what would be done
     #[arg(long)]
@@ -268,39 +271,6 @@ fn parse<T: std::str::FromStr<Err = Error>>(text: &str) -> Result<T> {
     text.parse()
 }
 
-fn indexes(text: &str) -> Result<Indexes, String> {
-    match text {
-        "build" => Ok(Indexes::Build),
-        "none" => Ok(Indexes::None),
-        "only" => Ok(Indexes::Only),
-        _ => Err("it is build, none or only".into()),
-    }
-}
-
-fn users(text: &str) -> Result<Users, String> {
-    match text {
-        "merge" => Ok(Users::Merge),
-        "none" => Ok(Users::None),
-        "only" => Ok(Users::Only),
-        _ => Err("it is merge, none or only".into()),
-    }
-}
-
-fn sse(text: &str) -> Result<Sse, String> {
-    let key = |prefix| text.strip_prefix(prefix).filter(|key| !key.is_empty()).map(str::to_owned);
-    match text {
-        "none" => Ok(Sse::None),
-        "AES256" => Ok(Sse::Aes256),
-        "aws:kms" => Ok(Sse::Kms(None)),
-        "aws:kms:dsse" => Ok(Sse::Dsse(None)),
-        _ => match (key("aws:kms:dsse:"), key("aws:kms:")) {
-            (Some(key), _) => Ok(Sse::Dsse(Some(key))),
-            (None, Some(key)) if key != "dsse:" => Ok(Sse::Kms(Some(key))),
-            _ => Err("it is none, AES256, aws:kms, aws:kms:KEY, aws:kms:dsse or aws:kms:dsse:KEY (a key's id, ARN or alias)".into()),
-        },
-    }
-}
-
 impl Uri {
     /// The connection string, wherever it was given: what stands on the command line goes before STRONGROOM_URI.
     pub(crate) fn read(self) -> Result<ConnectionString> {
@@ -327,15 +297,5 @@ mod tests {
     fn the_definition_holds_together() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn reads_encryption() {
-        assert_eq!(sse("aws:kms:alias/backups"), Ok(Sse::Kms(Some("alias/backups".into()))));
-        assert_eq!(sse("aws:kms:dsse"), Ok(Sse::Dsse(None)));
-        assert_eq!(sse("aws:kms:dsse:k"), Ok(Sse::Dsse(Some("k".into()))));
-        for wrong in ["aes256", "AES", "aws:kms:", "aws:kms:dsse:", ""] {
-            assert!(sse(wrong).is_err(), "{wrong}");
-        }
     }
 }

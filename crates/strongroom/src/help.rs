@@ -23,6 +23,7 @@ fn flag(setting: Setting) -> &'static str {
         Setting::Plan => "--plan",
         Setting::Rename => "--rename",
         Setting::Existing => "--into-existing",
+        Setting::Users => "--users",
         Setting::At => "--at",
         Setting::Consistency => "--consistency",
         Setting::Readers => "--readers",

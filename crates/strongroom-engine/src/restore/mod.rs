@@ -7,14 +7,16 @@ mod metadata;
 mod plan;
 mod privileges;
 mod replay;
+mod settings;
 mod source;
 mod spool;
 mod users;
 mod views;
 
 pub use archive::Archive;
-pub use plan::{Action, Existing, Indexes, Plan, PlannedNamespace, Users};
+pub use plan::{Action, Plan, PlannedNamespace};
 pub use replay::window::Window;
+pub use settings::{Existing, Indexes, Options, Users};
 pub use source::{Backup, Source};
 
 use std::collections::HashSet;
@@ -27,32 +29,11 @@ use tokio_util::sync::CancellationToken;
 use crate::deployment::{Refused, Target};
 use crate::error::{Code, Error, Result};
 use crate::job::Job;
-use crate::moment::ClusterTime;
 use crate::names::NamespaceKind;
 use crate::progress::{Event, Observer, Phase};
-use crate::renames::{Renames, STORED_FUNCTIONS};
-use crate::selection::Filter;
+use crate::renames::STORED_FUNCTIONS;
 use metadata::Metadata;
 use users::authorization;
-
-/// What to restore, and how.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// Which namespaces of the backup, by their names in it.
-    pub filter: Filter,
-    /// Where they go.
-    pub renames: Renames,
-    /// What to do with collections that exist in the target.
-    pub existing: Existing,
-    /// What to do about indexes.
-    pub indexes: Indexes,
-    /// What to do about users and roles.
-    pub users: Users,
-    /// The moment to restore, by replaying the oplog that comes along; if not said, the earliest that is consistent.
-    pub at: Option<ClusterTime>,
-    /// Segments read and inserted at once; 0 counts as 1.
-    pub writers: usize,
-}
 
 /// What a restore did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -7,50 +7,15 @@ use serde::Serialize;
 
 use super::metadata::Metadata;
 use super::replay::window::{Window, window};
+use super::settings::{Existing, Indexes, Options, Users};
 use super::users::{Authorization, authorization};
-use super::{Options, Source, views};
+use super::{Source, views};
 use crate::deployment::Target;
 use crate::error::{Code, Error, Result};
 use crate::manifest::Namespace;
 use crate::names::NamespaceKind;
 use crate::progress::Event;
 use crate::renames::{Renames, STORED_FUNCTIONS, check_name};
-
-/// What to do with collections that exist in the target.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Existing {
-    /// Refuse to begin.
-    #[default]
-    Refuse,
-    /// Drop those that the backup holds (and no others), then restore them.
-    Drop,
-    /// Leave their options, add documents and missing indexes.
-    Keep,
-}
-
-/// What to do about indexes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Indexes {
-    /// Build them when the data is there.
-    #[default]
-    Build,
-    /// Build none (but those on `_id`, which servers make themselves).
-    None,
-    /// Build them on the collections that exist, and do nothing else.
-    Only,
-}
-
-/// What to do about users and roles.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Users {
-    /// Merge them into those of the target.
-    #[default]
-    Merge,
-    /// Leave them out.
-    None,
-    /// Restore nothing else.
-    Only,
-}
 
 /// What will be done, to which server.
 #[derive(Debug, Clone, Serialize)]

@@ -150,7 +150,7 @@ async fn ceph_bucket(owner: &aws_sdk_s3::Client, versioned: bool) -> Traits {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cephs_gateway_keeps_the_contract_with_both_policies() {
+async fn with_ceph_the_contract_is_kept_under_both_policies() {
     for versioned in [false, true] {
         let ceph = tokio::task::spawn_blocking(Ceph::start).await.unwrap().unwrap();
         let owner = client(&ceph.endpoint(), ceph::OWNER);

@@ -24,7 +24,7 @@ use testbed::Mongod;
 use testbed::mongod::Options;
 use tokio_util::sync::CancellationToken;
 
-use crate::setup::{backup, folder, job, options, restore, small_collections};
+use crate::setup::{back_up, backup, folder, job, options, restore, small_collections};
 
 const BOOKS: u32 = 8;
 const ACCOUNTS: u32 = 400;
@@ -256,7 +256,7 @@ async fn backup_observed(
 ) -> strongroom_engine::error::Result<Manifest> {
     let deployment = Deployment::connect(&server.uri().parse().unwrap()).await.unwrap();
     let wanted = backup::Options { readers: 1, ..wanted(consistency) };
-    backup::run(deployment, store.clone(), wanted, job(observer, CancellationToken::new())).await
+    back_up(deployment, store.clone(), wanted, job(observer, CancellationToken::new())).await
 }
 
 /// What is restored is what the server holds now, to the last fact.
@@ -412,7 +412,8 @@ async fn a_query_takes_a_part_of_a_collection_and_no_oplog() {
     db.run_command(doc! { "create": "view", "viewOn": "a", "pipeline": [] }).await.unwrap();
     let place = tempfile::tempdir().unwrap();
     let store = folder(place.path());
-    let query = strongroom_engine::selection::query(r#"{"_id": {"$gte": {"$numberInt": "7"}}}"#).unwrap();
+    let query: strongroom_engine::selection::Query =
+        r#"{"_id": {"$gte": {"$numberInt": "7"}}}"#.parse().unwrap();
     let filter = Filter::new(vec!["shop.a".into(), "shop.b".into()], vec![]).unwrap();
     let part = backup::Options { query: Some(query.clone()), filter, ..wanted(Wanted::Snapshot) };
     let manifest = backup(&server, &store, part.clone()).await.unwrap();

@@ -8,7 +8,7 @@ use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::guard::{Access, Dialect, Format, Retention, Settings, Trust};
 use strongroom_engine::location::Location;
 
-use super::{parse, sse};
+use super::parse;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bucket {
@@ -53,7 +53,7 @@ pub(crate) struct Wanted {
     #[arg(long)]
     versioned: bool,
     /// The encryption to require: none, AES256, aws:kms[:KEY] or aws:kms:dsse[:KEY]
-    #[arg(long, default_value = "AES256", value_parser = sse)]
+    #[arg(long, default_value = "AES256", value_parser = parse::<Sse>)]
     sse: Sse,
     /// Require the encryption header itself, not just the bucket's default encryption
     #[arg(long)]

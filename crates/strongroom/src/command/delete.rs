@@ -6,6 +6,7 @@ use serde::Serialize;
 use strongroom_engine::bucket;
 use strongroom_engine::catalog::{self, Deleted};
 use strongroom_engine::error::Result;
+use strongroom_engine::job::Job;
 use strongroom_engine::layout::BackupId;
 
 use super::confirm;
@@ -13,15 +14,14 @@ use crate::cli::Delete;
 use crate::output::Output;
 use crate::words::size;
 
-pub(crate) async fn run(options: Delete, output: &Output) -> Result<()> {
+pub(crate) async fn run(options: Delete, output: &Output, job: Job) -> Result<()> {
     let id: BackupId = options.backup.parse()?;
     if !options.yes {
         confirm(&format!("Delete backup {id} for good?"), "nothing was deleted", output)?;
     }
-    let store = bucket::open(&options.place.location, options.place.owner.options())?;
-    let observer = output.observer();
-    let deleted = catalog::delete(store, options.place.plan.as_ref(), &id, &*observer).await?;
-    drop(observer);
+    let store = bucket::open(&options.place.location, options.place.store.options())?;
+    let deleted = catalog::delete(store, options.place.plan.as_ref(), &id, &job).await?;
+    drop(job);
     let answer = Answer { id: id.as_str(), deleted };
     output.answer(&answer, &answer)
 }

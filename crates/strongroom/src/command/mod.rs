@@ -40,10 +40,9 @@ async fn one(command: Command, output: &Output, cancel: CancellationToken) -> Re
         Command::Restore(options) => restore::run(*options, output, cancel).await,
         Command::List(options) => until_cancelled(list::run(options, output), cancel).await,
         Command::Show(options) => until_cancelled(show::run(options, output), cancel).await,
-        Command::Verify(options) => until_cancelled(verify::run(options, output), cancel).await,
-        Command::Cat(options) => until_cancelled(cat::run(options, output), cancel).await,
-        // What is begun is ended by the same command later, so it may stop anywhere.
-        Command::Delete(options) => until_cancelled(delete::run(options, output), cancel).await,
+        Command::Verify(options) => verify::run(options, output, job(output, cancel)).await,
+        Command::Cat(options) => cat::run(options, output, job(output, cancel)).await,
+        Command::Delete(options) => delete::run(options, output, job(output, cancel)).await,
         Command::Bucket(command) => bucket::run(command, output, cancel).await,
     }
 }
@@ -98,18 +97,14 @@ fn job(output: &Output, cancel: CancellationToken) -> Job {
     Job { observer: output.observer(), cancel, clock: Arc::new(SystemClock) }
 }
 
-/// Collections read or written at once where nothing is said.
-fn parallelism(asked: Option<u16>) -> usize {
-    const DEFAULT_MAX: usize = 4;
-    match asked {
-        Some(asked) => asked.into(),
-        None => std::thread::available_parallelism().map_or(1, |cores| cores.get().min(DEFAULT_MAX)),
-    }
+/// Collections read or written at once.
+fn at_once(asked: Option<u16>) -> usize {
+    asked.map_or_else(strongroom_engine::settings::at_once_default, usize::from)
 }
 
 /// The store and the manifest that a command works on.
 async fn find(one: One) -> Result<(Arc<dyn ObjectStore>, Manifest)> {
-    let store = strongroom_engine::bucket::open(&one.place.location, one.place.owner.options())?;
+    let store = strongroom_engine::bucket::open(&one.place.location, one.place.store.options())?;
     let manifest = catalog::find(&*store, one.place.plan.as_ref(), &one.backup).await?;
     Ok((store, manifest))
 }

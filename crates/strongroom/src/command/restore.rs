@@ -9,25 +9,21 @@ use strongroom_engine::bucket;
 use strongroom_engine::deployment::Target;
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::location::Location;
-use strongroom_engine::renames::Renames;
-use strongroom_engine::restore::{
-    self, Action, Archive, Existing, Indexes, Options, Plan, Restored, Source, Users,
-};
+use strongroom_engine::restore::{self, Action, Archive, Existing, Options, Plan, Restored, Source};
 use tokio_util::sync::CancellationToken;
 
-use super::{job, parallelism};
-use crate::cli::{One, Origin, Owner, Place, Restore};
+use super::{at_once, job};
+use crate::cli::{One, Origin, Place, Restore, Store};
 use crate::output::Output;
 use crate::words::size;
 
 const STDIN: &str = "-";
 
 pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationToken) -> Result<()> {
-    check(&options)?;
     let uri = options.uri.read()?;
     let work = Options {
         filter: options.selection.filter()?,
-        renames: Renames::new(options.rename)?,
+        renames: options.rename.into_iter().collect(),
         existing: match (options.drop, options.into_existing) {
             (true, _) => Existing::Drop,
             (false, true) => Existing::Keep,
@@ -36,8 +32,9 @@ pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationT
         indexes: options.indexes,
         users: options.users,
         at: options.at,
-        writers: parallelism(options.writers),
+        writers: at_once(options.writers),
     };
+    work.check()?;
     let source = tokio::select! {
         source = source(options.from) => source?,
         () = cancel.cancelled() => return Err(Error::new(Code::Cancelled, "cancelled")),
@@ -56,34 +53,24 @@ pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationT
         .help("What is missing, and why, is listed above."))
 }
 
-/// Indexes alone leave nothing to say of anything else.
-fn check(options: &Restore) -> Result<()> {
-    let more = options.drop || options.into_existing || options.users == Users::Only;
-    if options.indexes == Indexes::Only && more {
-        return Err(Error::new(Code::Usage, "--indexes only touches neither documents nor users")
-            .help("Leave --drop, --into-existing and --users only out."));
-    }
-    Ok(())
-}
-
 async fn source(options: Origin) -> Result<Source> {
     if let Some(archive) = options.archive {
-        return open_archive(archive, options.owner).await.map(Source::archive);
+        return open_archive(archive, options.store).await.map(Source::archive);
     }
     let (Some(location), Some(backup)) = (options.location, options.backup) else {
         return Err(Error::new(Code::Usage, "neither a backup nor an archive was named").help(
             "Name a location and a backup of it (or `latest`), or a mongodump archive with --archive.",
         ));
     };
-    let place = Place { location, plan: options.plan, owner: options.owner };
+    let place = Place { location, plan: options.plan, store: options.store };
     let (store, manifest) = super::find(One { place, backup }).await?;
     Ok(Source::backup(store, Arc::new(manifest)))
 }
 
 /// What is opened here blocks while it is read.
-async fn open_archive(archive: String, owner: Owner) -> Result<Archive> {
+async fn open_archive(archive: String, store: Store) -> Result<Archive> {
     let stream: Box<dyn Read + Send> = match archive.parse::<Location>() {
-        Ok(location) => bucket::open_object(&location, owner.options())?,
+        Ok(location) => bucket::open_object(&location, store.options())?,
         Err(error) if archive.contains("://") => return Err(error),
         Err(_) if archive == STDIN => Box::new(io::stdin()),
         Err(_) => Box::new(File::open(&archive).map_err(|e| {

@@ -4,17 +4,17 @@ use std::fmt;
 
 use serde::Serialize;
 use strongroom_engine::error::{Code, Error, Result};
+use strongroom_engine::job::Job;
 use strongroom_engine::verify::{self, Report};
 
 use crate::cli::Verify;
 use crate::output::Output;
 use crate::words::{count, size};
 
-pub(crate) async fn run(options: Verify, output: &Output) -> Result<()> {
-    let (store, manifest) = super::find(options.one).await?;
-    let observer = output.observer();
-    let report = verify::verify(store, &manifest, options.readers.into(), &*observer).await?;
-    drop(observer);
+pub(crate) async fn run(options: Verify, output: &Output, job: Job) -> Result<()> {
+    let (store, manifest) = job.unless_cancelled(super::find(options.one)).await?;
+    let report = verify::verify(store, &manifest, options.readers.into(), &job).await?;
+    drop(job);
     let answer = Answer { id: &manifest.id, sound: report.problems.is_empty(), report: &report };
     output.answer(&answer, &answer)?;
     match report.problems.len() {

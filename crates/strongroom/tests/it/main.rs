@@ -3,7 +3,7 @@
 
 mod bucket;
 mod errors;
-mod interop;
+mod interop_with_mongorestore;
 mod jobs;
 mod members;
 mod restore;

@@ -137,6 +137,10 @@ impl ObjectStore for Noted {
         self.store.get(key, version_id, bytes_max).await
     }
 
+    async fn get_start(&self, key: &str, bytes_max: u64) -> Result<Fetched> {
+        self.store.get_start(key, bytes_max).await
+    }
+
     async fn list(&self, folder: &str) -> Result<Listing> {
         self.store.list(folder).await
     }

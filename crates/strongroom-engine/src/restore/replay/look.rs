@@ -11,7 +11,7 @@ use crate::oplog::entry::{Entry, Kind, Operation};
 use crate::oplog::filter::VIEWS;
 use crate::oplog::refuse::part_refusal;
 use crate::oplog::rewrite::is_mended;
-use crate::restore::plan::Existing;
+use crate::restore::settings::Existing;
 use crate::restore::spool::Spool;
 use crate::restore::users::authorization;
 use crate::restore::{STORED_FUNCTIONS, Source, Work};

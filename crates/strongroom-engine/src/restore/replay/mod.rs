@@ -15,7 +15,8 @@ pub(super) use outcome::may_repeat;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::plan::{Action, Existing};
+use super::plan::Action;
+use super::settings::Existing;
 use super::spool::Spool;
 use super::users::authorization;
 use super::{Restored, STORED_FUNCTIONS, Users, Work};

@@ -38,8 +38,8 @@ async fn printed(format: &str, more: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn the_documents_are_json_and_the_template_passes_cfn_lint() {
-    let lint = testbed::tools::cfn_lint().unwrap();
+async fn with_cfn_lint_the_template_passes_and_the_documents_are_json() {
+    let mut lint = testbed::tools::cfn_lint().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut files = Vec::new();
     for (place, variant) in variants().iter().enumerate() {
@@ -49,8 +49,7 @@ async fn the_documents_are_json_and_the_template_passes_cfn_lint() {
         fs::write(&file, printed("cloudformation", variant).await).unwrap();
         files.push(file);
     }
-    let checked =
-        Command::new(lint).arg("--regions").arg("eu-west-1").arg("--").args(&files).output().unwrap();
+    let checked = lint.arg("--regions").arg("eu-west-1").arg("--").args(&files).output().unwrap();
     let said =
         String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
     assert!(checked.status.success(), "{said}");

@@ -11,7 +11,6 @@ use crate::error::{Code, Error, Result};
 use crate::guard::policy::{Denial, HEADER, header_may_be_missing};
 use crate::layout::BackupId;
 use crate::manifest::Manifest;
-use crate::progress::Silent;
 use crate::verify;
 
 impl Bench<'_> {
@@ -77,7 +76,7 @@ impl Bench<'_> {
 
     async fn verified(&mut self, manifest: &Manifest) -> Result<()> {
         let store = self.identity(Role::Restorer).store.clone();
-        let verified = self.ask(verify::verify(store, manifest, 1, &Silent)).await?;
+        let verified = self.ask(verify::verify(store, manifest, 1, &self.job.quiet())).await?;
         let outcome = Outcome::from(verified.and_then(|report| match report.problems.first() {
             None => Ok(()),
             Some(problem) => Err(Error::new(Code::Damaged, &problem.message)),
@@ -125,6 +124,6 @@ impl Bench<'_> {
         let id: BackupId = manifest.id.parse()?;
         let plan = manifest.plan.parse()?;
         let store = self.identity(Role::Pruner).store.clone();
-        Ok(self.ask(catalog::delete(store, Some(&plan), &id, &Silent)).await?.into())
+        Ok(self.ask(catalog::delete(store, Some(&plan), &id, &self.job.quiet())).await?.into())
     }
 }
