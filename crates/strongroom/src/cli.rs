@@ -5,7 +5,7 @@ pub(crate) mod bucket;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use strongroom_engine::backup::Wanted;
+use strongroom_engine::backup::ConsistencyMode;
 use strongroom_engine::bucket::{Sse, StoreOptions};
 use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::ConnectionString;
@@ -142,8 +142,8 @@ pub(crate) struct Backup {
     pub(crate) sse: Sse,
     /// snapshot: all collections read at one moment (replica sets); oplog: each as it is when it is read, made one
     /// moment by the oplog; none: each as it is when it is read
-    #[arg(long, default_value = "snapshot", value_parser = parse::<Wanted>)]
-    pub(crate) consistency: Wanted,
+    #[arg(long, default_value = "snapshot", value_parser = parse::<ConsistencyMode>)]
+    pub(crate) consistency: ConsistencyMode,
     /// Only the documents that match this query, in Extended JSON, of the collections that --include names; keeps
     /// no oplog
     #[arg(long, value_name = "JSON", requires = "include", value_parser = parse::<Query>)]

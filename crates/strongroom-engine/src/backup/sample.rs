@@ -20,7 +20,6 @@ use crate::layout::{BackupId, PlanName};
 use crate::manifest::{Consistency, Manifest, Segment, Selection};
 use crate::members::{Source, Topology};
 use crate::names::NamespaceKind;
-use crate::progress::Silent;
 
 const DOCUMENTS: u64 = 100;
 const SERVER_VERSION: &str = "0.0.0";

@@ -60,7 +60,7 @@ fn a_backups_settings_have_one_written_form() {
 fn a_restores_settings_have_one_written_form() {
     let all: restore::Options = golden(include_str!("../golden/restore-settings.json"));
     all.check().unwrap();
-    assert_eq!(all.renames.apply("shop", "orders"), ("shop_copy".into(), "orders".into()));
+    assert_eq!(all.renames.apply("shop", "orders").to_string(), "shop_copy.orders");
     assert_eq!(read::<restore::Options>("{}").unwrap(), restore::Options::default());
     refused::<restore::Options>(&[
         (r#"{"drop": true}"#, "unknown field `drop`"),
