@@ -173,12 +173,10 @@ impl Prepared {
     }
 }
 
-/// What was cancelled, said once for all that stopped because of it.
+/// Says once what all that stopped have in common.
 fn worded(error: Error) -> Error {
     match error.code() {
-        Code::Cancelled => {
-            Error::new(Code::Cancelled, "the backup was cancelled: there is no backup of this run")
-        }
+        Code::Cancelled => Error::new(Code::Cancelled, "the backup was cancelled: no backup was made"),
         _ => error,
     }
 }

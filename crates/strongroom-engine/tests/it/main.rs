@@ -13,6 +13,7 @@ mod faults;
 mod format;
 mod interruptions;
 mod partial;
+mod prepared;
 mod privileges;
 mod ranges;
 mod replay;

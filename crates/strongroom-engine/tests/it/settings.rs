@@ -11,6 +11,7 @@ use strongroom_engine::error::Code;
 use strongroom_engine::guard;
 use strongroom_engine::layout::BackupId;
 use strongroom_engine::location::Location;
+use strongroom_engine::names::Name;
 use strongroom_engine::restore;
 use strongroom_engine::settings::{read, write};
 
@@ -60,7 +61,7 @@ fn a_backups_settings_have_one_written_form() {
 fn a_restores_settings_have_one_written_form() {
     let all: restore::Options = golden(include_str!("../golden/restore-settings.json"));
     all.check().unwrap();
-    assert_eq!(all.renames.apply("shop", "orders").to_string(), "shop_copy.orders");
+    assert_eq!(all.renames.apply("shop", "orders"), Name::new("shop_copy", "orders"));
     assert_eq!(read::<restore::Options>("{}").unwrap(), restore::Options::default());
     refused::<restore::Options>(&[
         (r#"{"drop": true}"#, "unknown field `drop`"),
