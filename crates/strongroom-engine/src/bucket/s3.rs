@@ -16,9 +16,8 @@ use tokio::sync::RwLock;
 
 use super::actions::{self, Operation};
 use super::failure::{Asked, Failure, SdkFailure};
-use super::retry::{self, ATTEMPTS};
-use super::session;
 use super::{Fetched, Listing, ObjectStore, Sse, StoreOptions, Stored};
+use super::{retry, session};
 use crate::error::{Code, Error, Result};
 use crate::location::Location;
 
@@ -144,7 +143,7 @@ impl Bucket {
         version_id: Option<&str>,
         bytes_max: u64,
     ) -> Result<(Stored, Bytes)> {
-        let mut tries = 1;
+        let mut failures = 0;
         loop {
             let found = self.fetch(key, version_id).await?;
             let stored = Stored {
@@ -153,9 +152,10 @@ impl Bucket {
                 kms_key_id: found.ssekms_key_id().map(str::to_owned),
             };
             match receive(found, bytes_max, key).await {
-                Err(error) if error.code() == Code::StoreHost && tries < ATTEMPTS => {
-                    tokio::time::sleep(retry::pause(tries)).await;
-                    tries += 1;
+                Err(error) if error.code() == Code::StoreHost => {
+                    failures += 1;
+                    let Some(pause) = retry::pause(failures) else { return Err(error) };
+                    tokio::time::sleep(pause).await;
                 }
                 received => return Ok((stored, received?)),
             }
@@ -171,7 +171,7 @@ impl Bucket {
         bytes_max: u64,
         etag: Option<&str>,
     ) -> Result<Part> {
-        let mut tries = 1;
+        let mut failures = 0;
         loop {
             let found = match self.send_part(key, from, bytes_max, etag).await {
                 // There is no first byte of nothing.
@@ -186,9 +186,10 @@ impl Bucket {
             let version_id = version(found.version_id());
             let length = whole_length(&found, from, key)?;
             match receive_start(found, bytes_max, key).await {
-                Err(error) if error.code() == Code::StoreHost && tries < ATTEMPTS => {
-                    tokio::time::sleep(retry::pause(tries)).await;
-                    tries += 1;
+                Err(error) if error.code() == Code::StoreHost => {
+                    failures += 1;
+                    let Some(pause) = retry::pause(failures) else { return Err(error) };
+                    tokio::time::sleep(pause).await;
                 }
                 received => return Ok(Part { body: received?, length, etag, version_id }),
             }
