@@ -5,7 +5,7 @@ pub(crate) mod bucket;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use strongroom_engine::backup::Wanted;
+use strongroom_engine::backup::ConsistencyMode;
 use strongroom_engine::bucket::{Sse, StoreOptions};
 use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::ConnectionString;
@@ -24,8 +24,8 @@ use crate::exit;
 fn after_help() -> String {
     let statuses = exit::TABLE.map(|(status, meaning)| format!("  {status:<4} {meaning}\n")).concat();
     format!(
-        "Exit statuses:\n{statuses}\nAWS credentials, region and endpoint are read as every AWS tool reads them \
-         (environment, profiles, roles)."
+        "Exit statuses:\n{statuses}\nAWS credentials, region and endpoint come from where every AWS tool takes them: \
+         --profile or AWS_PROFILE, environment variables, SSO, roles."
     )
 }
 
@@ -33,10 +33,10 @@ fn after_help() -> String {
 #[derive(Debug, Parser)]
 #[command(version, after_long_help = after_help(), max_term_width = 100)]
 pub(crate) struct Arguments {
-    /// One JSON document on stdout, everything else on stderr
+    /// Print one JSON document on stdout, and everything else on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// No progress on stderr, only errors
+    /// Print no progress on stderr, only errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
     #[command(subcommand)]
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Back a deployment up
+    /// Back up a deployment
     #[command(
         before_help = "Example: strongroom backup --uri mongodb://localhost --to s3://my-backups/shop --sse AES256"
     )]
@@ -53,24 +53,24 @@ pub(crate) enum Command {
     /// List the backups of a location
     #[command(before_help = "Example: strongroom list s3://my-backups/shop")]
     List(List),
-    /// Show what a backup holds
+    /// Show what is in a backup
     #[command(before_help = "Example: strongroom show s3://my-backups/shop latest")]
     Show(One),
-    /// Fetch all of a backup and prove that it is what was backed up
+    /// Fetch a whole backup and check that every byte is what was backed up
     #[command(before_help = "Example: strongroom verify s3://my-backups/shop latest")]
     Verify(Verify),
-    /// Restore a backup or a mongodump archive into a deployment, all or parts of it, under its own or other names
+    /// Restore a backup or a mongodump archive, all or part of it, under the same or other names
     #[command(
         before_help = "Example: strongroom restore s3://my-backups/shop latest --uri mongodb://localhost --dry-run"
     )]
     Restore(Box<Restore>),
-    /// Write a backup as one mongodump archive on stdout
+    /// Write a backup to stdout as one mongodump archive
     #[command(before_help = "Example: strongroom cat s3://my-backups/shop latest | mongorestore --archive")]
     Cat(Cat),
-    /// Delete a backup, freeing its bytes in a versioned bucket too
+    /// Delete a backup; in a versioned bucket all versions of it
     #[command(before_help = "Example: strongroom delete s3://my-backups/shop 20261123T020000Z-7f3k --yes")]
     Delete(Delete),
-    /// The bucket's security: policies, provision, prove, explain, lint
+    /// Secure a bucket: print policies, apply them, prove them, explain and check them
     #[command(subcommand, before_help = "Example: strongroom bucket prove s3://my-backups/shop")]
     Bucket(bucket::Bucket),
 }
@@ -78,20 +78,20 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(crate) struct Uri {
-    /// MongoDB connection string; better in STRONGROOM_URI or a file, which other users cannot see
+    /// MongoDB connection string. Other users can see it here: prefer STRONGROOM_URI or --uri-file
     #[arg(long)]
     pub(crate) uri: Option<String>,
-    /// A file that holds the connection string
+    /// File that contains the connection string
     #[arg(long, value_name = "FILE")]
     pub(crate) uri_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
-    /// Only namespaces that match, such as `shop.*` (`*` stands for anything); may be repeated
+    /// Only collections that match, such as `shop.*` (`*` stands for anything); can be repeated
     #[arg(long, value_name = "PATTERN")]
     include: Vec<String>,
-    /// No namespaces that match; may be repeated
+    /// Skip collections that match; can be repeated
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
 }
@@ -104,10 +104,10 @@ impl Selection {
 
 #[derive(Debug, Args)]
 pub(crate) struct Store {
-    /// The AWS profile whose credentials, region and endpoint to use
+    /// AWS profile to take credentials, region and endpoint from
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
-    /// The account that must own the bucket
+    /// Fail unless this AWS account owns the bucket
     #[arg(long, value_name = "ACCOUNT")]
     expected_bucket_owner: Option<String>,
 }
@@ -123,35 +123,35 @@ impl Store {
 pub(crate) struct Backup {
     #[command(flatten)]
     pub(crate) uri: Uri,
-    /// Where to: s3://bucket/prefix or file:///path
+    /// Where to store the backup: s3://bucket/prefix or file:///path
     #[arg(long, value_name = "LOCATION", value_parser = parse::<Location>)]
     pub(crate) to: Location,
-    /// The series this backup belongs to
+    /// The plan (series of backups) that this backup belongs to
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = parse::<PlanName>)]
     pub(crate) plan: PlanName,
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Collections read at once [default: the number of cores, at most 4]
+    /// How many collections to read at once [default: the number of cores, at most 4]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) readers: Option<u16>,
-    /// zstd[:1-19], gzip[:1-9] or none
+    /// Compression: zstd[:1-19], gzip[:1-9] or none
     #[arg(long, default_value = "zstd", value_parser = parse::<Compression>)]
     pub(crate) compress: Compression,
-    /// Encryption to ask S3 for, sent with every object exactly so: none, AES256, aws:kms[:KEY] or aws:kms:dsse[:KEY]
+    /// Server-side encryption to request for every object: none, AES256, aws:kms[:KEY] or aws:kms:dsse[:KEY]
     #[arg(long, default_value = "none", value_parser = parse::<Sse>)]
     pub(crate) sse: Sse,
-    /// snapshot: all collections read at one moment (replica sets); oplog: each as it is when it is read, made one
-    /// moment by the oplog; none: each as it is when it is read
-    #[arg(long, default_value = "snapshot", value_parser = parse::<Wanted>)]
-    pub(crate) consistency: Wanted,
-    /// Only the documents that match this query, in Extended JSON, of the collections that --include names; keeps
-    /// no oplog
+    /// snapshot: read all collections at one moment (replica sets only); oplog: read each collection as it is, and let
+    /// the restore make them consistent by replaying the oplog; none: read each collection as it is
+    #[arg(long, default_value = "snapshot", value_parser = parse::<ConsistencyMode>)]
+    pub(crate) consistency: ConsistencyMode,
+    /// Back up only documents that match this query, in Extended JSON, from the collections that --include names;
+    /// no oplog is stored then
     #[arg(long, value_name = "JSON", requires = "include", value_parser = parse::<Query>)]
     pub(crate) query: Option<Query>,
-    /// Read no secondary that lags more behind the newest write
+    /// Skip secondaries that lag further behind than this
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse::<Period>)]
     pub(crate) max_lag: Period,
-    /// Read no more documents than this in a second, such as 50MB [default: as fast as it goes]
+    /// Limit how much is read per second, such as 50MB [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = parse::<Bytes>)]
     pub(crate) max_rate: Option<Bytes>,
     #[command(flatten)]
@@ -163,7 +163,7 @@ pub(crate) struct Place {
     /// s3://bucket/prefix or file:///path
     #[arg(value_parser = parse::<Location>)]
     pub(crate) location: Location,
-    /// Only this series
+    /// Only backups of this plan
     #[arg(long, value_name = "NAME", value_parser = parse::<PlanName>)]
     pub(crate) plan: Option<PlanName>,
     #[command(flatten)]
@@ -188,7 +188,7 @@ pub(crate) struct One {
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) one: One,
-    /// Segments fetched at once
+    /// How many segments to fetch at once
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) readers: u16,
 }
@@ -201,10 +201,10 @@ pub(crate) struct Origin {
     pub(crate) location: Option<Location>,
     /// The backup's id, or `latest`
     pub(crate) backup: Option<String>,
-    /// Instead of a backup, an archive that mongodump made, gzipped or not: a file, s3://bucket/key, or - for stdin
+    /// Restore a mongodump archive instead, gzipped or not: a file, s3://bucket/key, or - for stdin
     #[arg(long, value_name = "ARCHIVE", conflicts_with_all = ["location", "backup", "plan"])]
     pub(crate) archive: Option<String>,
-    /// Only this series
+    /// Only backups of this plan
     #[arg(long, value_name = "NAME", value_parser = parse::<PlanName>)]
     pub(crate) plan: Option<PlanName>,
     #[command(flatten)]
@@ -219,29 +219,29 @@ pub(crate) struct Restore {
     pub(crate) uri: Uri,
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Restore under other names, such as `shop.*=shop_copy.*`; may be repeated, the first that matches decides
+    /// Restore under other names, such as `shop.*=shop_copy.*`; can be repeated, the first match wins
     #[arg(long, value_name = "FROM=TO", value_parser = parse::<Rule>)]
     pub(crate) rename: Vec<Rule>,
-    /// Replace collections that exist (only those that the backup holds)
+    /// Replace collections that exist (only those that are in the backup)
     #[arg(long, conflicts_with = "into_existing")]
     pub(crate) drop: bool,
     /// Add to collections that exist
     #[arg(long)]
     pub(crate) into_existing: bool,
-    /// build: after the data; none: leave them out; only: on collections that exist, and nothing else
+    /// build: build them after the data; none: skip them; only: build them on existing collections and do nothing else
     #[arg(long, value_name = "WHAT", default_value = "build", value_parser = parse::<Indexes>)]
     pub(crate) indexes: Indexes,
-    /// merge: into those of the target; none: leave users and roles out; only: nothing else
+    /// merge: add users and roles to those of the target; none: skip them; only: restore nothing else
     #[arg(long, value_name = "WHAT", default_value = "merge", value_parser = parse::<Users>)]
     pub(crate) users: Users,
-    /// Show what would be done
+    /// Show what would be done, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// The moment to restore, of those that the oplog in the backup leads to: a time such as
-    /// 2026-11-23T12:34:56Z, or a cluster time such as 1795437296.7 [default: the earliest consistent one]
+    /// Restore to this moment, if the backup's oplog covers it: a time such as 2026-11-23T12:34:56Z, or a cluster
+    /// time such as 1795437296.7 [default: the earliest consistent moment]
     #[arg(long, value_name = "TIME", value_parser = parse::<ClusterTime>)]
     pub(crate) at: Option<ClusterTime>,
-    /// Segments restored at once [default: the number of cores, at most 4]
+    /// How many segments to restore at once [default: the number of cores, at most 4]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) writers: Option<u16>,
 }
@@ -250,7 +250,7 @@ pub(crate) struct Restore {
 pub(crate) struct Cat {
     #[command(flatten)]
     pub(crate) one: One,
-    /// Gzip it, for `mongorestore --archive --gzip`
+    /// Compress with gzip, for `mongorestore --archive --gzip`
     #[arg(long)]
     pub(crate) gzip: bool,
 }
@@ -261,7 +261,7 @@ pub(crate) struct Delete {
     pub(crate) place: Place,
     /// The backup's id
     pub(crate) backup: String,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     pub(crate) yes: bool,
 }
@@ -278,7 +278,7 @@ impl Uri {
             (Some(uri), _) => uri,
             (None, Some(path)) => std::fs::read_to_string(&path).map_err(|e| {
                 let path = path.display();
-                Error::new(Code::Usage, format!("the file `{path}` with the URI cannot be read: {e}"))
+                Error::new(Code::Usage, format!("cannot read the URI from `{path}`: {e}"))
             })?,
             (None, None) => std::env::var("STRONGROOM_URI").map_err(|_| {
                 Error::new(Code::Usage, "no MongoDB URI was given")

@@ -141,7 +141,7 @@ program can decide whether to try again. This page is generated from the table o
             }
             Code::Denied => "each_missing_permission_is_named_with_the_statement_that_gives_it",
             Code::Encryption => "another_encryption_than_the_one_asked_for_is_an_error",
-            Code::Space => "a_full_disk_is_said_to_be_full_and_nothing_is_left_on_it",
+            Code::Space => "with_small_disk_a_backup_reports_that_it_is_full_and_leaves_nothing_there",
             Code::ObjectExists => "an_object_is_written_once",
             Code::ObjectMissing => "reading_has_its_limits",
             Code::Damaged | Code::NewerFormat => "damage_is_found_and_named_and_never_restored",

@@ -102,7 +102,7 @@ pub(crate) fn phase(phase: Phase) -> &'static str {
 /// That a backup gives way to the other work of a member, or no longer.
 pub(crate) fn slowed(member: &str, why: Option<&str>) -> String {
     match why {
-        Some(why) => format!("reading {member} slowly: {why}"),
+        Some(why) => format!("slowing down for {member}: {why}"),
         None => format!("reading {member} at full speed again"),
     }
 }

@@ -11,7 +11,7 @@ use super::capture::{ARCHIVED, Captured};
 use super::moment::Moment;
 use super::read::{NamespaceRead, StretchRead};
 use super::segment::{self, SegmentWriter, archived};
-use super::settings::Wanted;
+use super::settings::ConsistencyMode;
 use super::sink::Sink;
 use super::stretches::Stretches;
 use crate::deployment::Described;
@@ -222,7 +222,7 @@ pub(super) fn consistency(
     moment: &Moment,
     reached: Option<ClusterTime>,
     plainly: Vec<String>,
-    (topology, wanted): (Topology, Wanted),
+    (topology, wanted): (Topology, ConsistencyMode),
 ) -> Consistency {
     match (moment.snapshot(), moment.from, reached) {
         (_, Some(from), Some(at)) => Consistency::Oplog { from, at, read_plainly: plainly },
@@ -233,11 +233,11 @@ pub(super) fn consistency(
     }
 }
 
-fn reason(topology: Topology, wanted: Wanted) -> &'static str {
+fn reason(topology: Topology, wanted: ConsistencyMode) -> &'static str {
     match topology {
         Topology::Standalone => "a standalone server has no oplog and cannot be read at one moment",
         Topology::Sharded => "a sharded cluster was read through mongos, collection by collection",
-        Topology::ReplicaSet if wanted == Wanted::None => "it was asked for",
+        Topology::ReplicaSet if wanted == ConsistencyMode::None => "it was asked for",
         Topology::ReplicaSet => {
             "some collections could not be read at one moment, and a backup of what a query finds keeps no oplog"
         }
@@ -314,7 +314,7 @@ mod tests {
             reach: None,
             settled: true,
         };
-        let set = (Topology::ReplicaSet, Wanted::Snapshot);
+        let set = (Topology::ReplicaSet, ConsistencyMode::Snapshot);
         let snapshot = consistency(&moment, None, Vec::new(), set);
         assert_eq!(snapshot, Consistency::Snapshot { cluster_time: time(1) });
         let ring = vec!["shop.ring".to_owned()];

@@ -1,7 +1,7 @@
 //! What is checked and said before anything is stored: the members, and what the user may do.
 
 use super::bounds;
-use super::settings::{Options, Wanted};
+use super::settings::{ConsistencyMode, Options};
 use super::stretches::Stretches;
 use crate::bucket::{ObjectStore, Sse};
 use crate::deployment::{Deployment, Described, Privilege, Privileges};
@@ -40,10 +40,10 @@ pub(super) fn check_store(store: &dyn ObjectStore, options: &Options) -> Result<
 pub(super) fn check_oplog(
     privileges: Option<&Privileges>,
     topology: Topology,
-    consistency: Wanted,
+    consistency: ConsistencyMode,
 ) -> Result<()> {
     let Some(privileges) = privileges else { return Ok(()) };
-    if consistency == Wanted::None || topology != Topology::ReplicaSet {
+    if consistency == ConsistencyMode::None || topology != Topology::ReplicaSet {
         return Ok(());
     }
     let oplog = [("local", "oplog.rs"), ("config", "transactions")];

@@ -31,7 +31,7 @@ mod writer;
 pub use moment::Moment;
 pub use prepared::{Outline, Planned, Prepared};
 pub use sample::sample;
-pub use settings::{Options, Wanted};
+pub use settings::{ConsistencyMode, Options};
 
 use std::sync::Arc;
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
-use super::settings::{Options, Wanted};
+use super::settings::{ConsistencyMode, Options};
 use crate::deployment::{Deployment, Described, ReadAt};
 use crate::error::{Code, Error, Result};
 use crate::help;
@@ -88,7 +88,7 @@ pub(super) async fn settle(deployment: &Deployment, options: &Options) -> Result
     let topology = deployment.source().topology;
     let wanted =
         possible(options.consistency, topology, deployment.reads_the_past(), options.query.is_some())?;
-    if wanted == Wanted::None {
+    if wanted == ConsistencyMode::None {
         return Ok((list(deployment, &options.filter).await?, Moment::NONE));
     }
     let begin = begin_of_capture(deployment).await?;
@@ -105,17 +105,22 @@ pub(super) async fn settle(deployment: &Deployment, options: &Options) -> Result
 }
 
 /// What of `wanted` can be had.
-fn possible(wanted: Wanted, topology: Topology, reads_the_past: bool, queried: bool) -> Result<Wanted> {
+fn possible(
+    wanted: ConsistencyMode,
+    topology: Topology,
+    reads_the_past: bool,
+    queried: bool,
+) -> Result<ConsistencyMode> {
     match (topology, wanted) {
-        (Topology::Standalone | Topology::Sharded, Wanted::Oplog) => {
+        (Topology::Standalone | Topology::Sharded, ConsistencyMode::Oplog) => {
             Err(Error::new(Code::Usage, "only a replica set has an oplog to keep").help(help![
                 "Leave ",
                 Setting::Consistency,
                 " out, or make the server a replica set of one member."
             ]))
         }
-        (Topology::Standalone | Topology::Sharded, _) => Ok(Wanted::None),
-        (Topology::ReplicaSet, Wanted::Oplog) if queried => {
+        (Topology::Standalone | Topology::Sharded, _) => Ok(ConsistencyMode::None),
+        (Topology::ReplicaSet, ConsistencyMode::Oplog) if queried => {
             Err(Error::new(Code::Usage, "a backup of what a query finds keeps no oplog").help(help![
                 "Leave ",
                 Setting::Consistency.to("oplog"),
@@ -123,8 +128,8 @@ fn possible(wanted: Wanted, topology: Topology, reads_the_past: bool, queried: b
             ]))
         }
         // What cannot be read in the past is made exact by the oplog, but not a part of a collection.
-        (Topology::ReplicaSet, Wanted::Snapshot) if !reads_the_past => {
-            Ok(if queried { Wanted::None } else { Wanted::Oplog })
+        (Topology::ReplicaSet, ConsistencyMode::Snapshot) if !reads_the_past => {
+            Ok(if queried { ConsistencyMode::None } else { ConsistencyMode::Oplog })
         }
         (Topology::ReplicaSet, _) => Ok(wanted),
     }
@@ -148,10 +153,14 @@ struct Listing {
 }
 
 /// Lists the catalogue; again if it changes meanwhile and only a replay would make that right.
-async fn settled_listing(deployment: &Deployment, filter: &Filter, wanted: Wanted) -> Result<Listing> {
+async fn settled_listing(
+    deployment: &Deployment,
+    filter: &Filter,
+    wanted: ConsistencyMode,
+) -> Result<Listing> {
     let mut listing = list_once(deployment, filter).await?;
     for _ in 1..LISTINGS_MAX {
-        if !listing.changed || wanted != Wanted::Snapshot {
+        if !listing.changed || wanted != ConsistencyMode::Snapshot {
             break;
         }
         listing = list_once(deployment, filter).await?;
@@ -173,21 +182,21 @@ async fn list(deployment: &Deployment, filter: &Filter) -> Result<Vec<Described>
 
 impl Listing {
     /// Whether the backup is exact only after a replay.
-    fn is_replayed(&self, wanted: Wanted) -> bool {
-        self.changed || wanted == Wanted::Oplog
+    fn is_replayed(&self, wanted: ConsistencyMode) -> bool {
+        self.changed || wanted == ConsistencyMode::Oplog
     }
 
     /// A catalogue that keeps changing is as listed after `before`: the replay from there makes it exact.
-    fn moment(&self, wanted: Wanted) -> Moment {
+    fn moment(&self, wanted: ConsistencyMode) -> Moment {
         let replayed = self.is_replayed(wanted);
         let from = if replayed { self.before } else { self.after };
-        let at = if wanted == Wanted::Snapshot { ReadAt::Snapshot(from) } else { ReadAt::Committed };
+        let at = if wanted == ConsistencyMode::Snapshot { ReadAt::Snapshot(from) } else { ReadAt::Committed };
         Moment { at, from: Some(from), settled: !replayed, ..Moment::NONE }
     }
 
     /// The moment that the oplog must reach because of the listing alone. A change of the catalogue that was seen
     /// need not be on a majority of the set's members yet.
-    async fn reach(&self, deployment: &Deployment, wanted: Wanted) -> Result<Option<ClusterTime>> {
+    async fn reach(&self, deployment: &Deployment, wanted: ConsistencyMode) -> Result<Option<ClusterTime>> {
         let at = match (self.changed, self.is_replayed(wanted)) {
             (true, _) => ReadAt::Now,
             (false, true) => ReadAt::Committed,
@@ -208,26 +217,40 @@ mod tests {
     #[test]
     fn what_cannot_be_had_is_replaced_or_refused() {
         let set = |wanted, past, queried| possible(wanted, Topology::ReplicaSet, past, queried).ok();
-        assert_eq!(set(Wanted::Snapshot, true, false), Some(Wanted::Snapshot));
-        assert_eq!(set(Wanted::Snapshot, true, true), Some(Wanted::Snapshot));
-        assert_eq!(set(Wanted::Snapshot, false, false), Some(Wanted::Oplog), "the oplog makes it exact");
-        assert_eq!(set(Wanted::Snapshot, false, true), Some(Wanted::None), "there is no oplog of a query");
-        assert_eq!(set(Wanted::Oplog, true, false), Some(Wanted::Oplog));
-        assert_eq!(set(Wanted::Oplog, true, true), None);
+        assert_eq!(set(ConsistencyMode::Snapshot, true, false), Some(ConsistencyMode::Snapshot));
+        assert_eq!(set(ConsistencyMode::Snapshot, true, true), Some(ConsistencyMode::Snapshot));
+        assert_eq!(
+            set(ConsistencyMode::Snapshot, false, false),
+            Some(ConsistencyMode::Oplog),
+            "the oplog makes it exact"
+        );
+        assert_eq!(
+            set(ConsistencyMode::Snapshot, false, true),
+            Some(ConsistencyMode::None),
+            "there is no oplog of a query"
+        );
+        assert_eq!(set(ConsistencyMode::Oplog, true, false), Some(ConsistencyMode::Oplog));
+        assert_eq!(set(ConsistencyMode::Oplog, true, true), None);
         for topology in [Topology::Standalone, Topology::Sharded] {
-            assert_eq!(possible(Wanted::Snapshot, topology, false, false).unwrap(), Wanted::None);
-            assert_eq!(possible(Wanted::Oplog, topology, false, false).unwrap_err().code(), Code::Usage);
+            assert_eq!(
+                possible(ConsistencyMode::Snapshot, topology, false, false).unwrap(),
+                ConsistencyMode::None
+            );
+            assert_eq!(
+                possible(ConsistencyMode::Oplog, topology, false, false).unwrap_err().code(),
+                Code::Usage
+            );
         }
     }
 
     #[test]
     fn the_moment_is_after_the_listing_unless_the_catalogue_changed() {
         let listing = |changed| Listing { namespaces: Vec::new(), before: time(1), after: time(2), changed };
-        let quiet = listing(false).moment(Wanted::Snapshot);
+        let quiet = listing(false).moment(ConsistencyMode::Snapshot);
         assert_eq!((quiet.at, quiet.from, quiet.settled), (ReadAt::Snapshot(time(2)), Some(time(2)), true));
-        let changed = listing(true).moment(Wanted::Snapshot);
+        let changed = listing(true).moment(ConsistencyMode::Snapshot);
         assert_eq!((changed.at, changed.settled), (ReadAt::Snapshot(time(1)), false));
-        let by_oplog = listing(false).moment(Wanted::Oplog);
+        let by_oplog = listing(false).moment(ConsistencyMode::Oplog);
         assert_eq!((by_oplog.at, by_oplog.from), (ReadAt::Committed, Some(time(1))));
     }
 }

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
 use super::moment::Moment;
-use super::settings::{Options, Wanted};
+use super::settings::{ConsistencyMode, Options};
 use super::stretches::{self, Stretches};
 use super::{before, bounds, moment};
 use crate::bucket::ObjectStore;
@@ -44,7 +44,7 @@ pub struct Outline {
     /// Where the data comes from, and why from this member.
     pub source: Source,
     /// What consistency was asked for.
-    pub consistency: Wanted,
+    pub consistency: ConsistencyMode,
     /// What moment it is read at.
     pub moment: Moment,
     /// What is in it, with sizes as the server's statistics say.

@@ -26,7 +26,7 @@ pub struct Options {
     #[serde(with = "settings::text")]
     pub compression: Compression,
     /// What moment it is to hold, where the deployment has such.
-    pub consistency: Wanted,
+    pub consistency: ConsistencyMode,
     /// Which documents, of every collection that is read; all of them if not said. Then no oplog is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<Query>,
@@ -46,7 +46,7 @@ impl Default for Options {
             filter: Filter::default(),
             readers: at_once_default(),
             compression: Compression::default(),
-            consistency: Wanted::default(),
+            consistency: ConsistencyMode::default(),
             query: None,
             sse: Sse::None,
             max_lag: Period::seconds(30),
@@ -70,7 +70,7 @@ impl Options {
 
 /// What moment a backup is to hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Wanted {
+pub enum ConsistencyMode {
     /// All collections read at one cluster time, where the deployment has such; what cannot be read so is made
     /// exact by the oplog.
     #[default]
@@ -81,4 +81,4 @@ pub enum Wanted {
     None,
 }
 
-choices!(Wanted is "a consistency" { Snapshot "snapshot" Oplog "oplog" None "none" });
+choices!(ConsistencyMode is "a consistency" { Snapshot "snapshot" Oplog "oplog" None "none" });

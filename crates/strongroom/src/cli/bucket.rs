@@ -22,17 +22,17 @@ pub(crate) enum Bucket {
         before_help = "Example: AWS_PROFILE=admin strongroom bucket provision s3://my-backups/shop --write-profile backups"
     )]
     Provision(Box<Provision>),
-    /// Prove with live requests that what is needed works and what must be refused is refused
+    /// Prove with live requests that the bucket allows what backups need and refuses the rest
     #[command(
         before_help = "Example: AWS_PROFILE=backups strongroom bucket prove s3://my-backups/shop --html proof.html"
     )]
     Prove(Box<Prove>),
-    /// Explain what policies do: to one request, to Strongroom's own, to a thief of the key
+    /// Explain what policies allow: one request, all that Strongroom needs, or what a thief of the key could do
     #[command(
         before_help = "Example: strongroom bucket explain s3://my-backups/shop --identity-policy policy.json --action s3:PutObject"
     )]
     Explain(Box<Explain>),
-    /// Find what is wrong in a policy file
+    /// Find mistakes in a policy file
     #[command(before_help = "Example: strongroom bucket lint policy.json")]
     Lint(Lint),
 }
@@ -43,16 +43,16 @@ pub(crate) struct Wanted {
     /// s3://bucket/prefix
     #[arg(value_parser = parse::<Location>)]
     pub(crate) location: Location,
-    /// classic (mLab's page), single (one identity below the prefix) or split (writer, restorer, pruner)
+    /// Which identities: classic (mLab's page), single (one, with least privilege) or split (writer, restorer, pruner)
     #[arg(long, default_value = "single", value_parser = parse::<Access>)]
     access: Access,
     /// The bucket's region [default: AWS_REGION, or us-east-1]
     #[arg(long)]
     region: Option<String>,
-    /// For a bucket that keeps versions
+    /// The bucket keeps versions
     #[arg(long)]
     versioned: bool,
-    /// The encryption to require: none, AES256, aws:kms[:KEY] or aws:kms:dsse[:KEY]
+    /// Server-side encryption to require: none, AES256, aws:kms[:KEY] or aws:kms:dsse[:KEY]
     #[arg(long, default_value = "AES256", value_parser = parse::<Sse>)]
     sse: Sse,
     /// Require the encryption header itself, not just the bucket's default encryption
@@ -70,7 +70,7 @@ pub(crate) struct Wanted {
     /// Grant an existing identity (its ARN) access in the bucket policy
     #[arg(long, value_name = "ARN", conflicts_with = "role")]
     grant_to: Option<String>,
-    /// A role instead of a user: account, an account's number (with --external-id), or kubernetes
+    /// Create a role instead of a user, for: account, an account's number (with --external-id), or kubernetes
     #[arg(long, value_name = "WHO")]
     role: Option<String>,
     /// External ID that the other account must pass to assume the role
@@ -90,7 +90,7 @@ pub(crate) struct Wanted {
 /// Whose credentials sign.
 #[derive(Debug, Args)]
 pub(crate) struct Aws {
-    /// The AWS profile whose credentials are used [default: those of the environment]
+    /// AWS profile to take credentials, region and endpoint from
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
 }
@@ -161,13 +161,13 @@ impl Wanted {
 pub(crate) struct PolicyArguments {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
-    /// json, aws-cli, cloudformation, terraform or console
+    /// Format: json, aws-cli, cloudformation, terraform or console
     #[arg(long, default_value = "json", value_parser = parse::<Format>)]
     pub(crate) format: Format,
-    /// Only this document
+    /// Print only this document
     #[arg(long)]
     pub(crate) only: Option<Only>,
-    /// Add the statements to the policy in this file, and print the whole
+    /// Add the statements to the policy in this file, and print the result
     #[arg(long, value_name = "FILE", requires = "only")]
     pub(crate) merge: Option<PathBuf>,
 }
@@ -193,13 +193,13 @@ pub(crate) struct Provision {
     pub(crate) wanted: Wanted,
     #[command(flatten)]
     pub(crate) aws: Aws,
-    /// Only show what would change
+    /// Show what would change, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Do not ask for confirmation
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// Only the bucket: no users, groups, roles and managed policies
+    /// Change only the bucket: no users, groups, roles and managed policies
     #[arg(long)]
     pub(crate) bucket_only: bool,
     /// Write the access key to this profile of ~/.aws/credentials instead of showing it
@@ -250,7 +250,7 @@ pub(crate) struct Explain {
     pub(crate) wanted: Wanted,
     #[command(flatten)]
     pub(crate) aws: Aws,
-    /// A policy of the identity, from a file; may be repeated. Without files: fetched, as far as permitted
+    /// A policy of the identity, from a file; can be repeated [default: fetched, as far as permitted]
     #[arg(long = "identity-policy", alias = "policy", value_name = "FILE")]
     pub(crate) identity_policies: Vec<PathBuf>,
     /// The bucket's policy, from a file
@@ -259,10 +259,10 @@ pub(crate) struct Explain {
     /// Explain this one request, such as s3:PutObject
     #[arg(long)]
     pub(crate) action: Option<String>,
-    /// The key of the request, from the bucket's root; without one it is about the bucket
+    /// The key that the request is about, from the bucket's root [default: the bucket itself]
     #[arg(long, requires = "action")]
     pub(crate) key: Option<String>,
-    /// A header or condition key of the request, NAME=VALUE; may be repeated
+    /// A header or condition key of the request, NAME=VALUE; can be repeated
     #[arg(long = "header", value_name = "NAME=VALUE", requires = "action")]
     pub(crate) headers: Vec<String>,
     /// The ARN of the identity that asks [default: the one of these credentials]

@@ -68,7 +68,7 @@ impl fmt::Display for Text<'_> {
 pub(super) fn encryption(manifest: &Manifest) -> String {
     let asked = manifest.encryption.requested.as_deref().unwrap_or("none");
     match &manifest.encryption.reported {
-        Some(reported) => format!("encryption asked for: {asked}; reported by the server: {reported}"),
-        None => format!("encryption asked for: {asked}; the server reported nothing"),
+        Some(reported) => format!("encryption requested: {asked}; reported by the server: {reported}"),
+        None => format!("encryption requested: {asked}; the server reported none"),
     }
 }

@@ -81,7 +81,7 @@ impl fmt::Display for Text<'_> {
                 }
                 (_, Some((place, state))) => {
                     let (id, plan) = (place.id.as_str(), place.plan.as_str());
-                    writeln!(f, "{id:<22} {plan:<12} {:>12} {:>10}  no backup: {state}", "", "")?;
+                    writeln!(f, "{id:<22} {plan:<12} {:>12} {:>10}  not a backup: {state}", "", "")?;
                 }
                 (_, None) => {}
             }

@@ -65,14 +65,16 @@ async fn explained(error: Error, cancel: CancellationToken) -> Error {
     ))
 }
 
-/// Asks a person; without one, --yes must be said.
+/// Asks a person to confirm; without a person, --yes has to.
 fn confirm(question: &str, otherwise: &str, output: &Output) -> Result<()> {
     if !io::stdin().is_terminal() {
-        return Err(
-            Error::new(Code::Usage, format!("nobody is there to answer: {question}")).help("Say --yes.")
-        );
+        return Err(Error::new(
+            Code::Usage,
+            format!("stdin is not a terminal, so nobody can confirm: {question}"),
+        )
+        .help("Pass --yes to go ahead without asking."));
     }
-    output.remark(&format!("{question} Write `yes` to go on:"));
+    output.remark(&format!("{question} Type `yes` to go ahead:"));
     let mut answer = String::new();
     match io::stdin().lock().read_line(&mut answer) {
         Ok(_) if answer.trim() == "yes" => Ok(()),

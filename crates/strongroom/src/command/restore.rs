@@ -62,9 +62,8 @@ async fn source(options: Origin) -> Result<Source> {
         return open_archive(archive, options.store).await.map(Source::archive);
     }
     let (Some(location), Some(backup)) = (options.location, options.backup) else {
-        return Err(Error::new(Code::Usage, "neither a backup nor an archive was named").help(
-            "Name a location and a backup of it (or `latest`), or a mongodump archive with --archive.",
-        ));
+        return Err(Error::new(Code::Usage, "neither a backup nor an archive was named")
+            .help("Give a location and a backup id (or `latest`), or a mongodump archive with --archive."));
     };
     let place = Place { location, plan: options.plan, store: options.store };
     let (store, manifest) = super::find(One { place, backup }).await?;
@@ -78,7 +77,7 @@ async fn open_archive(archive: String, store: Store) -> Result<Archive> {
         Err(error) if archive.contains("://") => return Err(error),
         Err(_) if archive == STDIN => Box::new(io::stdin()),
         Err(_) => Box::new(File::open(&archive).map_err(|e| {
-            Error::new(Code::Usage, format!("the archive `{archive}` cannot be opened: {e}"))
+            Error::new(Code::Usage, format!("cannot open the archive `{archive}`: {e}"))
                 .help("Name a file, s3://bucket/key, or - for stdin.")
         })?),
     };
@@ -96,7 +95,7 @@ impl fmt::Display for PreviewText<'_> {
         let set = preview.target_set.as_ref().map(|set| format!(", replica set {set}")).unwrap_or_default();
         writeln!(
             f,
-            "backup {} into MongoDB {}{set}; nothing is done yet",
+            "backup {} into MongoDB {}{set}; nothing has been changed",
             preview.backup, preview.target_version
         )?;
         if preview.segments > 0 {
@@ -124,8 +123,8 @@ impl fmt::Display for PreviewText<'_> {
 fn in_words(action: Action) -> &'static str {
     match action {
         Action::Create => "create",
-        Action::Replace => "drop and create anew",
-        Action::Add => "add to what is there",
+        Action::Replace => "drop and create again",
+        Action::Add => "add to what exists",
         Action::Refuse => "REFUSED: it exists",
         Action::Merge => "merge into users and roles",
         Action::Skip => "skip: the server has its own",

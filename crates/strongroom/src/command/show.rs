@@ -23,7 +23,7 @@ impl fmt::Display for Text<'_> {
         let manifest = self.0;
         let source = &manifest.source;
         writeln!(f, "backup      {} of plan {}", manifest.id, manifest.plan)?;
-        writeln!(f, "made        {} to {}", time(manifest.started_at), time(manifest.finished_at))?;
+        writeln!(f, "taken       {} to {}", time(manifest.started_at), time(manifest.finished_at))?;
         writeln!(
             f,
             "from        MongoDB {} at {}, {}",

@@ -130,7 +130,7 @@ async fn a_restore_that_cannot_be_meant_is_refused() {
         (&[][..], "--archive"),
         (&["s3://my-backups/shop"], "neither a backup nor an archive was named"),
         (&["s3://my-backups/shop", "latest", "--archive", "-"], "cannot be used with"),
-        (&["--archive", "/nonexistent/dump"], "the archive `/nonexistent/dump` cannot be opened"),
+        (&["--archive", "/nonexistent/dump"], "cannot open the archive `/nonexistent/dump`"),
         (&["--archive", "s3://my-backups"], "names a bucket, and no object in it"),
         (&["--archive", "gs://my-backups/dump"], "neither an S3 nor a file location"),
         (&["--archive", file, "--rename", "shop"], "cannot rename by `shop`"),

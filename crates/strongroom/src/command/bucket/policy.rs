@@ -22,13 +22,13 @@ pub(crate) fn run(options: &PolicyArguments, output: &Output) -> Result<()> {
     };
     if options.format != Format::Json {
         return Err(
-            Error::new(Code::Usage, "--only is for documents, which are JSON").help("Leave --format out.")
+            Error::new(Code::Usage, "--only prints one document, which is JSON").help("Leave out --format.")
         );
     }
     let all = documents(&settings);
     let Some(document) = all.iter().find(|document| is(document, only)) else {
         return Err(Error::new(Code::Usage, "these settings have no such document")
-            .help("Leave --only out to see which there are."));
+            .help("Leave out --only to see the documents there are."));
     };
     let policy = match &options.merge {
         None => document.policy.clone(),

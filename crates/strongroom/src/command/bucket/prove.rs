@@ -31,8 +31,11 @@ pub(crate) async fn run(options: &Prove, output: &Output, cancel: CancellationTo
     }
     let failed: Vec<&str> =
         report.findings.iter().filter(|f| f.verdict == Verdict::Fail).map(|f| f.id).collect();
-    Err(Error::new(Code::NotProved, format!("the bucket is not as it should be: {}", failed.join(", ")))
-        .help("Each fail above says what fixes it; `strongroom bucket provision` fixes most of them."))
+    Err(Error::new(
+        Code::NotProved,
+        format!("the bucket is not secured as it should be: {}", failed.join(", ")),
+    )
+    .help("Each fail above says what fixes it; `strongroom bucket provision` fixes most of them."))
 }
 
 fn credentials(options: &Prove, settings: &Settings) -> Result<Credentials> {
@@ -83,7 +86,7 @@ impl fmt::Display for Card<'_> {
         let Counts { pass, fail, could_not_tell, not_offered } = report.counts;
         writeln!(
             f,
-            "{pass} pass, {fail} fail, {could_not_tell} could not be told, {not_offered} not offered here"
+            "{pass} pass, {fail} fail, {could_not_tell} unknown, {not_offered} not offered by this server"
         )?;
         writeln!(f, "SHA-256 of the evidence: {}", self.hash)
     }
