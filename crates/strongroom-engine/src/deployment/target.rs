@@ -21,9 +21,10 @@ const TYPE_DOCUMENT: u8 = 0x03;
 const TYPE_ARRAY: u8 = 0x04;
 const TYPE_BOOLEAN: u8 = 0x08;
 
-/// Bytes past which an insert is sent: large enough to make round trips cheap, and far from the server's
-/// limit of a command, which one document of 16 MiB just fits (`BSONObjMaxInternalSize`, 16 MiB + 16 KiB).
-const INSERT_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes past which an insert is sent: large enough to make round trips cheap, and small enough to be in memory four
+/// times, as the driver copies a command that it may have to send again. One document of 16 MiB just fits the server's
+/// limit of a command (`BSONObjMaxInternalSize`, 16 MiB + 16 KiB).
+const INSERT_BYTES: usize = 1024 * 1024;
 /// MongoDB's limit of writes in one command (`maxWriteBatchSize`).
 const INSERT_DOCUMENTS_MAX: usize = 100_000;
 

@@ -14,7 +14,7 @@ use crate::names::{Name, NamespaceKind};
 use crate::segments::Names;
 use crate::stream::decompress_any;
 
-/// Documents handed on at once, in bytes: as much as one insert takes.
+/// Documents handed on at once, in bytes: some inserts' worth.
 const CHUNK_BYTES: usize = 4 << 20;
 
 type Stream = Decoder<Box<dyn Read + Send>>;

@@ -72,7 +72,7 @@ fn check_names(wanted: &[Wanted<'_>], renames: &Renames) -> Result<()> {
             check_name(&Name::new(&to.db, namespace.kind.data_collection(&to.collection)))?;
         }
         if let Some(other) = taken.insert(to, from) {
-            return Err(both_become(from, other, to));
+            return Err(both_become(other, from, to));
         }
     }
     match renames.unused(wanted.iter().map(|wanted| &wanted.from)) {

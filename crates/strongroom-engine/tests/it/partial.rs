@@ -338,7 +338,7 @@ async fn what_was_shown_is_what_is_run_or_nothing_is() {
     let kept = Kept::of(&source).await;
     let prepare = async || {
         let connected = Target::connect(&target.uri().parse().unwrap()).await.unwrap();
-        let settings = Options { existing: Existing::Drop, ..Options::default() };
+        let settings = Options { existing: Existing::Drop, users: Users::None, ..Options::default() };
         restore::prepare(kept.source(), connected, settings).await.unwrap()
     };
     let prepared = prepare().await;
