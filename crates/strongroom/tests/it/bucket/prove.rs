@@ -105,6 +105,16 @@ impl Locked {
         run(self.command(&arguments, self.sandbox.owner())).await
     }
 
+    /// What a command says with the key of the first identity.
+    pub(crate) async fn say(&self, arguments: &[&str]) -> Done {
+        run(self.command(arguments, &self.keys[0].1)).await
+    }
+
+    /// What a command says with the key of the bucket's owner.
+    pub(crate) async fn say_as_owner(&self, arguments: &[&str]) -> Done {
+        run(self.command(arguments, self.sandbox.owner())).await
+    }
+
     pub(crate) async fn prove(&self, more: &[&str]) -> Done {
         let mut arguments =
             [&["--json", "bucket", "prove", LOCATION, "--admin-profile", "admin"], &self.wanted()[..], more]
