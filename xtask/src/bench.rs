@@ -336,7 +336,7 @@ pub(crate) async fn drain(uri: &str, readers: usize) -> Outcome {
                 let mut batches = deployment.read(&find).await.map_err(Setback::into_error)?;
                 while batches.next().await.map_err(Setback::into_error)?.is_some() {}
             }
-            Ok::<(), strongroom_engine::error::Error>(())
+            Ok::<(), strongroom_engine::Error>(())
         });
     }
     while let Some(ended) = tasks.join_next().await {

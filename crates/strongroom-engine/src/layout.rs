@@ -18,13 +18,13 @@ use crate::help::Command;
 use crate::settings::as_text;
 
 /// The name of the commit point within a backup's folder.
-pub const MANIFEST: &str = "manifest.json";
+pub(crate) const MANIFEST: &str = "manifest.json";
 /// The name that a manifest has while its backup is being deleted.
-pub const DELETING: &str = "deleting.json";
+pub(crate) const DELETING: &str = "deleting.json";
 /// The note on restoring without Strongroom, beside the plans.
-pub const RESTORE_NOTE: &str = "RESTORE.md";
+pub(crate) const RESTORE_NOTE: &str = "RESTORE.md";
 /// Where segments stand within a backup's folder.
-pub const SEGMENTS: &str = "segments";
+pub(crate) const SEGMENTS: &str = "segments";
 
 const TIME: &str = "%Y%m%dT%H%M%SZ";
 const SUFFIX_ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -119,13 +119,13 @@ as_text!(BackupId, PlanName);
 
 /// The folder of a backup.
 #[must_use]
-pub fn backup_folder(plan: &PlanName, id: &BackupId) -> String {
+pub(crate) fn backup_folder(plan: &PlanName, id: &BackupId) -> String {
     format!("{plan}/{id}")
 }
 
 /// The key of a file in a backup's folder.
 #[must_use]
-pub fn backup_key(plan: &PlanName, id: &BackupId, name: &str) -> String {
+pub(crate) fn backup_key(plan: &PlanName, id: &BackupId, name: &str) -> String {
     format!("{plan}/{id}/{name}")
 }
 
@@ -133,7 +133,13 @@ pub fn backup_key(plan: &PlanName, id: &BackupId, name: &str) -> String {
 /// `zstd -dc segments/*` is the archive: `stretch` counts the pieces of work that readers share out, `part` the
 /// segments within one.
 #[must_use]
-pub fn segment_key(plan: &PlanName, id: &BackupId, stretch: usize, part: usize, extension: &str) -> String {
+pub(crate) fn segment_key(
+    plan: &PlanName,
+    id: &BackupId,
+    stretch: usize,
+    part: usize,
+    extension: &str,
+) -> String {
     format!("{plan}/{id}/{SEGMENTS}/{}-{}.{extension}", sorted(stretch), sorted(part))
 }
 

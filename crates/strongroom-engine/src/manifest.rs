@@ -17,11 +17,11 @@ use crate::names::NamespaceKind;
 use crate::summary::{Start, Summary};
 
 /// The name that marks a JSON document as a manifest.
-pub const FORMAT: &str = "strongroom-backup";
+pub(crate) const FORMAT: &str = "strongroom-backup";
 /// The version this program writes, and the newest that it reads.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 /// The longest manifest that is read: room for 100,000 collections, a bound for hostile input.
-pub const BYTES_MAX: u64 = 256 * 1024 * 1024;
+pub(crate) const BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// One backup.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -58,11 +58,13 @@ fn beginning(text: &str) -> Option<ClusterTime> {
     Some(ClusterTime { seconds: time.timestamp().try_into().ok()?, increment: 0 })
 }
 
-/// A moment for people: the time of day (RFC 3339, UTC) and the exact place.
-#[must_use]
-pub fn in_words(moment: ClusterTime) -> String {
-    let time = DateTime::from_timestamp(moment.seconds.into(), 0).unwrap_or_default();
-    format!("{} ({moment})", time.to_rfc3339_opts(SecondsFormat::Secs, true))
+impl ClusterTime {
+    /// For people: the time of day (RFC 3339, UTC) and the exact place.
+    #[must_use]
+    pub fn in_words(self) -> String {
+        let time = DateTime::from_timestamp(self.seconds.into(), 0).unwrap_or_default();
+        format!("{} ({self})", time.to_rfc3339_opts(SecondsFormat::Secs, true))
+    }
 }
 
 #[cfg(test)]
@@ -79,7 +81,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<ClusterTime>().unwrap(), expected, "{text}");
         }
-        assert_eq!(in_words(moment(1_795_437_296, 7)), "2026-11-23T12:34:56Z (1795437296.7)");
+        assert_eq!(moment(1_795_437_296, 7).in_words(), "2026-11-23T12:34:56Z (1795437296.7)");
         for text in ["", "now", "7", "-1.2", "2026-11-23", "1960-01-01T00:00:00Z", "9999-01-01T00:00:00Z"] {
             assert_eq!(text.parse::<ClusterTime>().unwrap_err().code(), Code::Usage, "{text}");
         }

@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 pub use mongo_archive::Namespace as Name;
 
 /// What the name of the collection that holds a time-series collection's documents begins with.
-pub const BUCKETS: &str = "system.buckets.";
+pub(crate) const BUCKETS: &str = "system.buckets.";
 /// The collection that holds the definitions of a database's views.
-pub const VIEWS: &str = "system.views";
+pub(crate) const VIEWS: &str = "system.views";
 /// The collection of stored functions: of all `system.` collections the one that people fill.
-pub const STORED_FUNCTIONS: &str = "system.js";
+pub(crate) const STORED_FUNCTIONS: &str = "system.js";
 
 /// What the names of collections that servers made begin with.
 pub(crate) const SYSTEM: &str = "system.";

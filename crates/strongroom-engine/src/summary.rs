@@ -10,7 +10,7 @@ use crate::manifest::{Consistency, Encryption, Manifest, Status, Totals};
 use crate::moment::ClusterTime;
 
 /// How many bytes of a manifest hold its summary, with room to spare.
-pub const BYTES_MAX: u64 = 16 * 1024;
+pub(crate) const BYTES_MAX: u64 = 16 * 1024;
 
 /// A backup in a few words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

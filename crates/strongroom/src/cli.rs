@@ -7,16 +7,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use strongroom_engine::backup::ConsistencyMode;
 use strongroom_engine::bucket::{Sse, StoreOptions};
-use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::ConnectionString;
-use strongroom_engine::error::{Code, Error, Result};
-use strongroom_engine::layout::PlanName;
-use strongroom_engine::location::Location;
-use strongroom_engine::moment::ClusterTime;
-use strongroom_engine::quantity::{Bytes, Period};
-use strongroom_engine::renames::Rule;
 use strongroom_engine::restore::{Indexes, Users};
-use strongroom_engine::selection::{Filter, Query};
+use strongroom_engine::{
+    Bytes, ClusterTime, Code, Compression, Error, Filter, Location, Period, PlanName, Query, RenameRule,
+    Result,
+};
 
 use crate::exit;
 
@@ -223,8 +219,8 @@ pub(crate) struct Restore {
     #[command(flatten)]
     pub(crate) selection: Selection,
     /// Restore under other names, such as `shop.*=shop_copy.*`; can be repeated, the first match wins
-    #[arg(long, value_name = "FROM=TO", value_parser = parse::<Rule>)]
-    pub(crate) rename: Vec<Rule>,
+    #[arg(long, value_name = "FROM=TO", value_parser = parse::<RenameRule>)]
+    pub(crate) rename: Vec<RenameRule>,
     /// Replace collections that exist (only those that are in the backup)
     #[arg(long, conflicts_with = "into_existing")]
     pub(crate) drop: bool,

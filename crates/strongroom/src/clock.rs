@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use strongroom_engine::clock::Clock;
+use strongroom_engine::Clock;
 
 /// How long to sleep at most before the clock is looked at again: it may be set meanwhile.
 const NAP_MAX: Duration = Duration::from_secs(30);

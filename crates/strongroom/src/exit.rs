@@ -1,6 +1,6 @@
 //! Exit statuses: one for each kind of outcome, so that a script can tell them apart.
 
-use strongroom_engine::error::Code;
+use strongroom_engine::Code;
 
 /// Statuses and what they mean, as the help and the README list them.
 pub(crate) const TABLE: [(u8, &str); 11] = [
@@ -50,7 +50,7 @@ mod tests {
     use std::fs;
     use std::path::{Path, PathBuf};
 
-    use strongroom_engine::error::Class;
+    use strongroom_engine::Class;
 
     use super::*;
 

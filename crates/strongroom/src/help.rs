@@ -1,7 +1,6 @@
 //! Help texts in the words of the command line: settings are flags, commands are commands.
 
-use strongroom_engine::Help;
-use strongroom_engine::help::{Command, Setting};
+use strongroom_engine::{Help, HelpCommand as Command, Setting};
 
 /// The text as printed.
 pub(crate) fn in_words(help: &Help) -> String {

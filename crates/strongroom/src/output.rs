@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
-use strongroom_engine::error::{Class, Code, Error, Result};
-use strongroom_engine::progress::{Observer, Silent};
+use strongroom_engine::{Class, Code, Error, Observer, Result, Silent};
 
 use crate::progress::{Bars, Lines};
 use crate::secrets;

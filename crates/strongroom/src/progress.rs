@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use strongroom_engine::progress::{Event, Observer};
+use strongroom_engine::{Event, Observer};
 
 use crate::words::{self, count, member, phase, say, size, slowed};
 

@@ -1,6 +1,6 @@
 //! Ctrl-C and SIGTERM: the first asks for a clean end, the second ends at once.
 
-use strongroom_engine::error::{Code, Error, Result};
+use strongroom_engine::{Code, Error, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use strongroom_engine::error::{Code, Error};
+use strongroom_engine::{Code, Error};
 
 use crate::cli::Arguments;
 use crate::exit;

@@ -3,10 +3,7 @@
 use std::io::{self, Write};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use strongroom_engine::manifest::{Consistency, OplogWindow, Totals};
-use strongroom_engine::members::Member;
-use strongroom_engine::moment;
-use strongroom_engine::progress::Phase;
+use strongroom_engine::{Consistency, Member, OplogWindow, Phase, Totals};
 
 /// A line on stderr; when nobody reads it, nothing can be done about that.
 pub(crate) fn say(line: &str) {
@@ -47,10 +44,10 @@ pub(crate) fn time(at: DateTime<Utc>) -> String {
 pub(crate) fn consistency(consistency: &Consistency) -> String {
     match consistency {
         Consistency::Snapshot { cluster_time } => {
-            format!("all collections as of {}", moment::in_words(*cluster_time))
+            format!("all collections as of {}", cluster_time.in_words())
         }
         Consistency::Oplog { from, at, read_plainly } => {
-            let (from, at) = (moment::in_words(*from), moment::in_words(*at));
+            let (from, at) = (from.in_words(), at.in_words());
             let later = if read_plainly.is_empty() {
                 String::new()
             } else {
@@ -64,7 +61,7 @@ pub(crate) fn consistency(consistency: &Consistency) -> String {
 
 /// Which moments a restore can choose.
 pub(crate) fn oplog_window(window: &OplogWindow) -> String {
-    let (from, to) = (moment::in_words(window.from), moment::in_words(window.to));
+    let (from, to) = (window.from.in_words(), window.to.in_words());
     if window.from == window.to {
         return format!("empty: {to} is the only moment to restore");
     }
@@ -124,7 +121,7 @@ pub(crate) fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use strongroom_engine::moment::ClusterTime;
+    use strongroom_engine::ClusterTime;
 
     use super::*;
 

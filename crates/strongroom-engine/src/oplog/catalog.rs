@@ -14,7 +14,7 @@ use crate::names::{BUCKETS, Name, VIEWS};
 
 /// What there is. A time-series stands under the name of the collection of its buckets.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Catalog {
+pub(crate) struct Catalog {
     /// Collections.
     pub collections: BTreeMap<Name, Collection>,
     /// The definition of each view.
@@ -25,7 +25,7 @@ pub struct Catalog {
 
 /// A collection.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Collection {
+pub(crate) struct Collection {
     /// Its options; of these only the default collation is kept up to date.
     pub options: Document,
     /// Indexes by their specification. A time-series' are as its user sees them.
@@ -36,7 +36,7 @@ pub struct Collection {
 
 /// What a command changes in the collections themselves.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Change {
+pub(crate) enum Change {
     /// A collection (or time-series) is created with these options.
     Create(Name, Document),
     /// It is dropped.
@@ -47,7 +47,7 @@ pub enum Change {
 
 impl Catalog {
     /// Whether there is such a collection; changes of one that is not there are counted.
-    pub fn holds(&mut self, name: &Name) -> bool {
+    pub(crate) fn holds(&mut self, name: &Name) -> bool {
         let holds = self.collections.contains_key(name);
         if !holds {
             *self.orphans.entry(name.clone()).or_default() += 1;
@@ -59,7 +59,7 @@ impl Catalog {
     ///
     /// # Errors
     /// [`Code::Damaged`](crate::error::Code::Damaged) for what is not a view's definition.
-    pub fn view(&mut self, part: &Operation<'_>) -> Result<()> {
+    pub(crate) fn view(&mut self, part: &Operation<'_>) -> Result<()> {
         let (db, view) = split(view_name(part)?);
         let name = Name::new(db, view);
         if part.kind == Kind::Delete {
@@ -79,7 +79,7 @@ impl Catalog {
     ///
     /// # Errors
     /// [`Code::Damaged`](crate::error::Code::Damaged) for commands that are not as MongoDB writes them.
-    pub fn command(&mut self, part: &Operation<'_>) -> Result<Option<Change>> {
+    pub(crate) fn command(&mut self, part: &Operation<'_>) -> Result<Option<Change>> {
         let (command, RawBsonRef::String(collection)) = part.command()? else { return Ok(None) };
         let name = Name::new(part.db, collection);
         let mut o = document(part.o)?;

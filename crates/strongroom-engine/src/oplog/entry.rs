@@ -15,7 +15,7 @@ const DEPTH_MAX: u32 = 10;
 
 /// An entry: when, and what.
 #[derive(Debug, Clone)]
-pub struct Entry<'a> {
+pub(crate) struct Entry<'a> {
     /// Its place in the oplog.
     pub ts: ClusterTime,
     /// What was done.
@@ -26,7 +26,7 @@ pub struct Entry<'a> {
 
 /// What was done, by itself or as a part of an `applyOps`.
 #[derive(Debug, Clone, Copy)]
-pub struct Operation<'a> {
+pub(crate) struct Operation<'a> {
     /// What kind of thing.
     pub kind: Kind,
     /// The database.
@@ -41,7 +41,7 @@ pub struct Operation<'a> {
 
 /// The kinds of operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// `i`: a document was inserted.
     Insert,
     /// `u`: a document was changed.
@@ -56,7 +56,7 @@ pub enum Kind {
 
 /// What an entry is to a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role<'a> {
+pub(crate) enum Role<'a> {
     /// It takes effect by itself, as a transaction of a single entry does.
     Alone,
     /// A part of a transaction that goes on in a later entry.
@@ -73,7 +73,7 @@ pub enum Role<'a> {
 
 /// Which transaction: a session and its number there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Transaction<'a> {
+pub(crate) struct Transaction<'a> {
     /// The session's id as the bytes of its document.
     pub session: &'a [u8],
     /// Counts up within the session.
@@ -101,7 +101,7 @@ impl<'a> Entry<'a> {
     ///
     /// # Errors
     /// [`Code::Damaged`] for bytes that are no oplog entry.
-    pub fn of(bytes: &'a [u8]) -> Result<Self> {
+    pub(crate) fn of(bytes: &'a [u8]) -> Result<Self> {
         let document =
             RawDocument::from_bytes(bytes).map_err(|e| strange("it is no document").caused_by(e))?;
         let fields = Fields::of(document)?;
@@ -185,7 +185,7 @@ impl<'a> Fields<'a> {
 impl<'a> Operation<'a> {
     /// What it changes.
     #[must_use]
-    pub fn name(&self) -> Name {
+    pub(crate) fn name(&self) -> Name {
         Name::new(self.db, self.collection)
     }
 
@@ -193,7 +193,7 @@ impl<'a> Operation<'a> {
     ///
     /// # Errors
     /// [`Code::Damaged`] when there is none.
-    pub fn command(&self) -> Result<(&'a str, RawBsonRef<'a>)> {
+    pub(crate) fn command(&self) -> Result<(&'a str, RawBsonRef<'a>)> {
         let first = self.o.iter_elements().next().ok_or_else(|| strange("it holds an empty command"))?;
         let first = first.map_err(|e| strange("its command is cut off").caused_by(e))?;
         Ok((first.key().as_str(), value_of(&first)?))
@@ -203,7 +203,7 @@ impl<'a> Operation<'a> {
     ///
     /// # Errors
     /// [`Code::Damaged`] when what is nested are no operations, or too deep.
-    pub fn parts(self) -> Result<Vec<Self>> {
+    pub(crate) fn parts(self) -> Result<Vec<Self>> {
         let mut parts = Vec::new();
         self.gather(0, &mut parts)?;
         Ok(parts)

@@ -16,7 +16,7 @@ const WHOLE: &str = "$cmd";
 ///
 /// # Errors
 /// [`Code::Damaged`](crate::error::Code::Damaged) for entries that are not as MongoDB writes them.
-pub fn touches(entry: &Entry<'_>, accepts: &dyn Fn(&str, &str) -> bool) -> Result<bool> {
+pub(crate) fn touches(entry: &Entry<'_>, accepts: &dyn Fn(&str, &str) -> bool) -> Result<bool> {
     // The end of a transaction gathers its other parts, whatever it holds itself.
     if entry.role != Role::Alone {
         return Ok(true);

@@ -8,7 +8,7 @@ use super::entry::{Entry, Kind, Operation};
 ///
 /// It says nothing about whether the entry matters: ask [`touches`](super::filter::touches) first.
 #[must_use]
-pub fn refusal(entry: &Entry<'_>) -> Option<String> {
+pub(crate) fn refusal(entry: &Entry<'_>) -> Option<String> {
     match entry.operation.parts() {
         Ok(parts) => parts.iter().find_map(part_refusal),
         Err(error) => Some(error.to_string()),

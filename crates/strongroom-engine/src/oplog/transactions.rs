@@ -13,7 +13,7 @@ const OPEN_BYTES_MAX: usize = 512 * 1024 * 1024;
 
 /// Transactions that are under way.
 #[derive(Debug)]
-pub struct Transactions {
+pub(crate) struct Transactions {
     open: HashMap<(Vec<u8>, i64), Open>,
     bytes: usize,
     bytes_max: usize,
@@ -29,7 +29,7 @@ struct Open {
 
 /// What takes effect with an entry.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Effect {
+pub(crate) enum Effect {
     /// The entry itself.
     Alone,
     /// These entries, in this order.
@@ -86,7 +86,7 @@ impl Default for Transactions {
 impl Transactions {
     /// Holds at most this many bytes of entries.
     #[must_use]
-    pub fn with_bytes_max(bytes_max: usize) -> Self {
+    pub(crate) fn with_bytes_max(bytes_max: usize) -> Self {
         Self { open: HashMap::new(), bytes: 0, bytes_max }
     }
 
@@ -95,7 +95,7 @@ impl Transactions {
     /// # Errors
     /// [`Unfit`], when a transaction takes effect whose beginning was not among the entries, or when too many bytes
     /// are under way.
-    pub fn take(&mut self, entry: &Entry<'_>, bytes: &[u8]) -> Result<Effect, Unfit> {
+    pub(crate) fn take(&mut self, entry: &Entry<'_>, bytes: &[u8]) -> Result<Effect, Unfit> {
         match entry.role {
             Role::Alone => Ok(Effect::Alone),
             Role::Part(transaction) | Role::Prepared(transaction) => {
@@ -115,7 +115,7 @@ impl Transactions {
 
     /// The entries of those that have not taken effect, in the order of the oplog.
     #[must_use]
-    pub fn into_open(self) -> Vec<Vec<u8>> {
+    pub(crate) fn into_open(self) -> Vec<Vec<u8>> {
         let mut entries: Vec<Vec<u8>> = self.open.into_values().flat_map(|open| open.entries).collect();
         entries.sort_by_cached_key(|bytes| Entry::of(bytes).map(|entry| entry.ts).ok());
         entries

@@ -7,11 +7,8 @@ use bson::{Document, doc, rawdoc};
 use mongo_archive::{Crc64, Encoder, Header, Metadata, Namespace, Prelude};
 use sandbox::Sandbox;
 use strongroom_engine::bucket::{AccessKey, StoreOptions, open_object};
-use strongroom_engine::error::{Code, Error};
-use strongroom_engine::location::Location;
-use strongroom_engine::renames::Renames;
 use strongroom_engine::restore::{Archive, Existing, Options, Source};
-use strongroom_engine::selection::Filter;
+use strongroom_engine::{Code, Error, Filter, Location, Renames};
 use testbed::fingerprint::{differences, fingerprint};
 use testbed::{Mongod, dataset};
 

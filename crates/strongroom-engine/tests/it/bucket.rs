@@ -7,8 +7,7 @@ use sandbox::Sandbox;
 use serde_json::{Value, json};
 use strongroom_engine::bucket::actions::OPERATIONS;
 use strongroom_engine::bucket::{AccessKey, ObjectStore, Sse, StoreOptions, open};
-use strongroom_engine::error::{Code, Error};
-use strongroom_engine::location::Location;
+use strongroom_engine::{Code, Error, Location};
 use testbed::ceph::{self, Ceph};
 
 use crate::bucket_contract::{Traits, holds, put};

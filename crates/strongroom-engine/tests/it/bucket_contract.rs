@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 use strongroom_engine::bucket::{ObjectStore, Sse, Stored};
-use strongroom_engine::error::{Code, Result};
+use strongroom_engine::{Code, Result};
 
 /// In what stores differ.
 #[derive(Debug, Clone, Default)]
@@ -147,7 +147,7 @@ async fn listing_has_no_end_before_the_last(store: &dyn ObjectStore, traits: &Tr
         .map(|name| async move {
             let key = format!("many/{name}");
             let stored = put(store, &key, b"x", &traits.sse).await?;
-            Ok::<_, strongroom_engine::error::Error>((key, stored))
+            Ok::<_, strongroom_engine::Error>((key, stored))
         })
         .buffer_unordered(REQUESTS_AT_ONCE)
         .try_collect()

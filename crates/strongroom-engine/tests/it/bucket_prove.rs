@@ -5,11 +5,8 @@ use std::sync::{Arc, Mutex};
 use sandbox::Sandbox;
 use strongroom_engine::bucket::actions::Role;
 use strongroom_engine::bucket::{AccessKey, StoreOptions, open};
-use strongroom_engine::catalog;
-use strongroom_engine::error::{Code, Result};
 use strongroom_engine::guard::{Access, Attached, Credentials, Report, Settings, documents, prove};
-use strongroom_engine::location::Location;
-use strongroom_engine::progress::{Event, Observer, Phase};
+use strongroom_engine::{Code, Event, Location, Observer, Phase, Result, catalog};
 use tokio_util::sync::CancellationToken;
 
 use crate::setup::job;

@@ -8,13 +8,7 @@ use bytes::Bytes;
 use sandbox::Sandbox;
 use strongroom_engine::bucket::{Fetched, Listing, ObjectStore, Sse, Stored};
 use strongroom_engine::catalog::{self, Entry};
-use strongroom_engine::compression::Compression;
-use strongroom_engine::error::{Code, Error, Result};
-use strongroom_engine::help::Setting;
-use strongroom_engine::layout::PlanName;
-use strongroom_engine::location::Location;
-use strongroom_engine::manifest::Manifest;
-use strongroom_engine::verify::verify;
+use strongroom_engine::{Code, Compression, Error, Location, Manifest, PlanName, Result, Setting, verify};
 use testbed::Mongod;
 
 use crate::bucket::bucket;

@@ -13,13 +13,9 @@ use mongodb::options::IndexOptions;
 use mongodb::{Client, IndexModel};
 use strongroom_engine::backup::{self, ConsistencyMode};
 use strongroom_engine::bucket::ObjectStore;
-use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::Deployment;
-use strongroom_engine::manifest::{Consistency, Manifest};
-use strongroom_engine::names::NamespaceKind;
-use strongroom_engine::progress::{Event, Observer};
 use strongroom_engine::restore::Existing;
-use strongroom_engine::selection::Filter;
+use strongroom_engine::{Compression, Consistency, Event, Filter, Manifest, NamespaceKind, Observer};
 use testbed::Mongod;
 use testbed::mongod::Options;
 use tokio_util::sync::CancellationToken;
@@ -245,7 +241,7 @@ async fn backup_meanwhile<Fut: Future<Output = ()>>(
     server: &Mongod,
     store: &Arc<dyn ObjectStore>,
     act: impl Fn() -> Fut + Send + Sync + 'static,
-) -> strongroom_engine::error::Result<Manifest> {
+) -> strongroom_engine::Result<Manifest> {
     let observer = Meanwhile { when: planned, act, done: AtomicBool::new(false) };
     backup_observed(server, store, ConsistencyMode::Snapshot, Arc::new(observer)).await
 }
@@ -255,7 +251,7 @@ async fn backup_observed(
     store: &Arc<dyn ObjectStore>,
     consistency: ConsistencyMode,
     observer: Arc<dyn Observer>,
-) -> strongroom_engine::error::Result<Manifest> {
+) -> strongroom_engine::Result<Manifest> {
     let deployment = Deployment::connect(&server.uri().parse().unwrap()).await.unwrap();
     let wanted = backup::Options { readers: 1, ..wanted(consistency) };
     back_up(deployment, store.clone(), wanted, job(observer, CancellationToken::new())).await
@@ -414,8 +410,7 @@ async fn a_query_takes_a_part_of_a_collection_and_no_oplog() {
     db.run_command(doc! { "create": "view", "viewOn": "a", "pipeline": [] }).await.unwrap();
     let place = tempfile::tempdir().unwrap();
     let store = folder(place.path());
-    let query: strongroom_engine::selection::Query =
-        r#"{"_id": {"$gte": {"$numberInt": "7"}}}"#.parse().unwrap();
+    let query: strongroom_engine::Query = r#"{"_id": {"$gte": {"$numberInt": "7"}}}"#.parse().unwrap();
     let filter = Filter::new(vec!["shop.a".into(), "shop.b".into()], vec![]).unwrap();
     let part = backup::Options { query: Some(query.clone()), filter, ..wanted(ConsistencyMode::Snapshot) };
     let manifest = backup(&server, &store, part.clone()).await.unwrap();

@@ -7,10 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use strongroom_engine::bucket::{Fetched, Listing, ObjectStore, Sse, Stored};
 use strongroom_engine::catalog::{self, Entry};
-use strongroom_engine::compression::Compression;
-use strongroom_engine::error::{Code, Error, Result};
-use strongroom_engine::location::Location;
-use strongroom_engine::verify::verify;
+use strongroom_engine::{Code, Compression, Error, Location, Result, verify};
 use testbed::Mongod;
 
 use crate::setup::{backup, folder, options, small_collections, unwatched};

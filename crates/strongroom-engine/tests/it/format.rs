@@ -1,9 +1,7 @@
 //! Manifests are what docs/FORMAT.md and its schema say.
 
 use strongroom_engine::backup::ConsistencyMode;
-use strongroom_engine::compression::Compression;
-use strongroom_engine::error::Code;
-use strongroom_engine::manifest::Manifest;
+use strongroom_engine::{Code, Compression, Manifest};
 use testbed::{Mongod, dataset};
 
 use crate::setup::{backup, folder, options};

@@ -5,14 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bson::{Document, doc};
-use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::{Deployment, Target};
-use strongroom_engine::error::Code;
-use strongroom_engine::manifest::Manifest;
-use strongroom_engine::progress::{Event, Observer, Phase, Silent};
 use strongroom_engine::restore::{self, Source};
-use strongroom_engine::selection::Filter;
-use strongroom_engine::verify::verify;
+use strongroom_engine::{Code, Compression, Event, Filter, Manifest, Observer, Phase, Silent, verify};
 use testbed::Mongod;
 use testbed::mongod::Options;
 use tokio_util::sync::CancellationToken;

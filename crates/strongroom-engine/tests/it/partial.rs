@@ -7,16 +7,11 @@ use async_trait::async_trait;
 use bson::{Document, doc};
 use bytes::Bytes;
 use strongroom_engine::bucket::{Fetched, Listing, ObjectStore, Sse, Stored};
-use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::Target;
-use strongroom_engine::error::{Code, Error, Result};
-use strongroom_engine::job::Job;
-use strongroom_engine::location::Location;
-use strongroom_engine::manifest::Manifest;
-use strongroom_engine::progress::{Event, Observer};
-use strongroom_engine::renames::Renames;
 use strongroom_engine::restore::{self, Action, Existing, Indexes, Options, Source, Users};
-use strongroom_engine::selection::Filter;
+use strongroom_engine::{
+    Code, Compression, Error, Event, Filter, Job, Location, Manifest, Observer, Renames, Result,
+};
 use testbed::fingerprint::{Fingerprint, differences, fingerprint};
 use testbed::{Mongod, dataset};
 

@@ -2,13 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use strongroom_engine::backup;
-use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::Deployment;
-use strongroom_engine::error::Code;
-use strongroom_engine::layout::BackupId;
-use strongroom_engine::manifest::Consistency;
-use strongroom_engine::progress::{Event, Observer};
+use strongroom_engine::{BackupId, Code, Compression, Consistency, Event, Observer, backup};
 use testbed::Mongod;
 use tokio_util::sync::CancellationToken;
 

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use bson::doc;
-use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::{ConnectOptions, Target};
-use strongroom_engine::error::Code;
-use strongroom_engine::manifest::Consistency;
 use strongroom_engine::restore::{self, Source};
+use strongroom_engine::{Code, Compression, Consistency};
 use testbed::certificates::{self, Certificates};
 use testbed::mongod::Options;
 use testbed::{Mongod, Set, dataset};

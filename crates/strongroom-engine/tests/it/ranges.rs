@@ -6,12 +6,9 @@ use bson::oid::ObjectId;
 use bson::{Bson, DateTime, Decimal128, Document, RawBson, Timestamp, doc};
 use mongodb::Client;
 use mongodb::options::IndexOptions;
-use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::{Deployment, Described, Find, ReadAt, Scan, Setback, Split, id_of};
-use strongroom_engine::manifest::Consistency;
-use strongroom_engine::moment::ClusterTime;
 use strongroom_engine::restore::Existing;
-use strongroom_engine::selection::Filter;
+use strongroom_engine::{ClusterTime, Compression, Consistency, Filter};
 use testbed::Mongod;
 
 use crate::setup::{backup, folder, options, restore};
@@ -179,11 +176,10 @@ async fn a_large_collection_is_read_in_parts_and_is_whole() {
 
 async fn restored(
     store: &std::sync::Arc<dyn strongroom_engine::bucket::ObjectStore>,
-    manifest: &strongroom_engine::manifest::Manifest,
+    manifest: &strongroom_engine::Manifest,
 ) -> BTreeMap<Vec<u8>, u32> {
-    let report = strongroom_engine::verify::verify(store.clone(), manifest, 2, &crate::setup::unwatched())
-        .await
-        .unwrap();
+    let report =
+        strongroom_engine::verify(store.clone(), manifest, 2, &crate::setup::unwatched()).await.unwrap();
     assert_eq!(report.problems, []);
     let target = Mongod::replica_set().await.unwrap();
     let outcome = restore(store, manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();

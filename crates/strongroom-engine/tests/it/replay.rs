@@ -10,15 +10,12 @@ use mongo_archive::{Crc64, Encoder, Namespace as ArchiveNamespace};
 use mongodb::Client;
 use sha2::{Digest, Sha256};
 use strongroom_engine::bucket::ObjectStore;
-use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::Target;
-use strongroom_engine::error::{Code, Result};
-use strongroom_engine::manifest::{Consistency, Content, Manifest, Namespace, OplogWindow, Segment, Totals};
-use strongroom_engine::moment::ClusterTime;
-use strongroom_engine::names::NamespaceKind;
-use strongroom_engine::renames::Renames;
 use strongroom_engine::restore::{self, Options, Restored, Source};
-use strongroom_engine::selection::Filter;
+use strongroom_engine::{
+    ClusterTime, Code, Compression, Consistency, Content, Filter, Manifest, Namespace, NamespaceKind,
+    OplogWindow, Renames, Result, Segment, Totals,
+};
 use tempfile::TempDir;
 use testbed::fingerprint::{differences, fingerprint};
 use testbed::{Mongod, dataset, mongod};

@@ -1,13 +1,8 @@
 //! Every kind of thing in MongoDB comes back as it was.
 
-use strongroom_engine::cat::cat;
 use strongroom_engine::catalog::{self, Entry};
-use strongroom_engine::compression::Compression;
-use strongroom_engine::error::Code;
-use strongroom_engine::manifest::Consistency;
 use strongroom_engine::restore::Existing;
-use strongroom_engine::selection::Filter;
-use strongroom_engine::verify::verify;
+use strongroom_engine::{Code, Compression, Consistency, Filter, cat, verify};
 use testbed::fingerprint::{differences, fingerprint};
 use testbed::{Mongod, dataset};
 

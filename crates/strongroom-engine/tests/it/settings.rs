@@ -5,15 +5,9 @@ use std::fmt::Debug;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use strongroom_engine::backup;
 use strongroom_engine::bucket::StoreOptions;
-use strongroom_engine::error::Code;
-use strongroom_engine::guard;
-use strongroom_engine::layout::BackupId;
-use strongroom_engine::location::Location;
-use strongroom_engine::names::Name;
-use strongroom_engine::restore;
 use strongroom_engine::settings::{read, write};
+use strongroom_engine::{BackupId, Code, Location, Name, backup, guard, restore};
 
 /// What is written reads back as the same settings, and they are written as before.
 #[track_caller]

@@ -3,18 +3,10 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use strongroom_engine::backup;
 use strongroom_engine::bucket::{ObjectStore, StoreOptions, open};
-use strongroom_engine::clock::Clock;
-use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::{Deployment, Target};
-use strongroom_engine::error::Result;
-use strongroom_engine::job::Job;
-use strongroom_engine::layout::BackupId;
-use strongroom_engine::manifest::Manifest;
-use strongroom_engine::progress::Observer;
 use strongroom_engine::restore::{self, Existing, Restored, Source};
-use strongroom_engine::selection::Filter;
+use strongroom_engine::{BackupId, Clock, Compression, Filter, Job, Manifest, Observer, Result, backup};
 use testbed::Mongod;
 use tokio_util::sync::CancellationToken;
 

@@ -4,14 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bson::doc;
-use strongroom_engine::backup;
-use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::{ConnectOptions, Deployment};
-use strongroom_engine::error::{Code, Result};
-use strongroom_engine::manifest::{Consistency, Manifest};
-use strongroom_engine::members::MemberState;
-use strongroom_engine::progress::{Event, Observer};
-use strongroom_engine::quantity::Bytes;
+use strongroom_engine::{
+    Bytes, Code, Compression, Consistency, Event, Manifest, MemberState, Observer, Result, backup,
+};
 use testbed::mongod::Options;
 use testbed::{Mongod, Set, dataset};
 use tokio_util::sync::CancellationToken;

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use strongroom_engine::bucket::{Sse, StoreOptions};
-use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::guard::{Access, Dialect, Format, Retention, Settings, Trust};
-use strongroom_engine::location::Location;
+use strongroom_engine::{Code, Error, Location, Result};
 
 use super::parse;
 

@@ -4,13 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 use strongroom_engine::backup::{self, Options};
-use strongroom_engine::bucket;
 use strongroom_engine::deployment::Deployment;
-use strongroom_engine::error::Result;
-use strongroom_engine::layout::BackupId;
-use strongroom_engine::location::Location;
-use strongroom_engine::manifest::Manifest;
-use strongroom_engine::summary::Summary;
+use strongroom_engine::{BackupId, Location, Manifest, Result, Summary, bucket};
 use tokio_util::sync::CancellationToken;
 
 use super::{at_once, job};

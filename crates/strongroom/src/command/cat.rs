@@ -2,9 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use strongroom_engine::cat::cat;
-use strongroom_engine::error::{Code, Error, Result};
-use strongroom_engine::job::Job;
+use strongroom_engine::{Code, Error, Job, Result, cat};
 
 use crate::cli::Cat;
 use crate::output::Output;

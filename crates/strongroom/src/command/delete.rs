@@ -3,11 +3,8 @@
 use std::fmt;
 
 use serde::Serialize;
-use strongroom_engine::bucket;
 use strongroom_engine::catalog::{self, Deleted};
-use strongroom_engine::error::Result;
-use strongroom_engine::job::Job;
-use strongroom_engine::layout::BackupId;
+use strongroom_engine::{BackupId, Job, Result, bucket};
 
 use super::confirm;
 use crate::cli::Delete;

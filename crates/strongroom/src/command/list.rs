@@ -3,11 +3,8 @@
 use std::fmt;
 
 use serde::Serialize;
-use strongroom_engine::bucket;
 use strongroom_engine::catalog::{self, Entry, Place};
-use strongroom_engine::error::Result;
-use strongroom_engine::manifest::Status;
-use strongroom_engine::summary::Summary;
+use strongroom_engine::{Result, Status, Summary, bucket};
 
 use crate::cli::List;
 use crate::output::Output;

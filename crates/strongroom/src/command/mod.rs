@@ -13,13 +13,8 @@ use std::io::{self, BufRead, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
-use strongroom_engine::Help;
 use strongroom_engine::bucket::{ObjectStore, StoreOptions};
-use strongroom_engine::catalog;
-use strongroom_engine::error::{Code, Error, Result};
-use strongroom_engine::guard;
-use strongroom_engine::job::Job;
-use strongroom_engine::manifest::Manifest;
+use strongroom_engine::{Code, Error, Help, Job, Manifest, Result, catalog, guard};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Arguments, Command, One};

@@ -5,12 +5,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use strongroom_engine::bucket;
 use strongroom_engine::deployment::Target;
-use strongroom_engine::error::{Code, Error, Result};
-use strongroom_engine::location::Location;
-use strongroom_engine::moment;
 use strongroom_engine::restore::{self, Action, Archive, Existing, Options, Preview, Restored, Source};
+use strongroom_engine::{ClusterTime, Code, Error, Location, Result, bucket};
 use tokio_util::sync::CancellationToken;
 
 use super::{at_once, job};
@@ -102,7 +99,7 @@ impl fmt::Display for PreviewText<'_> {
             writeln!(f, "{} to fetch, {}", count(preview.segments, "segment"), size(preview.stored_bytes))?;
         }
         if let Some(window) = preview.replay {
-            let to = window.to.map_or("its end".to_owned(), moment::in_words);
+            let to = window.to.map_or("its end".to_owned(), ClusterTime::in_words);
             writeln!(f, "the oplog is replayed up to {to}")?;
         }
         for planned in &preview.namespaces {

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use strongroom_engine::error::Result;
-use strongroom_engine::manifest::Manifest;
-use strongroom_engine::names::NamespaceKind;
+use strongroom_engine::{Manifest, NamespaceKind, Result};
 
 use super::backup::encryption;
 use crate::cli::One;

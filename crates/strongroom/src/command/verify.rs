@@ -3,9 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use strongroom_engine::error::{Code, Error, Result};
-use strongroom_engine::job::Job;
-use strongroom_engine::verify::{self, Report};
+use strongroom_engine::{Code, Error, Job, Result, VerifyReport as Report, verify};
 
 use crate::cli::Verify;
 use crate::output::Output;
@@ -13,7 +11,7 @@ use crate::words::{count, size};
 
 pub(crate) async fn run(options: Verify, output: &Output, job: Job) -> Result<()> {
     let (store, manifest) = job.unless_cancelled(super::find(options.one)).await?;
-    let report = verify::verify(store, &manifest, options.readers.into(), &job).await?;
+    let report = verify(store, &manifest, options.readers.into(), &job).await?;
     drop(job);
     let answer = Answer { id: &manifest.id, sound: report.problems.is_empty(), report: &report };
     output.answer(&answer, &answer)?;

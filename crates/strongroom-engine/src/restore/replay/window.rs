@@ -7,7 +7,6 @@ use crate::help;
 use crate::help::Setting;
 use crate::manifest::{Consistency, Manifest};
 use crate::moment::ClusterTime;
-use crate::moment::in_words;
 use crate::names::NamespaceKind;
 use crate::restore::Source;
 
@@ -65,7 +64,7 @@ fn nothing_to_replay(name: &str, why: &str) -> Error {
 fn outside(manifest: &Manifest, to: ClusterTime, earliest: ClusterTime, last: ClusterTime) -> Error {
     let cut = manifest.oplog.as_ref().and_then(|window| window.cut_short.as_deref());
     let why = cut.map(|cut| format!("; it ends there because {cut}")).unwrap_or_default();
-    let (wanted, earliest_words, last_words) = (in_words(to), in_words(earliest), in_words(last));
+    let (wanted, earliest_words, last_words) = (to.in_words(), earliest.in_words(), last.in_words());
     let message = if last < earliest {
         format!(
             "the oplog of `{}` ends at {last_words}, before {earliest_words}, its first consistent moment{why}",

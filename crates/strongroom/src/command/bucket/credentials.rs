@@ -5,8 +5,8 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::guard::provision::NewKey;
+use strongroom_engine::{Code, Error, Result};
 
 fn credentials_file() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("AWS_SHARED_CREDENTIALS_FILE") {

@@ -5,10 +5,9 @@ use std::fmt;
 use iam_policy::{Principal, Request};
 use serde::Serialize;
 use serde_json::{Value, json};
-use strongroom_engine::Help;
 use strongroom_engine::bucket::identity;
-use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::guard::{self, Ability, Checked, Explained, Settings, Sources};
+use strongroom_engine::{Code, Error, Help, Result};
 
 use super::read;
 use crate::cli::bucket::Explain;

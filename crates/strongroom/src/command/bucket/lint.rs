@@ -4,7 +4,7 @@ use std::fmt;
 
 use iam_policy::{Finding, Kind, Severity, lint};
 use serde::Serialize;
-use strongroom_engine::error::{Code, Error, Result};
+use strongroom_engine::{Code, Error, Result};
 
 use super::read;
 use crate::cli::bucket::{Lint, LintKind};

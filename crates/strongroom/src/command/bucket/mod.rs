@@ -9,7 +9,7 @@ mod provision;
 
 use std::path::Path;
 
-use strongroom_engine::error::{Code, Error, Result};
+use strongroom_engine::{Code, Error, Result};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::bucket::Bucket;

@@ -5,8 +5,8 @@ use std::fmt;
 use iam_policy::edit;
 use serde_json::Value;
 use strongroom_engine::bucket::actions::Role;
-use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::guard::{Attached, Document, Format, documents, is_own_sid, render};
+use strongroom_engine::{Code, Error, Result};
 
 use super::read;
 use crate::cli::bucket::{Only, PolicyArguments};

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde_json::Value;
 use strongroom_engine::bucket::actions::Role;
-use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::guard::{Access, Counts, Credentials, Report, Settings, Verdict, html, prove};
+use strongroom_engine::{Code, Error, Result};
 
 use tokio_util::sync::CancellationToken;
 

@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 use strongroom_engine::bucket::StoreOptions;
 use strongroom_engine::bucket::admin::{Admin, Opened};
-use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::guard::provision::{self, Applied, Change, Effect, NewKey, Plan};
 use strongroom_engine::guard::{Settings, Trust};
+use strongroom_engine::{Code, Error, Result};
 
 use super::credentials;
 use crate::cli::bucket::Provision;

@@ -76,7 +76,7 @@ impl Bench<'_> {
 
     async fn verified(&mut self, manifest: &Manifest) -> Result<()> {
         let store = self.identity(Role::Restorer).store.clone();
-        let verified = self.ask(verify::verify(store, manifest, 1, &self.job.quiet())).await?;
+        let verified = self.ask(verify(store, manifest, 1, &self.job.quiet())).await?;
         let outcome = Outcome::from(verified.and_then(|report| match report.problems.first() {
             None => Ok(()),
             Some(problem) => Err(Error::new(Code::Damaged, &problem.message)),
