@@ -34,7 +34,8 @@ struct Taken {
 }
 
 pub(crate) async fn run(runs: usize, megabytes: u64, growth: bool) -> Outcome {
-    let build = ["build", "--release", "--quiet", "--package", "strongroom", "--package", "xtask"];
+    println!("building strongroom with all optimisations (about ten minutes the first time)");
+    let build = ["build", "--release", "--package", "strongroom", "--package", "xtask"];
     suite::run(Command::new(env!("CARGO")).args(build).current_dir(suite::root()))?;
     let bench = Bench::new(runs)?;
     println!(

@@ -18,7 +18,8 @@ const VERSIONED: &str = "youraccountname-versioned";
 
 /// Tells and does all of it; Ctrl-C ends it, and every process with it.
 pub(crate) async fn run(keep: bool) -> Outcome {
-    let build = ["build", "--quiet", "--package", "strongroom"];
+    println!("Building strongroom (about five minutes the first time)");
+    let build = ["build", "--package", "strongroom"];
     suite::run(std::process::Command::new(env!("CARGO")).args(build).current_dir(suite::root()))?;
     tokio::select! {
         outcome = tell(keep) => outcome,
@@ -63,7 +64,7 @@ async fn tell(keep: bool) -> Outcome {
 
     two_tests(&scene, &uri, &location).await?;
     title("Prove the rest of it: what must be refused is refused, to the user and to strangers");
-    scene.must(&["bucket", "prove", &location, "--profile", "classic"]).await?;
+    scene.must(&["bucket", "prove", &location, "--access", "classic"]).await?;
     versions(&scene, &uri).await?;
 
     if keep {

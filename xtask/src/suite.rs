@@ -1,11 +1,12 @@
 //! The tools and the tests.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use testbed::{ceph, tools};
+use testbed::tools;
 
 use crate::Outcome;
+use crate::parts::{MissingParts, Part};
 
 const FUZZ_VERSION: &str = "0.13.1";
 const FUZZ_SECONDS: u32 = 60;
@@ -16,36 +17,73 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Fetches everything, and says what is had.
-pub(crate) fn tools() -> Outcome {
-    println!("mongod       {}", tools::mongod()?.display());
-    ceph::install()?;
-    println!("ceph         {}", ceph::PACKAGES.join(" "));
-    println!("moto         {}", tools::python("moto", &[testbed::moto::PACKAGE])?.display());
-    println!("cfn-lint     {}", tools::cfn_lint()?.display());
-    println!("cargo-fuzz   {}", fuzzer()?.display());
-    Ok(())
+/// Fetches everything, and prints what is here.
+pub(crate) fn tools() -> Outcome<MissingParts> {
+    println!("{:<22} {}", "mongod", tools::mongod()?.display());
+    MissingParts::look()
 }
 
-/// Every check, one after the other; the first that fails ends it.
+/// Every check, one after the other; the first that fails ends it. What needs a missing part is ignored.
 pub(crate) fn test() -> Outcome {
-    step("tools")?;
-    tools()?;
-    cargo("format", &["fmt", "--all", "--check"])?;
-    cargo("lints", &["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])?;
-    cargo("tests", &["test", "--workspace", "--no-fail-fast"])?;
-    fuzz()?;
-    println!("\nall checks passed");
+    step("parts (about three minutes the first time)");
+    let missing = tools()?;
+    if !missing.has(Part::Rustfmt) {
+        cargo("format", &["fmt", "--all", "--check"])?;
+    }
+    if !missing.has(Part::Clippy) {
+        let lints = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+        cargo("lints (about five minutes the first time)", &lints)?;
+    }
+    let tests = tests(&missing)?;
+    if !missing.has(Part::CargoFuzz) {
+        fuzz()?;
+    }
+    let (ignored, sum) = missing.summary(&tests);
+    println!();
+    for line in ignored {
+        println!("{line}");
+    }
+    println!("all checks passed{sum}");
     Ok(())
 }
 
-fn step(name: &str) -> Outcome {
+/// The names of all tests, after those that can run here have passed.
+fn tests(missing: &MissingParts) -> Outcome<Vec<String>> {
+    step("build the tests (about ten minutes the first time)");
+    let tests = listed()?;
+    // A mark that no test bears would let tests go uncounted.
+    for mark in Part::ALL.into_iter().filter_map(Part::mark) {
+        if !tests.iter().any(|test| test.contains(mark)) {
+            return Err(format!("no test has `{mark}` in its name").into());
+        }
+    }
+    let mut all = vec!["test", "--workspace", "--no-fail-fast", "--"];
+    all.extend(missing.marks().flat_map(|mark| ["--skip", mark]));
+    cargo("tests (about fifteen minutes)", &all)?;
+    if let Some(mark) = Part::Mongorestore.mark().filter(|_| !missing.has(Part::Mongorestore)) {
+        let ignored = ["test", "--package", "strongroom", "--test", "it", mark, "--", "--ignored"];
+        cargo("tests with mongorestore", &ignored)?;
+    }
+    Ok(tests)
+}
+
+fn listed() -> Outcome<Vec<String>> {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["test", "--workspace", "--tests", "--", "--list"]).current_dir(root());
+    let output = command.stderr(Stdio::inherit()).output()?;
+    if !output.status.success() {
+        return Err(format!("{command:?}: {}", output.status).into());
+    }
+    let lines = String::from_utf8(output.stdout)?;
+    Ok(lines.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
+}
+
+fn step(name: &str) {
     println!("\n== {name}");
-    Ok(())
 }
 
 fn cargo(name: &str, arguments: &[&str]) -> Outcome {
-    step(name)?;
+    step(name);
     run(Command::new(env!("CARGO")).args(arguments).current_dir(root()))
 }
 
@@ -56,11 +94,14 @@ pub(crate) fn run(command: &mut Command) -> Outcome {
 }
 
 /// The fuzzer, built once into `target/tools`.
-fn fuzzer() -> Outcome<PathBuf> {
+pub(crate) fn fuzzer() -> Outcome<PathBuf> {
+    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
+    tools::run(Command::new(compiler).arg("--version"), "find a C++ compiler")?;
     let folder = tools::folder().join(format!("cargo-fuzz-{FUZZ_VERSION}"));
     let program = folder.join("bin/cargo-fuzz");
     if !program.exists() {
-        let install = ["install", "cargo-fuzz", "--quiet", "--locked", "--version", FUZZ_VERSION, "--root"];
+        println!("building cargo-fuzz (about a minute)");
+        let install = ["install", "cargo-fuzz", "--locked", "--version", FUZZ_VERSION, "--root"];
         run(Command::new(env!("CARGO")).args(install).arg(&folder))?;
     }
     Ok(program)
@@ -69,7 +110,7 @@ fn fuzzer() -> Outcome<PathBuf> {
 /// Hostile archives for a minute. The fuzzer wants compiler flags that are not stable, and nothing else of a
 /// nightly compiler.
 fn fuzz() -> Outcome {
-    step("fuzz the archive")?;
+    step("fuzz the archive (a minute; the first time also about two to build it)");
     let seconds = format!("-max_total_time={FUZZ_SECONDS}");
     let memory = format!("-rss_limit_mb={FUZZ_MEMORY_MEGABYTES}");
     let program = fuzzer()?.canonicalize()?;

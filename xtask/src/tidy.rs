@@ -206,3 +206,35 @@ fn every_promise_names_tests_that_exist() {
     }
     assert!(named > 10, "only {named} tests are named");
 }
+
+/// Words of a paper that look like a path in this repository: `backup/mod.rs`, `oplog/`.
+fn paths_named(text: &str) -> impl Iterator<Item = &str> {
+    let outside = |c: char| !(c.is_ascii_alphanumeric() || "_-./<>:*{}".contains(c));
+    let words = text.split(outside).map(|word| word.trim_end_matches(['.', ':']));
+    words.filter(|word| {
+        let plain = !word.contains(['<', '>', ':', '*', '{', '}']) && !word.starts_with(['/', '.', '-']);
+        let path = word.ends_with(".rs") || word.ends_with(".md") || (word.ends_with('/') && word.len() > 2);
+        plain && path
+    })
+}
+
+#[test]
+fn every_path_that_a_paper_names_exists() {
+    let files = files();
+    // In the bucket, in a URI, or made by a build.
+    let elsewhere = ["RESTORE.md", "db3/", "target/", "segments/", "target/tools/"];
+    let mut named = 0;
+    for paper in ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md", "docs/SEMANTICS.md", "docs/FORMAT.md"] {
+        let text = fs::read_to_string(root().join(paper)).expect("a paper");
+        for name in paths_named(&text).filter(|name| !elsewhere.contains(name)) {
+            named += 1;
+            let wanted = format!("/{name}");
+            let stands = |path: &Path| {
+                let path = format!("/{}", path.display());
+                if name.ends_with('/') { path.contains(&wanted) } else { path.ends_with(&wanted) }
+            };
+            assert!(files.iter().any(|(path, _)| stands(path)), "{paper} names `{name}`, which is not there");
+        }
+    }
+    assert!(named > 40, "only {named} paths are named");
+}

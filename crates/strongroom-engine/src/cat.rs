@@ -9,8 +9,9 @@ use tokio::task::block_in_place;
 use crate::bucket::ObjectStore;
 use crate::compression::Compression;
 use crate::error::{Code, Error, Result};
+use crate::job::Job;
 use crate::manifest::Manifest;
-use crate::progress::{Event, Observer};
+use crate::progress::{Event, Phase};
 use crate::segments;
 use crate::stream::{Compressor, decompress};
 
@@ -23,24 +24,36 @@ const GZIP_LEVEL: u32 = 6;
 /// written. Needs a multi-threaded runtime.
 ///
 /// # Errors
-/// As the store fails or a segment is damaged; then what was written is not a whole archive. When `out`
+/// [`Code::Cancelled`]; as the store fails or a segment is damaged. Then what was written is not a whole archive. When `out`
 /// cannot take more: [`Code::Internal`] with the [`io::Error`] as source.
 pub async fn cat(
     store: Arc<dyn ObjectStore>,
     manifest: &Manifest,
     gzip: bool,
     out: &mut (dyn Write + Send),
-    observer: &dyn Observer,
+    job: &Job,
+) -> Result<()> {
+    job.observe(&Event::Began { backup: Some(manifest.id.clone()), plan: Some(manifest.plan.clone()) });
+    job.phase(Phase::Writing);
+    job.unless_cancelled(write_all(&*store, manifest, gzip, out, job)).await
+}
+
+async fn write_all(
+    store: &dyn ObjectStore,
+    manifest: &Manifest,
+    gzip: bool,
+    out: &mut (dyn Write + Send),
+    job: &Job,
 ) -> Result<()> {
     let mut fetched = stream::iter(&manifest.segments)
-        .map(async |segment| (segment, segments::fetch(&*store, segment).await))
+        .map(async |segment| (segment, segments::fetch(store, segment).await))
         .buffered(FETCHED_AHEAD);
     while let Some((segment, body)) = fetched.next().await {
         let body = body?;
         block_in_place(|| write(manifest.compression, gzip, &body, out)).map_err(|e| {
             Error::new(Code::Internal, format!("the archive cannot be written on: {e}")).caused_by(e)
         })?;
-        observer.observe(&Event::Segment { key: segment.key.clone(), stored_bytes: segment.stored_bytes });
+        job.observe(&Event::Segment { key: segment.key.clone(), stored_bytes: segment.stored_bytes });
     }
     out.flush().map_err(|e| Error::new(Code::Internal, "the archive cannot be written on").caused_by(e))
 }

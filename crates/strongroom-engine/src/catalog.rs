@@ -1,19 +1,31 @@
 //! The backups that a location holds: finding, listing and deleting them.
 
+use std::fmt;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use crate::bucket::{Fetched, ObjectStore, Sse};
-use crate::error::{Code, Error, Result};
+use crate::error::{Class, Code, Error, Result};
 use crate::hash::sha256;
+use crate::help;
+use crate::help::{Command, Setting};
+use crate::job::Job;
 use crate::layout::{self, BackupId, PlanName};
 use crate::manifest::{self, Manifest};
-use crate::progress::{Event, Observer, Phase};
+use crate::progress::{Event, Phase};
+use crate::summary::{self, Summary};
 
-/// Requests under way at once while backups are listed or segments deleted.
-const REQUESTS_AT_ONCE: usize = 8;
+/// Requests under way at once while backups are listed.
+const LISTED_AT_ONCE: usize = 32;
+/// Manifests without a summary, which are fetched whole, in memory at once.
+const WHOLE_AT_ONCE: usize = 2;
+/// Requests under way at once while segments are deleted.
+const DELETED_AT_ONCE: usize = 8;
+/// What a person may write instead of an id.
+const LATEST: &str = "latest";
 
 /// One backup's place in a location.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +40,7 @@ pub struct Place {
 #[derive(Debug)]
 pub enum Entry {
     /// A backup.
-    Backup(Box<Manifest>),
+    Backup(Box<Summary>),
     /// No backup: one that is being made now, or never came about.
     Unfinished(Place),
     /// No backup any more: its deletion has begun and not ended.
@@ -50,57 +62,218 @@ impl Place {
     fn key(&self, name: &str) -> String {
         layout::backup_key(&self.plan, &self.id, name)
     }
+
+    /// Reads the manifest that was found here.
+    fn manifest(&self, found: &Fetched) -> Result<Manifest> {
+        let manifest = Manifest::from_json(&found.body).map_err(|e| e.context(format!("backup `{self}`")))?;
+        self.is_that_of(&manifest.id, &manifest.plan)?;
+        Ok(manifest)
+    }
+
+    /// Refuses a manifest that was copied or moved here from another place.
+    fn is_that_of(&self, id: &str, plan: &str) -> Result<()> {
+        if id == self.id.as_str() && plan == self.plan.as_str() {
+            return Ok(());
+        }
+        Err(Error::new(Code::Damaged, format!("the manifest at `{self}` is that of `{plan}/{id}`")).help(
+            "Backups cannot be copied or renamed within a location. Move the folder back to its own place.",
+        ))
+    }
+
+    /// Refuses a manifest that lists anything outside of this place, so that nothing else is ever deleted with it.
+    fn own(&self, manifest: Manifest) -> Result<Manifest> {
+        let folder = format!("{}/", layout::backup_folder(&self.plan, &self.id));
+        match manifest.segments.iter().find(|segment| !segment.key.starts_with(&folder)) {
+            None => Ok(manifest),
+            Some(foreign) => {
+                let what =
+                    format!("the manifest at `{self}` lists `{}`, which belongs elsewhere", foreign.key);
+                Err(Error::new(Code::Damaged, what).help("Nothing was deleted."))
+            }
+        }
+    }
 }
 
-/// Everything at the location that looks like a backup, the oldest first; of one plan if one is given.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.plan, self.id)
+    }
+}
+
+/// Everything at the location that looks like a backup, the oldest first; of one plan if one is given. Of each manifest
+/// only the beginning is fetched, so memory and time grow with the number of backups and not with what they hold.
 ///
 /// # Errors
-/// As the store fails; a manifest that cannot be read is an entry, not an error.
+/// As the store fails. A single manifest that cannot be read is an entry, not an error.
 pub async fn list(store: &dyn ObjectStore, plan: Option<&PlanName>) -> Result<Vec<Entry>> {
     let places = places(store, plan).await?;
-    stream::iter(places).map(|place| entry(store, place)).buffered(REQUESTS_AT_ONCE).try_collect().await
+    let whole = Semaphore::new(WHOLE_AT_ONCE);
+    let entries = stream::iter(places).map(|place| entry(store, &whole, place)).buffered(LISTED_AT_ONCE);
+    let mut entries: Vec<Entry> = entries.try_collect().await?;
+    match all_denied(&mut entries) {
+        Some(denied) => Err(denied),
+        None => Ok(entries),
+    }
+}
+
+/// Where no manifest at all may be read, that is the news, and not a list of it.
+fn all_denied(entries: &mut Vec<Entry>) -> Option<Error> {
+    let denied = |entry: &Entry| matches!(entry, Entry::Unreadable(_, error) if error.code() == Code::Denied);
+    let readable = entries.iter().any(|entry| matches!(entry, Entry::Backup(_)));
+    let first = entries.iter().position(denied).filter(|_| !readable)?;
+    match entries.swap_remove(first) {
+        Entry::Unreadable(_, error) => Some(error),
+        _ => None,
+    }
+}
+
+async fn entry(store: &dyn ObjectStore, whole: &Semaphore, place: Place) -> Result<Entry> {
+    match read_summary(store, whole, &place).await {
+        Ok(Some(summary)) => Ok(Entry::Backup(Box::new(summary))),
+        Ok(None) => without_manifest(store, place).await,
+        Err(error) if says_nothing_of_one(&error) => Err(error),
+        Err(error) => Ok(Entry::Unreadable(place, error)),
+    }
+}
+
+/// Whether the whole store is out of reach, rather than one object in it.
+fn says_nothing_of_one(error: &Error) -> bool {
+    let everywhere =
+        matches!(error.code(), Code::Key | Code::Clock | Code::BucketMissing | Code::BucketRegion);
+    everywhere || error.code().class() == Class::Passing
+}
+
+/// The summary of the backup at a place; none where no manifest stands.
+async fn read_summary(store: &dyn ObjectStore, whole: &Semaphore, place: &Place) -> Result<Option<Summary>> {
+    let start = store.get_start(&place.key(layout::MANIFEST), summary::BYTES_MAX).await;
+    let Some(start) = if_there(store, place, layout::MANIFEST, start).await? else { return Ok(None) };
+    if let Some(summary) = Manifest::summary(&start.body)? {
+        place.is_that_of(&summary.id, &summary.plan)?;
+        return Ok(Some(summary));
+    }
+    // Never closed.
+    let _permit = whole.acquire().await;
+    match get(store, place, layout::MANIFEST).await? {
+        Some(found) => place.manifest(&found).map(|manifest| Some(Summary::from(&manifest))),
+        None => Ok(None),
+    }
+}
+
+async fn without_manifest(store: &dyn ObjectStore, place: Place) -> Result<Entry> {
+    let listing = store.list(&layout::backup_folder(&place.plan, &place.id)).await?;
+    if listing.objects.iter().any(|name| name == layout::DELETING) {
+        return Ok(Entry::Deleting(place));
+    }
+    Ok(Entry::Unfinished(place))
 }
 
 /// Finds the backup called `name`: an id, or `latest`; of one plan if one is given.
 ///
 /// # Errors
-/// [`Code::NotABackup`] when there is none of that name; [`Code::Damaged`] and [`Code::NewerFormat`] when its
-/// manifest cannot be used.
+/// [`Code::NotABackup`] when there is none of that name; [`Code::SeveralPlans`] for `latest` when no plan is given and
+/// several have backups; [`Code::Damaged`] and [`Code::NewerFormat`] when its manifest cannot be used.
 pub async fn find(store: &dyn ObjectStore, plan: Option<&PlanName>, name: &str) -> Result<Manifest> {
-    let fetched = locate(store, plan, name).await?;
-    Manifest::from_json(&fetched.1.body).map_err(|e| e.context(format!("backup `{}`", fetched.0.id)))
+    let found = match name {
+        LATEST => latest(store, plan).await?,
+        name => first_with_manifest(store, candidates(store, plan, &name.parse()?).await?).await?,
+    };
+    let (place, found) = found.ok_or_else(|| not_a_backup(store, name))?;
+    place.manifest(&found)
 }
 
-/// Deletes the backup called `name`: first its manifest, so that it is no backup any more, then its segments;
+/// The newest backup, of the one plan that has any.
+async fn latest(store: &dyn ObjectStore, plan: Option<&PlanName>) -> Result<Option<(Place, Fetched)>> {
+    let plans = match plan {
+        Some(plan) => vec![plan.clone()],
+        None => with_backups(store).await?,
+    };
+    match &plans[..] {
+        [] => Ok(None),
+        [plan] => {
+            let mut places = places(store, Some(plan)).await?;
+            places.reverse();
+            first_with_manifest(store, places).await
+        }
+        several => Err(several_plans(several)),
+    }
+}
+
+/// The plans that have at least one backup.
+async fn with_backups(store: &dyn ObjectStore) -> Result<Vec<PlanName>> {
+    let mut found = Vec::new();
+    for plan in plans(store).await? {
+        for place in places(store, Some(&plan)).await?.into_iter().rev() {
+            let start = store.get_start(&place.key(layout::MANIFEST), 1).await;
+            if if_there(store, &place, layout::MANIFEST, start).await?.is_some() {
+                found.push(plan);
+                break;
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn several_plans(plans: &[PlanName]) -> Error {
+    let names: Vec<String> = plans.iter().map(|plan| format!("`{plan}`")).collect();
+    Error::new(
+        Code::SeveralPlans,
+        format!("`{LATEST}` could be of several plans: {} have backups here", names.join(", ")),
+    )
+    .help(help!["Say which plan is meant with ", Setting::Plan, ", or name a backup by its id."])
+}
+
+async fn first_with_manifest(
+    store: &dyn ObjectStore,
+    places: Vec<Place>,
+) -> Result<Option<(Place, Fetched)>> {
+    for place in places {
+        if let Some(found) = get(store, &place, layout::MANIFEST).await? {
+            return Ok(Some((place, found)));
+        }
+    }
+    Ok(None)
+}
+
+/// Deletes the backup `id`: first its manifest, so that it is no backup any more, then its segments;
 /// each by its version, so that a versioned bucket frees the bytes. What was begun and not ended is ended.
 ///
 /// # Errors
-/// [`Code::NotABackup`] when there is none of that name; as the store fails: then the same call goes on later.
+/// [`Code::NotABackup`] when there is none of that name; [`Code::Cancelled`]; as the store fails. After these the same
+/// call goes on from where this one stopped.
 pub async fn delete(
     store: Arc<dyn ObjectStore>,
     plan: Option<&PlanName>,
     id: &BackupId,
-    observer: &dyn Observer,
+    job: &Job,
 ) -> Result<Deleted> {
+    job.check()?;
     let (place, manifest) = begin_deletion(&*store, plan, id).await?;
-    observer.observe(&Event::Phase { phase: Phase::Deleting });
+    job.observe(&Event::Began { backup: Some(manifest.id.clone()), plan: Some(manifest.plan.clone()) });
+    job.phase(Phase::Deleting);
     let deletions = manifest.segments.iter().map(|segment| {
         let store = store.clone();
         async move {
             store.delete(&segment.key, segment.version_id.as_deref()).await?;
-            observer
-                .observe(&Event::Segment { key: segment.key.clone(), stored_bytes: segment.stored_bytes });
-            Ok::<u64, Error>(1)
+            job.observe(&Event::Segment { key: segment.key.clone(), stored_bytes: segment.stored_bytes });
+            Ok::<_, Error>(())
         }
     });
-    let segments: Vec<u64> = stream::iter(deletions).buffer_unordered(REQUESTS_AT_ONCE).try_collect().await?;
+    let deletions = stream::iter(deletions).buffer_unordered(DELETED_AT_ONCE).try_collect::<()>();
+    job.unless_cancelled(deletions).await.map_err(|e| go_on_later(e, id))?;
     let key = place.key(layout::DELETING);
-    match store.get(&key, None, manifest::BYTES_MAX).await {
-        Ok(found) => store.delete(&key, found.version_id.as_deref()).await?,
-        Err(error) if error.code() == Code::ObjectMissing => {}
-        Err(error) => return Err(error),
+    if let Some(found) = get(&*store, &place, layout::DELETING).await? {
+        store.delete(&key, found.version_id.as_deref()).await?;
     }
-    Ok(Deleted { objects: segments.len() as u64 + 1, stored_bytes: manifest.totals.stored_bytes })
+    Ok(Deleted { objects: manifest.segments.len() as u64 + 1, stored_bytes: manifest.totals.stored_bytes })
+}
+
+fn go_on_later(error: Error, id: &BackupId) -> Error {
+    match error.code() {
+        Code::Cancelled => error
+            .context(format!("`{id}` is no backup any more, and not all of its segments are deleted"))
+            .help("Delete it again to go on from here."),
+        _ => error,
+    }
 }
 
 /// From here on it is no backup, and what it consisted of is remembered until all of it is gone.
@@ -110,8 +283,8 @@ async fn begin_deletion(
     id: &BackupId,
 ) -> Result<(Place, Manifest)> {
     for place in candidates(store, plan, id).await? {
-        if let Some(found) = get(store, &place.key(layout::MANIFEST)).await? {
-            let manifest = Manifest::from_json(&found.body)?;
+        if let Some(found) = get(store, &place, layout::MANIFEST).await? {
+            let manifest = place.own(place.manifest(&found)?)?;
             let sha256 = sha256(&found.body);
             // Where a policy demands encryption it demands it of this object too.
             let sse = Sse::of(&manifest.encryption);
@@ -119,52 +292,20 @@ async fn begin_deletion(
             store.delete(&place.key(layout::MANIFEST), found.version_id.as_deref()).await?;
             return Ok((place, manifest));
         }
-        if let Some(found) = get(store, &place.key(layout::DELETING)).await? {
-            let manifest = Manifest::from_json(&found.body)?;
+        if let Some(found) = get(store, &place, layout::DELETING).await? {
+            let manifest = place.own(place.manifest(&found)?)?;
             return Ok((place, manifest));
         }
     }
     Err(not_a_backup(store, id.as_str()))
 }
 
-async fn entry(store: &dyn ObjectStore, place: Place) -> Result<Entry> {
-    if let Some(found) = get(store, &place.key(layout::MANIFEST)).await? {
-        return Ok(match Manifest::from_json(&found.body) {
-            Ok(manifest) => Entry::Backup(Box::new(manifest)),
-            Err(error) => Entry::Unreadable(place, error),
-        });
-    }
-    let folder = layout::backup_folder(&place.plan, &place.id);
-    let listing = store.list(&folder).await?;
-    if listing.objects.iter().any(|name| name == layout::DELETING) {
-        return Ok(Entry::Deleting(place));
-    }
-    Ok(Entry::Unfinished(place))
-}
-
-async fn locate(store: &dyn ObjectStore, plan: Option<&PlanName>, name: &str) -> Result<(Place, Fetched)> {
-    let candidates = match name {
-        "latest" => {
-            let mut places = places(store, plan).await?;
-            places.sort_by(|a, b| b.id.cmp(&a.id));
-            places
-        }
-        name => candidates(store, plan, &name.parse()?).await?,
-    };
-    for place in candidates {
-        if let Some(found) = get(store, &place.key(layout::MANIFEST)).await? {
-            return Ok((place, found));
-        }
-    }
-    Err(not_a_backup(store, name))
-}
-
 fn not_a_backup(store: &dyn ObjectStore, name: &str) -> Error {
     let message = match name {
-        "latest" => format!("there is no backup in {}", store.location()),
+        LATEST => format!("there is no backup in {}", store.location()),
         name => format!("there is no backup `{name}` in {}", store.location()),
     };
-    Error::new(Code::NotABackup, message).help("`strongroom list LOCATION` shows the backups that are there.")
+    Error::new(Code::NotABackup, message).help(help![Command::List, " shows the backups that are there."])
 }
 
 /// Where a backup of this name may stand: one place in each plan.
@@ -196,10 +337,29 @@ async fn places(store: &dyn ObjectStore, plan: Option<&PlanName>) -> Result<Vec<
     Ok(places)
 }
 
-async fn get(store: &dyn ObjectStore, key: &str) -> Result<Option<Fetched>> {
-    match store.get(key, None, manifest::BYTES_MAX).await {
+async fn get(store: &dyn ObjectStore, place: &Place, name: &str) -> Result<Option<Fetched>> {
+    let found = store.get(&place.key(name), None, manifest::BYTES_MAX).await;
+    if_there(store, place, name, found).await
+}
+
+/// None for an object that is not there. A policy that allows listing below the prefix only makes some servers answer
+/// 403 instead of 404: then the listing tells.
+async fn if_there(
+    store: &dyn ObjectStore,
+    place: &Place,
+    name: &str,
+    found: Result<Fetched>,
+) -> Result<Option<Fetched>> {
+    match found {
         Ok(found) => Ok(Some(found)),
         Err(error) if error.code() == Code::ObjectMissing => Ok(None),
+        Err(error) if error.code() == Code::Denied => {
+            let folder = layout::backup_folder(&place.plan, &place.id);
+            match store.list(&folder).await {
+                Ok(listing) if !listing.objects.iter().any(|object| object == name) => Ok(None),
+                _ => Err(error),
+            }
+        }
         Err(error) => Err(error),
     }
 }

@@ -1,5 +1,6 @@
 //! What Strongroom can do to one MongoDB deployment and one bucket.
 
+mod backoff;
 pub mod backup;
 pub mod bucket;
 pub mod cat;
@@ -20,11 +21,14 @@ pub mod moment;
 pub mod names;
 pub mod oplog;
 pub mod progress;
+pub mod quantity;
 pub mod renames;
 pub mod restore;
 mod segments;
 pub mod selection;
+pub mod settings;
 mod stream;
+pub mod summary;
 mod timestamps;
 pub mod verify;
 

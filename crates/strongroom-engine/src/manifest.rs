@@ -14,6 +14,7 @@ use crate::layout::SEGMENTS;
 use crate::members::Source;
 use crate::moment::ClusterTime;
 use crate::names::NamespaceKind;
+use crate::summary::{Start, Summary};
 
 /// The name that marks a JSON document as a manifest.
 pub const FORMAT: &str = "strongroom-backup";
@@ -255,6 +256,17 @@ impl Namespace {
 struct Envelope {
     format: String,
     version: u32,
+    /// Older manifests have none.
+    #[serde(default)]
+    summary: Option<Summary>,
+}
+
+/// A manifest as it is stored: its summary stands first.
+#[derive(Serialize)]
+struct Stored<'a> {
+    summary: Summary,
+    #[serde(flatten)]
+    manifest: &'a Manifest,
 }
 
 impl Manifest {
@@ -265,20 +277,27 @@ impl Manifest {
     /// manifest or contradicts itself.
     pub fn from_json(text: &[u8]) -> Result<Self> {
         let envelope: Envelope = serde_json::from_slice(text).map_err(unreadable)?;
-        if envelope.format != FORMAT {
-            return Err(damaged(&format!("its format is `{}`, not `{FORMAT}`", envelope.format)));
-        }
-        if envelope.version > VERSION {
-            let found = envelope.version;
-            return Err(Error::new(
-                Code::NewerFormat,
-                format!("the manifest has version {found}, this program reads up to {VERSION}"),
-            )
-            .help("Use a newer Strongroom, or restore with stock tools as RESTORE.md in the bucket says."));
-        }
+        check_format(&envelope.format, envelope.version)?;
         let manifest: Self = serde_json::from_slice(text).map_err(unreadable)?;
         manifest.check()?;
+        if envelope.summary.is_some_and(|summary| summary != Summary::from(&manifest)) {
+            return Err(damaged("its summary is not that of its contents"));
+        }
         Ok(manifest)
+    }
+
+    /// Reads the summary from the first bytes of a manifest; none if it does not begin with one, as
+    /// older ones.
+    ///
+    /// # Errors
+    /// As [`Manifest::from_json`], of a manifest that cannot be used.
+    pub fn summary(start: &[u8]) -> Result<Option<Summary>> {
+        let Start { summary, format, version } = Start::of(start);
+        let (Some(summary), Some(format), Some(version)) = (summary, format, version) else {
+            return Ok(None);
+        };
+        check_format(&format, version)?;
+        Ok(Some(summary))
     }
 
     /// The text that is stored.
@@ -286,7 +305,7 @@ impl Manifest {
     /// # Errors
     /// [`Code::Internal`] if it cannot be written as JSON.
     pub fn to_json(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec_pretty(self)
+        serde_json::to_vec_pretty(&Stored { summary: Summary::from(self), manifest: self })
             .map_err(|e| Error::new(Code::Internal, "the manifest cannot be written as JSON").caused_by(e))
     }
 
@@ -353,6 +372,20 @@ fn is_segment_key(key: &str) -> bool {
     let parts: Vec<_> = key.split('/').collect();
     let plain = |part: &&str| !matches!(*part, "" | "." | "..") && !part.contains(['\\', '\0']);
     parts.len() == 4 && parts[2] == SEGMENTS && parts.iter().all(plain)
+}
+
+fn check_format(format: &str, version: u32) -> Result<()> {
+    if format != FORMAT {
+        return Err(damaged(&format!("its format is `{format}`, not `{FORMAT}`")));
+    }
+    if version > VERSION {
+        return Err(Error::new(
+            Code::NewerFormat,
+            format!("the manifest has version {version}, this program reads up to {VERSION}"),
+        )
+        .help("Use a newer Strongroom, or restore with stock tools as RESTORE.md in the bucket says."));
+    }
+    Ok(())
 }
 
 fn unreadable(error: serde_json::Error) -> Error {

@@ -1,12 +1,16 @@
 //! Where a restore puts what it restores: rules such as `shop.*=shop_copy.*`.
 
 use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
 use crate::help;
 use crate::help::Setting;
 use crate::names::{Authorization, BUCKETS, Name, SYSTEM, is_free};
 use crate::selection::{Token, captures, tokens};
+use crate::settings::as_text;
 
 /// The longest `db.collection`, in bytes (MongoDB manual, "MongoDB Limits and Thresholds", unsharded collections).
 const NAME_BYTES_MAX: usize = 255;
@@ -14,25 +18,34 @@ const NAME_BYTES_MAX: usize = 255;
 const DB_BYTES_MAX: usize = 63;
 
 /// Rules, of which the first that matches decides.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Renames(Vec<Rule>);
 
 /// From what to what. The left side is a pattern as of `--include`; each `*` of the right side stands for what the
 /// `*` of the left side in the same place stood for.
-#[derive(Debug, Clone)]
-struct Rule {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
     text: String,
     from: Vec<Token>,
     to: Vec<Token>,
 }
 
+as_text!(Rule);
+
+impl FromIterator<Rule> for Renames {
+    fn from_iter<T: IntoIterator<Item = Rule>>(rules: T) -> Self {
+        Self(rules.into_iter().collect())
+    }
+}
+
 impl Renames {
-    /// Reads rules of the form `from=to`, over `db.collection`; `\*`, `\=` and `\\` stand for themselves.
+    /// Reads rules from their text.
     ///
     /// # Errors
-    /// [`Code::Usage`] for what is not of that form, names no database, or has more `*` on the right than on the left.
+    /// As reading each [`Rule`].
     pub fn new(rules: impl IntoIterator<Item = String>) -> Result<Self> {
-        rules.into_iter().map(Rule::read).collect::<Result<_>>().map(Self)
+        rules.into_iter().map(|rule| rule.parse()).collect()
     }
 
     /// The new name. What no rule matches keeps its name, and so do users and roles. A time-series collection's buckets
@@ -55,12 +68,12 @@ impl Renames {
     }
 
     /// A rule that is the first match of none of these: most likely a typing mistake.
-    pub(crate) fn unused<'a>(&self, names: impl Iterator<Item = &'a Name>) -> Option<&impl fmt::Display> {
+    pub(crate) fn unused<'a>(&self, names: impl Iterator<Item = &'a Name>) -> Option<&Rule> {
         let mut used = vec![false; self.0.len()];
         for (place, _) in names.filter_map(|name| self.first(&name.db, &name.collection)) {
             used[place] = true;
         }
-        self.0.iter().zip(used).find(|(_, used)| !used).map(|(rule, _)| &rule.text)
+        self.0.iter().zip(used).find(|(_, used)| !used).map(|(rule, _)| rule)
     }
 
     fn first(&self, db: &str, collection: &str) -> Option<(usize, Name)> {
@@ -70,13 +83,25 @@ impl Renames {
     }
 }
 
-impl Rule {
-    fn read(text: String) -> Result<Self> {
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for Rule {
+    type Err = Error;
+
+    /// Reads a rule of the form `from=to`, over `db.collection`; `\*`, `\=` and `\\` stand for themselves.
+    ///
+    /// # Errors
+    /// [`Code::Usage`] for what is not of that form, names no database, or has more `*` on the right than on the left.
+    fn from_str(text: &str) -> Result<Self> {
         let refused = |why: &str| {
             Error::new(Code::Usage, format!("cannot rename by `{text}`: {why}"))
                 .help("Write rules over database.collection, such as `shop.*=shop_copy.*`; \\* and \\= stand for themselves.")
         };
-        let (from, to) = sides(&text).ok_or_else(|| refused("it is not of the form `from=to`"))?;
+        let (from, to) = sides(text).ok_or_else(|| refused("it is not of the form `from=to`"))?;
         let (from, to) = (tokens(from), tokens(to));
         let dots = |side: &[Token]| side.contains(&Token::Is('.'));
         let stars = |side: &[Token]| side.iter().filter(|token| **token == Token::Any).count();
@@ -86,9 +111,11 @@ impl Rule {
         if stars(&to) > stars(&from) {
             return Err(refused("the right side has more `*` than the left"));
         }
-        Ok(Self { from, to, text })
+        Ok(Self { from, to, text: text.to_owned() })
     }
+}
 
+impl Rule {
     fn rename(&self, name: &str) -> Option<Name> {
         let mut captured = captures(&self.from, name)?.into_iter();
         let mut renamed = String::new();

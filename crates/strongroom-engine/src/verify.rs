@@ -9,6 +9,7 @@ use tokio::task::block_in_place;
 
 use crate::bucket::ObjectStore;
 use crate::error::{Code, Result};
+use crate::job::Job;
 use crate::manifest::{Manifest, Segment};
 use crate::progress::{Event, Observer, Phase};
 use crate::segments::{self, Found, Names, Step, Walk, wrong};
@@ -42,23 +43,29 @@ pub struct Problem {
 /// Fetches and walks all of a backup, `readers` segments at once. Needs a multi-threaded runtime.
 ///
 /// # Errors
-/// As the store fails in a way that says nothing of the backup (no access, no connection); damage is in the report.
+/// [`Code::Cancelled`]; as the store fails in a way that says nothing about the backup (no access, no connection). Damage
+/// is in the report.
 pub async fn verify(
     store: Arc<dyn ObjectStore>,
     manifest: &Manifest,
     readers: usize,
-    observer: &dyn Observer,
+    job: &Job,
 ) -> Result<Report> {
+    job.observe(&Event::Began { backup: Some(manifest.id.clone()), plan: Some(manifest.plan.clone()) });
     let totals = manifest.totals;
-    observer.observe(&Event::Planned {
+    job.observe(&Event::Planned {
         namespaces: totals.namespaces,
         documents: totals.documents,
         bytes: manifest.namespaces.iter().map(|n| n.bytes).sum(),
     });
-    observer.observe(&Event::Phase { phase: Phase::Verifying });
+    job.phase(Phase::Verifying);
+    job.unless_cancelled(walk_all(&*store, manifest, readers, job)).await
+}
+
+async fn walk_all(store: &dyn ObjectStore, manifest: &Manifest, readers: usize, job: &Job) -> Result<Report> {
     let names = Names::of(&manifest.namespaces);
     let mut walked = stream::iter(manifest.segments.iter().enumerate())
-        .map(|(place, segment)| walk(&*store, manifest, &names, place, segment, observer))
+        .map(|(place, segment)| walk(store, manifest, &names, place, segment, &*job.observer))
         .buffered(readers.max(1));
     let mut report = Report::default();
     let mut sums: Vec<Sum> = manifest.namespaces.iter().map(|_| Sum::default()).collect();

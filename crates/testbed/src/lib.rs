@@ -5,10 +5,12 @@ pub mod ceph;
 pub mod certificates;
 mod daemon;
 pub mod dataset;
+mod debian;
 pub mod fingerprint;
 pub mod mongod;
 pub mod moto;
 pub mod set;
+pub mod small_disk;
 pub mod tools;
 
 pub use fingerprint::fingerprint;

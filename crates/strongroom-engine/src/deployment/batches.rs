@@ -8,19 +8,21 @@ use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, RawBson, RawDocument, RawDocumentBuf, Timestamp, doc};
 use mongodb::options::RunCursorCommandOptions;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
+use serde::Serialize;
 
 use super::Deployment;
 use super::failure::explain;
 use super::setback::Setback;
+use crate::backoff::Backoff;
 use crate::error::{Code, Error, Result};
 use crate::moment::ClusterTime;
 
-/// How often a short question is asked when connections are lost.
-const TRIES: u32 = 6;
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// A short question is asked again when the connection is lost, for about eight seconds.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(4), 5);
 
 /// The moment to read at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ReadAt {
     /// Whatever is there when the cursor comes by.
     Now,
@@ -101,15 +103,18 @@ impl Deployment {
         if let Some(concern) = at.concern() {
             command.insert("readConcern", concern);
         }
-        let mut pause = FIRST_PAUSE;
-        for _ in 1..TRIES {
-            match self.documents_once(db, command.clone()).await {
-                Err(Setback::Lost(_)) => tokio::time::sleep(pause).await,
-                other => return other.map_err(Setback::into_error),
+        let mut failures = 0;
+        loop {
+            let setback = match self.documents_once(db, command.clone()).await {
+                Ok(documents) => return Ok(documents),
+                Err(setback) => setback,
+            };
+            failures += 1;
+            match BACKOFF.pause(failures) {
+                Some(pause) if matches!(setback, Setback::Lost(_)) => tokio::time::sleep(pause).await,
+                _ => return Err(setback.into_error()),
             }
-            pause *= 2;
         }
-        self.documents_once(db, command).await.map_err(Setback::into_error)
     }
 
     async fn documents_once(&self, db: &str, command: Document) -> Result<Vec<RawDocumentBuf>, Setback> {
@@ -197,8 +202,7 @@ impl ReadAt {
             Self::Now => None,
             Self::Committed => Some(doc! { "level": "majority" }),
             Self::Snapshot(time) => {
-                let at = Timestamp { time: time.seconds, increment: time.increment };
-                Some(doc! { "level": "snapshot", "atClusterTime": at })
+                Some(doc! { "level": "snapshot", "atClusterTime": Timestamp::from(time) })
             }
         }
     }

@@ -9,7 +9,7 @@ use mongodb::options::{ReadPreference, SelectionCriteria};
 use mongodb::{Client, Database};
 
 use super::failure::{code_of, explain, server_code};
-use super::{ConnectionString, connect_primary, major, topology};
+use super::{ConnectionString, connect_primary, major, moment, topology};
 use crate::error::{Code, Error, Result};
 use crate::moment::ClusterTime;
 use crate::names::Name;
@@ -267,7 +267,7 @@ impl Target {
     /// [`Code::Mongo`] when for a minute nothing more reaches a majority; as the connection fails.
     pub async fn wait_for_majority(&self) -> Result<()> {
         let Some(wanted) = self.last_write().await? else { return Ok(()) };
-        let mut reached = topology::committed(&self.client).await?;
+        let mut reached = moment::committed(&self.client).await?;
         let mut idle = Duration::ZERO;
         while reached < Some(wanted) {
             if idle >= MAJORITY_IDLE_MAX {
@@ -278,7 +278,7 @@ impl Target {
                 .help("Check with rs.status() which members are down or behind; the data will follow by itself."));
             }
             tokio::time::sleep(MAJORITY_PAUSE).await;
-            let now = topology::committed(&self.client).await?;
+            let now = moment::committed(&self.client).await?;
             idle = if now > reached { Duration::ZERO } else { idle + MAJORITY_PAUSE };
             reached = now;
         }
@@ -288,7 +288,7 @@ impl Target {
     /// The moment of the primary's newest write.
     async fn last_write(&self) -> Result<Option<ClusterTime>> {
         let hello = self.command("admin", doc! { "hello": 1 }).await?;
-        Ok(topology::cluster_time(&hello, "operationTime"))
+        Ok(topology::newest_of(&hello))
     }
 
     /// Merges users and roles, which were inserted into two collections of `admin`, into the real ones.

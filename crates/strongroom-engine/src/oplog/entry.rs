@@ -131,7 +131,7 @@ impl<'a> Fields<'a> {
         let value = value_of(element)?;
         match (key, value) {
             ("ts", RawBsonRef::Timestamp(ts)) => {
-                self.ts = Some(ClusterTime { seconds: ts.time, increment: ts.increment });
+                self.ts = Some(ts.into());
             }
             ("op", RawBsonRef::String(op)) => self.op = Some(op),
             ("ns", RawBsonRef::String(ns)) => self.ns = Some(ns),

@@ -150,7 +150,7 @@ async fn ceph_bucket(owner: &aws_sdk_s3::Client, versioned: bool) -> Traits {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn cephs_gateway_keeps_the_contract_with_both_policies() {
+async fn with_ceph_the_contract_is_kept_under_both_policies() {
     for versioned in [false, true] {
         let ceph = tokio::task::spawn_blocking(Ceph::start).await.unwrap().unwrap();
         let owner = client(&ceph.endpoint(), ceph::OWNER);
@@ -159,7 +159,7 @@ async fn cephs_gateway_keeps_the_contract_with_both_policies() {
         holds(&*store, &traits).await;
         let refused = put(&*store, "plain", b"x", &Sse::None).await.unwrap_err();
         assert_eq!(refused.code(), Code::Denied);
-        assert!(refused.help_text().unwrap().to_string().contains("--sse AES256"));
+        assert!(refused.help_text().unwrap().to_string().contains("`sse: AES256`"));
     }
 }
 

@@ -55,6 +55,10 @@ async fn what_is_written_is_read(store: &dyn ObjectStore, traits: &Traits) {
         let fetched = store.get(key, None, body.len() as u64).await.unwrap();
         assert!(fetched.body == body, "{key}");
         assert_eq!(fetched.version_id, stored.version_id, "{key}");
+        for bytes in [1, 5_000] {
+            let start = store.get_start(key, bytes).await.unwrap().body;
+            assert!(start == body[..body.len().min(bytes as usize)], "{key}");
+        }
         store.delete(key, stored.version_id.as_deref()).await.unwrap();
     }
 }

@@ -10,11 +10,10 @@ use strongroom_engine::catalog::{self, Entry};
 use strongroom_engine::compression::Compression;
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::location::Location;
-use strongroom_engine::progress::Silent;
 use strongroom_engine::verify::verify;
 use testbed::Mongod;
 
-use crate::setup::{backup, folder, options, small_collections};
+use crate::setup::{backup, folder, options, small_collections, unwatched};
 
 /// What goes wrong with the n-th write or deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +70,10 @@ impl ObjectStore for Faulty {
         self.inner.get(key, version_id, bytes_max).await
     }
 
+    async fn get_start(&self, key: &str, bytes_max: u64) -> Result<Fetched> {
+        self.inner.get_start(key, bytes_max).await
+    }
+
     async fn list(&self, folder: &str) -> Result<Listing> {
         self.inner.list(folder).await
     }
@@ -88,8 +91,9 @@ impl ObjectStore for Faulty {
 async fn sound_backups(store: &Arc<dyn ObjectStore>) -> usize {
     let mut backups = 0;
     for entry in catalog::list(&**store, None).await.unwrap() {
-        if let Entry::Backup(manifest) = entry {
-            let report = verify(store.clone(), &manifest, 2, &Silent).await.unwrap();
+        if let Entry::Backup(summary) = entry {
+            let manifest = catalog::find(&**store, None, &summary.id).await.unwrap();
+            let report = verify(store.clone(), &manifest, 2, &unwatched()).await.unwrap();
             assert_eq!(report.problems, []);
             backups += 1;
         }
@@ -143,11 +147,11 @@ async fn a_deletion_that_stops_anywhere_can_be_ended() {
             let manifest = backup(&source, &honest, options(Compression::None)).await.unwrap();
             let id = manifest.id.parse().unwrap();
             let faulty: Arc<dyn ObjectStore> = Faulty::new(&honest, at, fault);
-            let first = catalog::delete(faulty, None, &id, &Silent).await;
+            let first = catalog::delete(faulty, None, &id, &unwatched()).await;
             // Half deleted it is either still a sound backup, or none.
             sound_backups(&honest).await;
             if first.is_err() {
-                match catalog::delete(honest.clone(), None, &id, &Silent).await {
+                match catalog::delete(honest.clone(), None, &id, &unwatched()).await {
                     // All was done but the last answer.
                     Err(error) => assert_eq!(error.code(), Code::NotABackup, "{fault:?} at {at}"),
                     Ok(deleted) => assert_eq!(deleted.stored_bytes, manifest.totals.stored_bytes),

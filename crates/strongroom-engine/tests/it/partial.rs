@@ -45,6 +45,10 @@ impl ObjectStore for Counting {
         Ok(fetched)
     }
 
+    async fn get_start(&self, key: &str, bytes_max: u64) -> Result<Fetched> {
+        self.inner.get_start(key, bytes_max).await
+    }
+
     async fn list(&self, folder: &str) -> Result<Listing> {
         self.inner.list(folder).await
     }

@@ -181,10 +181,9 @@ async fn restored(
     store: &std::sync::Arc<dyn strongroom_engine::bucket::ObjectStore>,
     manifest: &strongroom_engine::manifest::Manifest,
 ) -> BTreeMap<Vec<u8>, u32> {
-    let report =
-        strongroom_engine::verify::verify(store.clone(), manifest, 2, &strongroom_engine::progress::Silent)
-            .await
-            .unwrap();
+    let report = strongroom_engine::verify::verify(store.clone(), manifest, 2, &crate::setup::unwatched())
+        .await
+        .unwrap();
     assert_eq!(report.problems, []);
     let target = Mongod::replica_set().await.unwrap();
     let outcome = restore(store, manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();

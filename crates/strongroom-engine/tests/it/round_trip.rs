@@ -5,14 +5,13 @@ use strongroom_engine::catalog::{self, Entry};
 use strongroom_engine::compression::Compression;
 use strongroom_engine::error::Code;
 use strongroom_engine::manifest::Consistency;
-use strongroom_engine::progress::Silent;
 use strongroom_engine::restore::Existing;
 use strongroom_engine::selection::Filter;
 use strongroom_engine::verify::verify;
 use testbed::fingerprint::{differences, fingerprint};
 use testbed::{Mongod, dataset};
 
-use crate::setup::{backup, folder, options, restore};
+use crate::setup::{backup, folder, options, restore, unwatched};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_kind_comes_back_as_it_was() {
@@ -25,7 +24,7 @@ async fn every_kind_comes_back_as_it_was() {
     let Consistency::Oplog { read_plainly, .. } = &manifest.consistency else { panic!("no oplog") };
     assert_eq!(read_plainly, &["shop.log"], "only the capped collection cannot be read in the past");
 
-    let report = verify(store.clone(), &manifest, 2, &Silent).await.unwrap();
+    let report = verify(store.clone(), &manifest, 2, &unwatched()).await.unwrap();
     assert_eq!(report.problems, []);
     assert_eq!(report.documents, manifest.totals.documents);
 
@@ -53,9 +52,9 @@ async fn a_standalone_server_and_every_compression_give_the_same_archive() {
         let manifest = backup(&source, &store, options(compression)).await.unwrap();
         assert!(matches!(manifest.consistency, Consistency::None { .. }));
         let mut archive = Vec::new();
-        cat(store.clone(), &manifest, false, &mut archive, &Silent).await.unwrap();
+        cat(store.clone(), &manifest, false, &mut archive, &unwatched()).await.unwrap();
         let mut gzipped = Vec::new();
-        cat(store.clone(), &manifest, true, &mut gzipped, &Silent).await.unwrap();
+        cat(store.clone(), &manifest, true, &mut gzipped, &unwatched()).await.unwrap();
         let mut unzipped = Vec::new();
         std::io::Read::read_to_end(&mut flate2::read::MultiGzDecoder::new(&gzipped[..]), &mut unzipped)
             .unwrap();
@@ -95,10 +94,10 @@ async fn a_deleted_backup_leaves_nothing_but_the_note_on_restoring() {
     let store = folder(place.path());
     let manifest = backup(&source, &store, options(Compression::None)).await.unwrap();
     let id = manifest.id.parse().unwrap();
-    let deleted = catalog::delete(store.clone(), None, &id, &Silent).await.unwrap();
+    let deleted = catalog::delete(store.clone(), None, &id, &unwatched()).await.unwrap();
     assert_eq!(deleted.stored_bytes, manifest.totals.stored_bytes);
     let left: Vec<_> = std::fs::read_dir(place.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["RESTORE.md"]);
-    let error = catalog::delete(store.clone(), None, &id, &Silent).await.unwrap_err();
+    let error = catalog::delete(store.clone(), None, &id, &unwatched()).await.unwrap_err();
     assert_eq!(error.code(), Code::NotABackup);
 }

@@ -2,56 +2,26 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Utc};
 use serde::Serialize;
 use strongroom_engine::bucket;
 use strongroom_engine::catalog::{self, Entry, Place};
 use strongroom_engine::error::Result;
-use strongroom_engine::manifest::{Consistency, Encryption, Manifest, Status, Totals};
+use strongroom_engine::manifest::Status;
+use strongroom_engine::summary::Summary;
 
 use crate::cli::List;
 use crate::output::Output;
 use crate::words::size;
 
 pub(crate) async fn run(options: List, output: &Output) -> Result<()> {
-    let store = bucket::open(&options.place.location, options.place.owner.options())?;
+    let store = bucket::open(&options.place.location, options.place.store.options())?;
     let entries = catalog::list(&*store, options.place.plan.as_ref()).await?;
     output.answer(&Answer::of(&entries), &Text(&entries))
 }
 
-/// A backup in a few words.
-#[derive(Serialize)]
-pub(super) struct Summary<'a> {
-    id: &'a str,
-    plan: &'a str,
-    status: Status,
-    started_at: DateTime<Utc>,
-    finished_at: DateTime<Utc>,
-    server_version: &'a str,
-    totals: Totals,
-    consistency: &'a Consistency,
-    encryption: &'a Encryption,
-}
-
-impl<'a> Summary<'a> {
-    pub(super) fn of(manifest: &'a Manifest) -> Self {
-        Self {
-            id: &manifest.id,
-            plan: &manifest.plan,
-            status: manifest.status,
-            started_at: manifest.started_at,
-            finished_at: manifest.finished_at,
-            server_version: &manifest.source.server_version,
-            totals: manifest.totals,
-            consistency: &manifest.consistency,
-            encryption: &manifest.encryption,
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct Answer<'a> {
-    backups: Vec<Summary<'a>>,
+    backups: Vec<&'a Summary>,
     /// Places that look like backups and are none.
     others: Vec<Other>,
 }
@@ -68,7 +38,7 @@ impl<'a> Answer<'a> {
         let mut answer = Self { backups: Vec::new(), others: Vec::new() };
         for entry in entries {
             match entry {
-                Entry::Backup(manifest) => answer.backups.push(Summary::of(manifest)),
+                Entry::Backup(summary) => answer.backups.push(summary),
                 other => answer.others.extend(state(other).map(|(place, state)| Other {
                     id: place.id.to_string(),
                     plan: place.plan.to_string(),
@@ -99,19 +69,19 @@ impl fmt::Display for Text<'_> {
         writeln!(f, "{:<22} {:<12} {:>12} {:>10}  STATE", "BACKUP", "PLAN", "DOCUMENTS", "STORED")?;
         for entry in self.0 {
             match (entry, state(entry)) {
-                (Entry::Backup(manifest), _) => {
-                    let totals = manifest.totals;
-                    let status = match manifest.status {
+                (Entry::Backup(summary), _) => {
+                    let totals = summary.totals;
+                    let status = match summary.status {
                         Status::Complete => "complete",
                         Status::Incomplete => "incomplete",
                     };
                     let stored = size(totals.stored_bytes);
-                    let (id, plan) = (&manifest.id, &manifest.plan);
+                    let (id, plan) = (&summary.id, &summary.plan);
                     writeln!(f, "{id:<22} {plan:<12} {:>12} {stored:>10}  {status}", totals.documents)?;
                 }
                 (_, Some((place, state))) => {
                     let (id, plan) = (place.id.as_str(), place.plan.as_str());
-                    writeln!(f, "{id:<22} {plan:<12} {:>12} {:>10}  no backup: {state}", "", "")?;
+                    writeln!(f, "{id:<22} {plan:<12} {:>12} {:>10}  not a backup: {state}", "", "")?;
                 }
                 (_, None) => {}
             }

@@ -4,23 +4,23 @@ use std::fmt;
 
 use serde::Serialize;
 use strongroom_engine::error::{Code, Error, Result};
+use strongroom_engine::job::Job;
 use strongroom_engine::verify::{self, Report};
 
 use crate::cli::Verify;
 use crate::output::Output;
 use crate::words::{count, size};
 
-pub(crate) async fn run(options: Verify, output: &Output) -> Result<()> {
-    let (store, manifest) = super::find(options.one).await?;
-    let observer = output.observer();
-    let report = verify::verify(store, &manifest, options.readers.into(), &*observer).await?;
-    drop(observer);
+pub(crate) async fn run(options: Verify, output: &Output, job: Job) -> Result<()> {
+    let (store, manifest) = job.unless_cancelled(super::find(options.one)).await?;
+    let report = verify::verify(store, &manifest, options.readers.into(), &job).await?;
+    drop(job);
     let answer = Answer { id: &manifest.id, sound: report.problems.is_empty(), report: &report };
     output.answer(&answer, &answer)?;
     match report.problems.len() {
         0 => Ok(()),
-        problems => Err(Error::new(Code::Damaged, format!("backup `{}` has {}", manifest.id, count(problems, "problem")))
-            .help("Restore another backup, or earlier versions of the damaged objects; and find out what changed them.")),
+        problems => Err(Error::new(Code::Damaged, format!("backup `{}` has {}", manifest.id, count(problems as u64, "problem")))
+            .help("Use another backup, or restore earlier versions of the damaged objects, and find out what changed them.")),
     }
 }
 
@@ -39,14 +39,14 @@ impl fmt::Display for Answer<'_> {
             let of = problem.namespace.as_ref().map(|name| format!("`{name}`: ")).unwrap_or_default();
             writeln!(f, "damaged: {of}{}", problem.message)?;
         }
-        let verdict = if self.sound { "is what was backed up" } else { "is damaged" };
+        let verdict = if self.sound { "is intact" } else { "is damaged" };
         writeln!(
             f,
-            "backup {} {verdict}: {} segments, {} fetched, {} documents walked",
+            "backup {} {verdict}: {}, {} fetched, {} checked",
             self.id,
-            report.segments,
+            count(report.segments, "segment"),
             size(report.stored_bytes),
-            report.documents
+            count(report.documents, "document")
         )
     }
 }

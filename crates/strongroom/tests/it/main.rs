@@ -3,9 +3,10 @@
 
 mod bucket;
 mod errors;
-mod interop;
+mod interop_with_mongorestore;
 mod jobs;
 mod members;
 mod restore;
 mod setup;
+mod snapshots;
 mod text;

@@ -1,9 +1,9 @@
 //! `strongroom bucket`.
 
-mod ceph;
 mod explain;
 mod lint;
 mod permissions;
 mod policy;
-mod prove;
-mod provision;
+pub(crate) mod prove;
+mod provision_with_moto;
+mod with_ceph;

@@ -14,9 +14,9 @@ const KEY: &str = "aws:kms:arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-
 fn variants() -> Vec<Vec<&'static str>> {
     vec![
         vec![],
-        vec!["--profile", "classic"],
-        vec!["--profile", "classic", "--sse", "none", "--versioned"],
-        vec!["--profile", "split", "--versioned", "--sse", KEY, "--object-lock", "governance:30d"],
+        vec!["--access", "classic"],
+        vec!["--access", "classic", "--sse", "none", "--versioned"],
+        vec!["--access", "split", "--versioned", "--sse", KEY, "--object-lock", "governance:30d"],
         vec!["--role", "444455556666", "--external-id", "a-secret-word", "--account", "111122223333"],
         vec![
             "--role",
@@ -38,8 +38,8 @@ async fn printed(format: &str, more: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn the_documents_are_json_and_the_template_passes_cfn_lint() {
-    let lint = testbed::tools::cfn_lint().unwrap();
+async fn with_cfn_lint_the_template_passes_and_the_documents_are_json() {
+    let mut lint = testbed::tools::cfn_lint().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let mut files = Vec::new();
     for (place, variant) in variants().iter().enumerate() {
@@ -49,8 +49,7 @@ async fn the_documents_are_json_and_the_template_passes_cfn_lint() {
         fs::write(&file, printed("cloudformation", variant).await).unwrap();
         files.push(file);
     }
-    let checked =
-        Command::new(lint).arg("--regions").arg("eu-west-1").arg("--").args(&files).output().unwrap();
+    let checked = lint.arg("--regions").arg("eu-west-1").arg("--").args(&files).output().unwrap();
     let said =
         String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
     assert!(checked.status.success(), "{said}");
@@ -116,7 +115,7 @@ async fn statements_are_added_to_a_policy_without_losing_or_moving_what_is_there
     assert_eq!(run(program(&arguments)).await.ok().json(), once, "a second time adds nothing");
 
     fs::write(&file, "{\"Version\": \"2012-10-17\",\n \"Statement\": [}").unwrap();
-    run(program(&arguments)).await.failed("SR-USAGE", 2, &["line 2, column 16", "Mend the file"]);
+    run(program(&arguments)).await.failed("SR-USAGE", 2, &["line 2, column 16", "Fix the file"]);
 }
 
 #[tokio::test]
@@ -132,7 +131,7 @@ async fn what_cannot_be_is_refused_with_what_to_do() {
         (vec![LOCATION, "--role", "444455556666"], "--external-id"),
         (vec![LOCATION, "--role", "everybody"], "kubernetes"),
         (vec![LOCATION, "--object-lock", "soon"], "governance:30d"),
-        (vec![LOCATION, "--profile", "modern"], "split"),
+        (vec![LOCATION, "--access", "modern"], "split"),
     ] {
         let done = run(program(&[&["bucket", "policy"], &arguments[..]].concat())).await;
         assert_eq!(done.status, 2, "{arguments:?}: {}", done.stderr);

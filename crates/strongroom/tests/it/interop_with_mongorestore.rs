@@ -1,5 +1,5 @@
-//! Stock tools. They are in no registry, so this runs where somebody has them:
-//! `MONGORESTORE=/path/to/mongorestore cargo test -p strongroom --test it interop -- --ignored`
+//! MongoDB's own tools. They are in no package registry, so this runs where you have them:
+//! `MONGORESTORE=/path/to/mongorestore cargo test -p strongroom --test it with_mongorestore -- --ignored`
 
 use std::process::{Command, Stdio};
 

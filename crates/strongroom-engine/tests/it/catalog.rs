@@ -1,0 +1,250 @@
+//! Many backups, several plans, and manifests that cannot be read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sandbox::Sandbox;
+use strongroom_engine::bucket::{Fetched, Listing, ObjectStore, Sse, Stored};
+use strongroom_engine::catalog::{self, Entry};
+use strongroom_engine::compression::Compression;
+use strongroom_engine::error::{Code, Error, Result};
+use strongroom_engine::help::Setting;
+use strongroom_engine::layout::PlanName;
+use strongroom_engine::location::Location;
+use strongroom_engine::manifest::Manifest;
+use strongroom_engine::verify::verify;
+use testbed::Mongod;
+
+use crate::bucket::bucket;
+use crate::bucket_contract::put;
+use crate::setup::{backup, folder, options, small_collections, unwatched};
+
+const BACKUPS: u64 = 2_000;
+const COLLECTIONS: usize = 10_000;
+const KIB: u64 = 1024;
+
+/// A store with as many backups as wanted, all with the manifest of one, under their own ids. It counts the bytes that
+/// it hands out.
+#[derive(Debug)]
+struct Many {
+    location: Location,
+    id: String,
+    manifest: String,
+    handed_out: AtomicU64,
+}
+
+impl Many {
+    fn text(&self, key: &str) -> String {
+        let id = key.split('/').nth(1).unwrap();
+        self.manifest.replace(&self.id, id)
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Many {
+    fn location(&self) -> &Location {
+        &self.location
+    }
+
+    async fn put(&self, key: &str, _: Bytes, _: &[u8; 32], _: &Sse) -> Result<Stored> {
+        panic!("a list writes `{key}`")
+    }
+
+    async fn get(&self, key: &str, _: Option<&str>, _: u64) -> Result<Fetched> {
+        panic!("a list fetches the whole of `{key}`")
+    }
+
+    async fn get_start(&self, key: &str, bytes_max: u64) -> Result<Fetched> {
+        let text = self.text(key);
+        let start = text.as_bytes()[..text.len().min(bytes_max as usize)].to_vec();
+        self.handed_out.fetch_add(start.len() as u64, Ordering::SeqCst);
+        Ok(Fetched { body: start.into(), version_id: None })
+    }
+
+    async fn list(&self, folder: &str) -> Result<Listing> {
+        let ids =
+            (0..BACKUPS).map(|i| format!("20260101T{:02}{:02}{:02}Z-aaaa", i / 3600, i / 60 % 60, i % 60));
+        let folders = if folder.is_empty() { vec!["default".into()] } else { ids.collect() };
+        Ok(Listing { folders, objects: Vec::new() })
+    }
+
+    async fn delete(&self, key: &str, _: Option<&str>) -> Result<()> {
+        panic!("a list deletes `{key}`")
+    }
+}
+
+/// The manifest of a real backup, with many more collections.
+async fn large_manifest() -> Manifest {
+    let source = Mongod::replica_set().await.unwrap();
+    small_collections(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let mut manifest = backup(&source, &folder(place.path()), options(Compression::None)).await.unwrap();
+    let mut empty = manifest.namespaces[0].clone();
+    (empty.documents, empty.bytes) = (0, 0);
+    manifest.namespaces.extend((0..COLLECTIONS).map(|i| {
+        let mut namespace = empty.clone();
+        namespace.collection = format!("collection-{i}");
+        namespace
+    }));
+    manifest.totals.namespaces += COLLECTIONS as u64;
+    manifest
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_thousand_large_backups_are_listed_from_their_first_kilobytes() {
+    let manifest = large_manifest().await;
+    let text = String::from_utf8(manifest.to_json().unwrap()).unwrap();
+    assert!(text.len() as u64 > 1024 * KIB, "a large manifest has {} bytes", text.len());
+    let location = "file:///many".parse().unwrap();
+    let store = Many { location, id: manifest.id.clone(), manifest: text, handed_out: AtomicU64::new(0) };
+    let entries = catalog::list(&store, None).await.unwrap();
+    let totals = manifest.totals;
+    let listed = entries.iter().filter(|e| matches!(e, Entry::Backup(s) if s.totals == totals)).count();
+    assert_eq!(listed as u64, BACKUPS);
+    let each = store.handed_out.load(Ordering::SeqCst) / BACKUPS;
+    assert!(each <= 16 * KIB, "{each} bytes of each manifest");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_unreadable_manifest_is_a_line_of_the_list() {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let mut kept = Vec::new();
+    for _ in 0..3 {
+        kept.push(backup(&source, &store, options(Compression::None)).await.unwrap().id);
+    }
+    let manifest = |id: &str| place.path().join("default").join(id).join("manifest.json");
+    std::fs::write(manifest(&kept[0]), b"{\"format\": \"strongroom-backup\", \"version\": ").unwrap();
+    // A folder where a file should be: it cannot be read at all.
+    std::fs::remove_file(manifest(&kept[1])).unwrap();
+    std::fs::create_dir(manifest(&kept[1])).unwrap();
+    let entries = catalog::list(&*store, None).await.unwrap();
+    let state = |id: &str| {
+        entries.iter().find_map(|entry| match entry {
+            Entry::Backup(summary) if summary.id == *id => Some("backup"),
+            Entry::Unreadable(place, _) if place.id.as_str() == id => Some("unreadable"),
+            _ => None,
+        })
+    };
+    let states: Vec<_> = kept.iter().map(|id| state(id)).collect();
+    assert_eq!(states, [Some("unreadable"), Some("unreadable"), Some("backup")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_without_a_summary_are_listed_too() {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let made = backup(&source, &store, options(Compression::None)).await.unwrap();
+    let path = place.path().join("default").join(&made.id).join("manifest.json");
+    let mut text: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert!(text.as_object_mut().unwrap().shift_remove("summary").is_some());
+    std::fs::write(&path, text.to_string()).unwrap();
+    let entries = catalog::list(&*store, None).await.unwrap();
+    assert!(matches!(&entries[..], [Entry::Backup(summary)] if summary.id == made.id), "{entries:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_summary_that_contradicts_its_manifest_is_damage() {
+    let manifest = large_manifest().await;
+    let text = String::from_utf8(manifest.to_json().unwrap()).unwrap();
+    let documents = format!("\"documents\": {}", manifest.totals.documents);
+    assert!(text[..text.find("\"format\"").unwrap()].contains(&documents));
+    let changed = text.replacen(&documents, "\"documents\": 7", 1);
+    let error = Manifest::from_json(changed.as_bytes()).unwrap_err();
+    assert_eq!(error.code(), Code::Damaged, "{error:?}");
+}
+
+async fn find(store: &Arc<dyn ObjectStore>, plan: Option<&str>) -> Result<String, Error> {
+    let plan: Option<PlanName> = plan.map(|plan| plan.parse().unwrap());
+    catalog::find(&**store, plan.as_ref(), "latest").await.map(|manifest| manifest.plan)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn latest_is_of_one_plan_only() {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let of = |plan: &str| {
+        let mut wanted = options(Compression::None);
+        wanted.plan = plan.parse().unwrap();
+        wanted
+    };
+    assert_eq!(find(&store, None).await.unwrap_err().code(), Code::NotABackup);
+    backup(&source, &store, of("shop")).await.unwrap();
+    assert_eq!(find(&store, None).await.unwrap(), "shop");
+    // What another plan began and never finished is no backup of it.
+    std::fs::create_dir_all(place.path().join("dead/20990101T000000Z-aaaa/segments")).unwrap();
+    assert_eq!(find(&store, None).await.unwrap(), "shop");
+    backup(&source, &store, of("other")).await.unwrap();
+    let error = find(&store, None).await.unwrap_err();
+    assert_eq!(error.code(), Code::SeveralPlans);
+    assert!(error.message().contains("`other`, `shop`"), "{error}");
+    assert!(error.help_text().unwrap().parts().contains(&Setting::Plan.into()));
+    assert_eq!(find(&store, Some("shop")).await.unwrap(), "shop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_backup_cannot_take_the_original_with_it() {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let made = backup(&source, &store, options(Compression::None)).await.unwrap();
+    let other = backup(&source, &store, options(Compression::None)).await.unwrap();
+    let path = |plan: &str, id: &str| place.path().join(plan).join(id).join("manifest.json");
+    // The whole plan under another name, and one manifest over another.
+    std::fs::create_dir_all(place.path().join("copy").join(&made.id)).unwrap();
+    std::fs::copy(path("default", &made.id), path("copy", &made.id)).unwrap();
+    std::fs::remove_file(path("default", &other.id)).unwrap();
+    std::fs::copy(path("default", &made.id), path("default", &other.id)).unwrap();
+    for (plan, id) in [("copy", &made.id), ("default", &other.id)] {
+        let (plan, id) = (plan.parse().unwrap(), id.parse().unwrap());
+        let error = catalog::delete(store.clone(), Some(&plan), &id, &unwatched()).await.unwrap_err();
+        assert_eq!(error.code(), Code::Damaged, "{error:?}");
+        let found = catalog::find(&*store, Some(&plan), id.as_str()).await;
+        assert_eq!(found.unwrap_err().code(), Code::Damaged);
+    }
+    let report = verify(store.clone(), &made, 2, &unwatched()).await.unwrap();
+    assert_eq!(report.problems, []);
+}
+
+/// A user who may list below the prefix only, as our own policies say: S3 then may answer 403 for what is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_may_answer_403() {
+    const BUCKET: &str = "youraccountname-mlab-backups";
+    let (arn, objects) = (format!("arn:aws:s3:::{BUCKET}"), format!("arn:aws:s3:::{BUCKET}/shop/*"));
+    let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Resource": objects, "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]},
+        {"Effect": "Allow", "Resource": arn, "Action": "s3:ListBucket", "Condition": {"StringLike": {"s3:prefix": "shop/*"}}},
+    ]});
+    let sandbox = Sandbox::builder().start().await.unwrap();
+    assert!(sandbox.create_bucket(BUCKET));
+    sandbox.account().create_user("backup").unwrap();
+    let key = sandbox.account().create_access_key("backup").unwrap();
+    sandbox.account().put_user_policy("backup", "own", &policy.to_string()).unwrap();
+    let store = bucket(&sandbox.endpoint(), (&key.id, &key.secret));
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    let made = backup(&source, &store, options(Compression::None)).await.unwrap();
+    // What a killed backup leaves.
+    put(&*store, "default/20990101T000000Z-aaaa/segments/00000-00000.zst", b"x", &Sse::None).await.unwrap();
+    let missing = store.get("default/20990101T000000Z-aaaa/manifest.json", None, 1).await.unwrap_err();
+    assert_eq!(missing.code(), Code::Denied, "{missing:?}");
+
+    let entries = catalog::list(&*store, None).await.unwrap();
+    assert!(
+        matches!(&entries[..], [Entry::Backup(s), Entry::Unfinished(_)] if s.id == made.id),
+        "{entries:?}"
+    );
+    assert_eq!(catalog::find(&*store, None, "latest").await.unwrap().id, made.id);
+    let id = made.id.parse().unwrap();
+    catalog::delete(store.clone(), None, &id, &unwatched()).await.unwrap();
+    assert_eq!(catalog::list(&*store, None).await.unwrap().len(), 1);
+}
