@@ -32,7 +32,7 @@ const INSERT_DOCUMENTS_MAX: usize = 100_000;
 const MAJORITY_PAUSE: Duration = Duration::from_millis(50);
 const MAJORITY_IDLE_MAX: Duration = Duration::from_secs(60);
 
-/// The first major version whose inserts can be told to leave empty timestamps alone.
+/// The first major version that has an option to leave empty timestamps alone.
 const BYPASSES_EMPTY_TIMESTAMPS: u32 = 8;
 
 /// A deployment that is written to, through its primary.
@@ -234,7 +234,7 @@ impl Target {
     }
 
     /// Puts empty timestamps back: an insert fills them in, an update by a pipeline does not. A user who may not
-    /// update (the role `restore` may not, before MongoDB 8.0) is told which document that left changed.
+    /// update (the role `restore` may not, before MongoDB 8.0) learns which document that left changed.
     async fn put_back(&self, name: &Name, fix: Fix) -> Result<Option<RefusedDocument>> {
         let stages = fix.fields.iter().map(|field| {
             let field = doc! { "$literal": field };
