@@ -21,10 +21,10 @@ const TYPE_DOCUMENT: u8 = 0x03;
 const TYPE_ARRAY: u8 = 0x04;
 const TYPE_BOOLEAN: u8 = 0x08;
 
-/// Bytes past which an insert is sent: large enough to make round trips cheap, and small enough to be in memory four
-/// times, as the driver copies a command that it may have to send again. One document of 16 MiB just fits the server's
-/// limit of a command (`BSONObjMaxInternalSize`, 16 MiB + 16 KiB).
-const INSERT_BYTES: usize = 1024 * 1024;
+/// Bytes past which an insert is sent: large enough to make round trips cheap (a thousand documents of usual size), and
+/// small enough for the allocator to use the same room again: the driver copies each command three times. One document
+/// of 16 MiB just fits the server's limit of a command (`BSONObjMaxInternalSize`, 16 MiB + 16 KiB).
+const INSERT_BYTES: usize = 448 * 1024;
 /// MongoDB's limit of writes in one command (`maxWriteBatchSize`).
 const INSERT_DOCUMENTS_MAX: usize = 100_000;
 
@@ -32,7 +32,7 @@ const INSERT_DOCUMENTS_MAX: usize = 100_000;
 const MAJORITY_PAUSE: Duration = Duration::from_millis(50);
 const MAJORITY_IDLE_MAX: Duration = Duration::from_secs(60);
 
-/// The first major version whose inserts can be told to leave empty timestamps alone.
+/// The first major version that has an option to leave empty timestamps alone.
 const BYPASSES_EMPTY_TIMESTAMPS: u32 = 8;
 
 /// A deployment that is written to, through its primary.
@@ -234,7 +234,7 @@ impl Target {
     }
 
     /// Puts empty timestamps back: an insert fills them in, an update by a pipeline does not. A user who may not
-    /// update (the role `restore` may not, before MongoDB 8.0) is told which document that left changed.
+    /// update (the role `restore` may not, before MongoDB 8.0) learns which document that left changed.
     async fn put_back(&self, name: &Name, fix: Fix) -> Result<Option<RefusedDocument>> {
         let stages = fix.fields.iter().map(|field| {
             let field = doc! { "$literal": field };
@@ -383,7 +383,7 @@ impl InsertBuffer {
         element(&mut head, TYPE_ARRAY, b"documents");
         head.extend_from_slice(&[0; LENGTH_BYTES]);
         let fixes_timestamps = !bypasses_timestamps;
-        Self { command: head.clone(), head, documents: 0, fixes_timestamps, fixes: Vec::new() }
+        Self { command: begun(&head), head, documents: 0, fixes_timestamps, fixes: Vec::new() }
     }
 
     /// Whether `document` should go with the next insert rather than this one.
@@ -405,7 +405,7 @@ impl InsertBuffer {
 
     /// The finished command and its number of documents; the buffer is empty afterwards.
     fn take(&mut self) -> Result<(RawDocumentBuf, usize)> {
-        let mut command = std::mem::replace(&mut self.command, self.head.clone());
+        let mut command = std::mem::replace(&mut self.command, begun(&self.head));
         command.push(0);
         let array_at = self.head.len() - LENGTH_BYTES;
         set_length(&mut command, array_at)?;
@@ -415,6 +415,13 @@ impl InsertBuffer {
             .map_err(|e| Error::new(Code::Internal, "the insert command is not a document").caused_by(e))?;
         Ok((command, std::mem::take(&mut self.documents)))
     }
+}
+
+/// A command with room for its documents from the start: one that grows is in memory twice.
+fn begun(head: &[u8]) -> Vec<u8> {
+    let mut command = Vec::with_capacity(INSERT_BYTES + head.len());
+    command.extend_from_slice(head);
+    command
 }
 
 /// What an insert will change in this document. Bytes that are no document are left to the server's judgement.

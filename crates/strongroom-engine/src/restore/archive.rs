@@ -204,8 +204,8 @@ impl<'a> Reading<'a> {
     }
 }
 
-/// A namespace as the archive's beginning describes it. Old versions of mongodump leave the kind out; views can be
-/// told by their options.
+/// A namespace as the archive's beginning describes it. Old versions of mongodump leave the kind out; the options of
+/// views show what they are.
 fn namespace(listed: &Metadata) -> Result<Namespace> {
     let name = Name::new(&listed.db, &listed.collection);
     let kind = match listed.kind.as_str() {

@@ -1,5 +1,5 @@
 //! Capped collections are read as they are: they hold inserts of the oplog already, and inserting these again would
-//! put them at the end. What was in one when it was read is told by its newest document.
+//! put them at the end. Its newest document shows what was in one when it was read.
 
 use std::collections::{HashMap, HashSet};
 
