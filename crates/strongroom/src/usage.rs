@@ -4,7 +4,7 @@ use std::error::Error as _;
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use strongroom_engine::{Code, Error};
 
 use crate::cli::Arguments;
@@ -28,10 +28,13 @@ pub(crate) fn arguments() -> Result<Arguments, ExitCode> {
     })
 }
 
-/// A value that the engine refused keeps the engine's code and words.
+/// A value that the engine refused keeps the engine's code and words, behind the option that it was given to.
 fn explain(refused: &clap::Error) -> Error {
     if let Some(error) = refused.source().and_then(|source| source.downcast_ref::<Error>()) {
-        return error.clone();
+        return match option(refused) {
+            Some(option) => error.clone().context(option),
+            None => error.clone(),
+        };
     }
     let text = refused.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
@@ -39,6 +42,14 @@ fn explain(refused: &clap::Error) -> Error {
     let help = lines(rest);
     let error = Error::new(Code::Usage, lines(message));
     if help.is_empty() { error } else { error.help(help) }
+}
+
+/// The option, such as `--max-rate`; none for what stands at a place of its own.
+fn option(refused: &clap::Error) -> Option<&str> {
+    match refused.get(ContextKind::InvalidArg)? {
+        ContextValue::String(argument) => argument.split(' ').next().filter(|name| name.starts_with("--")),
+        _ => None,
+    }
 }
 
 /// The lines that say something, without what clap puts before and after them.

@@ -64,6 +64,6 @@ pub(super) fn encryption(manifest: &Manifest) -> String {
     let asked = manifest.encryption.requested.as_deref().unwrap_or("none");
     match &manifest.encryption.reported {
         Some(reported) => format!("encryption requested: {asked}; reported by the server: {reported}"),
-        None => format!("encryption requested: {asked}; the server reported none"),
+        None => format!("encryption requested: {asked}; the server reported nothing"),
     }
 }
