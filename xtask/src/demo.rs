@@ -64,7 +64,7 @@ async fn tell(keep: bool) -> Outcome {
 
     two_tests(&scene, &uri, &location).await?;
     title("Prove the rest of it: what must be refused is refused, to the user and to strangers");
-    scene.must(&["bucket", "prove", &location, "--profile", "classic"]).await?;
+    scene.must(&["bucket", "prove", &location, "--access", "classic"]).await?;
     versions(&scene, &uri).await?;
 
     if keep {

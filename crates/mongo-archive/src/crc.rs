@@ -50,8 +50,15 @@ impl Default for Crc64 {
     }
 }
 
+/// Sixteen hexadecimal digits.
+impl fmt::Display for Crc64 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.value())
+    }
+}
+
 impl fmt::Debug for Crc64 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Crc64({:016x} of {} bytes)", self.value(), self.length())
+        write!(f, "Crc64({self} of {} bytes)", self.length())
     }
 }

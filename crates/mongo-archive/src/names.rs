@@ -13,6 +13,13 @@ pub struct Namespace {
     pub collection: String,
 }
 
+impl Namespace {
+    /// The collection `collection` of the database `db`.
+    pub fn new(db: impl Into<String>, collection: impl Into<String>) -> Self {
+        Self { db: db.into(), collection: collection.into() }
+    }
+}
+
 impl fmt::Display for Namespace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.db, self.collection)

@@ -259,6 +259,24 @@ impl Sandbox {
         self.state.decisions.counts()
     }
 
+    /// Calls `ring` when so many more requests have come, before the last of them is worked on.
+    pub fn at_request(&self, number: u64, ring: impl FnOnce() + Send + 'static) {
+        self.state.decisions.at(number, Box::new(ring));
+    }
+
+    /// Everything that a bucket holds: keys of versions and delete markers with their ids, and of unfinished uploads.
+    #[must_use]
+    pub fn contents(&self, bucket: &str) -> Vec<String> {
+        self.state.buckets.with(|buckets| {
+            let Some(bucket) = buckets.get(bucket) else { return Vec::new() };
+            let versions = bucket.objects.iter().flat_map(|(key, versions)| {
+                versions.iter().map(move |version| format!("{key} (version {})", version.id))
+            });
+            let uploads = bucket.uploads.values().map(|upload| format!("{} (upload)", upload.key));
+            versions.chain(uploads).collect()
+        })
+    }
+
     /// Bytes of all versions in a bucket, as a bill would count them.
     #[must_use]
     pub fn stored_bytes(&self, bucket: &str) -> u64 {

@@ -36,6 +36,8 @@ pub enum Setting {
     Rename,
     /// What to do with collections that exist: `drop` or `keep`.
     Existing,
+    /// What to do about users and roles.
+    Users,
     /// The moment to restore.
     At,
     /// How a backup gets consistent.
@@ -48,6 +50,8 @@ pub enum Setting {
     Sse,
     /// The account that must own the bucket.
     ExpectedOwner,
+    /// The AWS profile whose credentials are used.
+    Profile,
     /// Credentials of an administrator.
     AdminProfile,
     /// The policy of an identity.

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +27,12 @@ impl Job {
     #[must_use]
     pub fn unwatched(clock: Arc<dyn Clock>) -> Self {
         Self { observer: Arc::new(Silent), cancel: CancellationToken::new(), clock }
+    }
+
+    /// The same job for a part of its work whose events are nobody's concern.
+    #[must_use]
+    pub fn quiet(&self) -> Self {
+        Self { observer: Arc::new(Silent), ..self.clone() }
     }
 
     /// Reports an event.
@@ -60,6 +67,28 @@ impl Job {
             biased;
             () = self.cancel.cancelled() => Err(cancelled()),
             outcome = work => outcome,
+        }
+    }
+
+    /// The outcome of a request that may change something. Once the job is cancelled the answer is waited for no longer
+    /// than `patience`: with it the job knows what to take back.
+    ///
+    /// # Errors
+    /// [`Code::Cancelled`], before the request is sent or when its answer does not come in time.
+    pub async fn answered_within<T>(
+        &self,
+        patience: Duration,
+        request: impl Future<Output = T>,
+    ) -> Result<T> {
+        self.check()?;
+        let too_late = async {
+            self.cancel.cancelled().await;
+            tokio::time::sleep(patience).await;
+        };
+        tokio::select! {
+            biased;
+            answer = request => Ok(answer),
+            () = too_late => Err(cancelled()),
         }
     }
 }

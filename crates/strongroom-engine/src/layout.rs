@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <plan>/<id>/manifest.json                     the commit point, written last
-//! <plan>/<id>/segments/<run>-<part>.<ext>       names sort in the order of the archive
+//! <plan>/<id>/segments/<stretch>-<part>.<ext>   names sort in the order of the archive
 //! <plan>/<id>/deleting.json                     the manifest of a backup whose deletion has begun
 //! RESTORE.md                                    how to restore with stock tools alone
 //! ```
@@ -15,6 +15,7 @@ use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 use crate::error::{Code, Error, Result};
 use crate::help;
 use crate::help::Command;
+use crate::settings::as_text;
 
 /// The name of the commit point within a backup's folder.
 pub const MANIFEST: &str = "manifest.json";
@@ -114,6 +115,8 @@ impl fmt::Display for PlanName {
     }
 }
 
+as_text!(BackupId, PlanName);
+
 /// The folder of a backup.
 #[must_use]
 pub fn backup_folder(plan: &PlanName, id: &BackupId) -> String {
@@ -126,12 +129,18 @@ pub fn backup_key(plan: &PlanName, id: &BackupId, name: &str) -> String {
     format!("{plan}/{id}/{name}")
 }
 
-/// The key of a segment. Sorted by name, the segments of a backup stand in the order of the archive, so
-/// that `zstd -dc segments/*` is the archive: `run` counts the pieces of work that readers share out,
-/// `part` the segments within one.
+/// The key of a segment. Sorted by name, the segments of a backup stand in the order of the archive, so that
+/// `zstd -dc segments/*` is the archive: `stretch` counts the pieces of work that readers share out, `part` the
+/// segments within one.
 #[must_use]
-pub fn segment_key(plan: &PlanName, id: &BackupId, run: usize, part: usize, extension: &str) -> String {
-    format!("{plan}/{id}/{SEGMENTS}/{run:05}-{part:05}.{extension}")
+pub fn segment_key(plan: &PlanName, id: &BackupId, stretch: usize, part: usize, extension: &str) -> String {
+    format!("{plan}/{id}/{SEGMENTS}/{}-{}.{extension}", sorted(stretch), sorted(part))
+}
+
+/// A number whose text sorts as the number does: five digits, and from 100,000 on a letter and ten, since letters come
+/// after digits.
+fn sorted(number: usize) -> String {
+    if number < 100_000 { format!("{number:05}") } else { format!("a{number:010}") }
 }
 
 #[cfg(test)]
@@ -165,10 +174,15 @@ mod tests {
     #[test]
     fn segment_names_sort_in_the_order_of_the_archive() {
         let (plan, id) = (PlanName::default(), BackupId::new(DateTime::UNIX_EPOCH, 1));
+        let large =
+            [(10, 99_999), (10, 100_000), (10, 1_000_000), (99_999, 0), (100_000, 0), (100_000, 100_000)];
         let keys: Vec<_> = [(0, 0), (0, 1), (1, 0), (9, 99), (10, 0), (10, 10)]
-            .map(|(run, part)| segment_key(&plan, &id, run, part, "zst"))
-            .into();
+            .into_iter()
+            .chain(large)
+            .map(|(stretch, part)| segment_key(&plan, &id, stretch, part, "zst"))
+            .collect();
         assert!(keys.is_sorted());
         assert_eq!(keys[1], format!("default/{id}/segments/00000-00001.zst"));
+        assert_eq!(keys[7], format!("default/{id}/segments/00010-a0000100000.zst"));
     }
 }

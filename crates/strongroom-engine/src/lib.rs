@@ -21,12 +21,15 @@ pub mod moment;
 pub mod names;
 pub mod oplog;
 pub mod progress;
+pub mod quantity;
 pub mod renames;
 pub mod restore;
 mod segments;
 pub mod selection;
+pub mod settings;
 mod stream;
 pub mod summary;
+mod timestamps;
 pub mod verify;
 
 pub use compression::ZSTD_DEFAULT_LEVEL;

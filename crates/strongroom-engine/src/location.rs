@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{Code, Error, Result};
+use crate::settings::as_text;
 
 /// A place that holds backups.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum Location {
     /// A folder on this machine, absolute.
     Folder(PathBuf),
 }
+
+as_text!(Location);
 
 const FORMS: &str = "Write it as s3://bucket/prefix or file:///absolute/path.";
 

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use bson::Timestamp;
 use chrono::{DateTime, SecondsFormat};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,18 @@ pub struct ClusterTime {
     pub seconds: u32,
     /// The position within that second.
     pub increment: u32,
+}
+
+impl From<Timestamp> for ClusterTime {
+    fn from(timestamp: Timestamp) -> Self {
+        Self { seconds: timestamp.time, increment: timestamp.increment }
+    }
+}
+
+impl From<ClusterTime> for Timestamp {
+    fn from(moment: ClusterTime) -> Self {
+        Self { time: moment.seconds, increment: moment.increment }
+    }
 }
 
 impl std::fmt::Display for ClusterTime {
@@ -29,7 +42,7 @@ impl FromStr for ClusterTime {
     /// nothing which happened within it counts.
     fn from_str(text: &str) -> Result<Self, Error> {
         exact(text).or_else(|| beginning(text)).ok_or_else(|| {
-            Error::new(Code::Usage, format!("`{text}` is no moment"))
+            Error::new(Code::Usage, format!("`{text}` is not a moment"))
                 .help("Write a time such as 2026-11-23T12:34:56Z, or a cluster time such as 1795437296.7.")
         })
     }
@@ -45,8 +58,9 @@ fn beginning(text: &str) -> Option<ClusterTime> {
     Some(ClusterTime { seconds: time.timestamp().try_into().ok()?, increment: 0 })
 }
 
-/// A moment for people: the time of day and the exact place.
-pub(crate) fn in_words(moment: ClusterTime) -> String {
+/// A moment for people: the time of day (RFC 3339, UTC) and the exact place.
+#[must_use]
+pub fn in_words(moment: ClusterTime) -> String {
     let time = DateTime::from_timestamp(moment.seconds.into(), 0).unwrap_or_default();
     format!("{} ({moment})", time.to_rfc3339_opts(SecondsFormat::Secs, true))
 }

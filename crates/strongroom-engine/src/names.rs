@@ -12,6 +12,102 @@ pub const VIEWS: &str = "system.views";
 /// The collection of stored functions: of all `system.` collections the one that people fill.
 pub const STORED_FUNCTIONS: &str = "system.js";
 
+/// What the names of collections that servers made begin with.
+pub(crate) const SYSTEM: &str = "system.";
+/// The databases that each server has for itself.
+const SERVERS_OWN: [&str; 2] = ["local", "config"];
+/// Where mongodump puts the users and roles of one database (`--dumpDbUsersAndRoles`).
+const OF_A_DATABASE: &str = "$admin.";
+
+/// What a namespace is to its server, as its name says. The predicates below are the only lists of what belongs to a
+/// server; a test shows where they differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// A collection or view like any other.
+    Ordinary,
+    /// Documents of a time-series collection.
+    Buckets,
+    /// Definitions of views.
+    Views,
+    StoredFunctions,
+    Authorization,
+    /// Each server has its own.
+    ServersOwn,
+}
+
+fn standing(db: &str, collection: &str) -> Standing {
+    match collection {
+        _ if is_server_database(db) => Standing::ServersOwn,
+        _ if Authorization::of(db, collection).is_some() => Standing::Authorization,
+        STORED_FUNCTIONS => Standing::StoredFunctions,
+        VIEWS => Standing::Views,
+        _ if collection.starts_with(BUCKETS) => Standing::Buckets,
+        _ if collection.starts_with(SYSTEM) => Standing::ServersOwn,
+        _ => Standing::Ordinary,
+    }
+}
+
+/// Whether a server has a database of this name for itself.
+pub(crate) fn is_server_database(db: &str) -> bool {
+    SERVERS_OWN.contains(&db)
+}
+
+/// Whether a backup holds it under this name. Buckets are held under the name of their time-series, definitions of
+/// views under that of the view.
+pub(crate) fn is_backed_up(db: &str, collection: &str) -> bool {
+    use Standing::{Authorization, Ordinary, StoredFunctions};
+    matches!(standing(db, collection), Ordinary | StoredFunctions | Authorization)
+}
+
+/// Whether changes of it in the oplog are changes of what a backup holds.
+pub(crate) fn is_replayed(db: &str, collection: &str) -> bool {
+    !db.is_empty() && standing(db, collection) != Standing::ServersOwn
+}
+
+/// Whether a restore creates it as a collection or view: users and roles are merged, and an archive of another
+/// program may hold what the target has for itself.
+pub(crate) fn is_created(db: &str, collection: &str) -> bool {
+    matches!(standing(db, collection), Standing::Ordinary | Standing::StoredFunctions)
+}
+
+/// Whether something may be restored under this name.
+pub(crate) fn is_free(db: &str, collection: &str) -> bool {
+    use Standing::{Buckets, Ordinary, StoredFunctions};
+    matches!(standing(db, collection), Ordinary | StoredFunctions | Buckets)
+}
+
+/// The name that users know: a time-series instead of the collection of its buckets.
+pub(crate) fn known_as(collection: &str) -> &str {
+    collection.strip_prefix(BUCKETS).unwrap_or(collection)
+}
+
+/// The namespaces that hold users and roles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Authorization {
+    Users,
+    Roles,
+    /// How users are stored, of the server they came from.
+    Version,
+}
+
+impl Authorization {
+    /// What a namespace holds of users and roles: those of the server, or those of its database alone, which
+    /// `mongodump --dumpDbUsersAndRoles` names `$admin.system.users`.
+    pub(crate) fn of(db: &str, collection: &str) -> Option<Self> {
+        let name = match collection.strip_prefix(OF_A_DATABASE) {
+            Some(name) => name,
+            None if db == "admin" => collection,
+            None => return None,
+        };
+        match name {
+            "system.users" => Some(Self::Users),
+            "system.roles" => Some(Self::Roles),
+            "system.version" => Some(Self::Version),
+            _ => None,
+        }
+    }
+}
+
 /// The kinds of namespaces that a mongodump archive knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -42,8 +138,38 @@ impl NamespaceKind {
     #[must_use]
     pub fn data_collection(self, collection: &str) -> String {
         match self {
-            Self::Timeseries => format!("system.buckets.{collection}"),
+            Self::Timeseries => format!("{BUCKETS}{collection}"),
             Self::Collection | Self::View | Self::Oplog => collection.to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Backed up, replayed, created, free as a name: where they differ is meant.
+    #[test]
+    fn what_belongs_to_the_server_is_left_alone() {
+        for (name, expected) in [
+            ("shop.orders", [true, true, true, true]),
+            ("shop.system.js", [true, true, true, true]),
+            ("shop.system.buckets.w", [false, true, false, true]),
+            ("shop.system.views", [false, true, false, false]),
+            ("shop.system.profile", [false, false, false, false]),
+            ("shop.system.users", [false, false, false, false]),
+            ("admin.system.users", [true, true, false, false]),
+            ("admin.system.roles", [true, true, false, false]),
+            ("admin.system.version", [true, true, false, false]),
+            ("admin.notes", [true, true, true, true]),
+            ("shop.$admin.system.users", [true, true, false, false]),
+            ("local.oplog.rs", [false, false, false, false]),
+            ("config.settings", [false, false, false, false]),
+        ] {
+            let (db, collection) = name.split_once('.').unwrap();
+            let found = [is_backed_up, is_replayed, is_created, is_free].map(|is| is(db, collection));
+            assert_eq!(found, expected, "{name}");
+        }
+        assert!(!is_replayed("", "oplog"), "an entry about no database changes nothing");
     }
 }

@@ -1,89 +1,107 @@
 //! Where a restore puts what it restores: rules such as `shop.*=shop_copy.*`.
 
 use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
+use crate::help;
+use crate::help::Setting;
+use crate::names::{Authorization, BUCKETS, Name, SYSTEM, is_free};
 use crate::selection::{Token, captures, tokens};
+use crate::settings::as_text;
 
 /// The longest `db.collection`, in bytes (MongoDB manual, "MongoDB Limits and Thresholds", unsharded collections).
 const NAME_BYTES_MAX: usize = 255;
 /// The longest name of a database, in bytes (the same page).
 const DB_BYTES_MAX: usize = 63;
-/// Where a time-series collection's documents stand.
-const BUCKETS: &str = "system.buckets.";
-/// Collections that belong to the server.
-const SYSTEM: &str = "system.";
-/// One that people fill nevertheless.
-pub(crate) const STORED_FUNCTIONS: &str = "system.js";
 
 /// Rules, of which the first that matches decides.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Renames(Vec<Rule>);
 
 /// From what to what. The left side is a pattern as of `--include`; each `*` of the right side stands for what the
 /// `*` of the left side in the same place stood for.
-#[derive(Debug, Clone)]
-struct Rule {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
     text: String,
     from: Vec<Token>,
     to: Vec<Token>,
 }
 
+as_text!(Rule);
+
+impl FromIterator<Rule> for Renames {
+    fn from_iter<T: IntoIterator<Item = Rule>>(rules: T) -> Self {
+        Self(rules.into_iter().collect())
+    }
+}
+
 impl Renames {
-    /// Reads rules of the form `from=to`, over `db.collection`; `\*`, `\=` and `\\` stand for themselves.
+    /// Reads rules from their text.
     ///
     /// # Errors
-    /// [`Code::Usage`] for what is not of that form, names no database, or has more `*` on the right than on the left.
+    /// As reading each [`Rule`].
     pub fn new(rules: impl IntoIterator<Item = String>) -> Result<Self> {
-        rules.into_iter().map(Rule::read).collect::<Result<_>>().map(Self)
+        rules.into_iter().map(|rule| rule.parse()).collect()
     }
 
-    /// The new database and collection. What no rule matches keeps its name, and so do users and roles. A
-    /// time-series collection's buckets follow it; other collections of the server (`system.…`) follow to another
-    /// database, and keep their names there.
+    /// The new name. What no rule matches keeps its name, and so do users and roles. A time-series collection's buckets
+    /// follow it; other collections of the server (`system.…`) follow to another database, and keep their names there.
     #[must_use]
-    pub fn apply(&self, db: &str, collection: &str) -> (String, String) {
-        let unchanged = || (db.to_owned(), collection.to_owned());
-        if holds_users(db, collection) {
+    pub fn apply(&self, db: &str, collection: &str) -> Name {
+        let unchanged = || Name::new(db, collection);
+        if Authorization::of(db, collection).is_some() {
             return unchanged();
         }
         if let Some(measured) = collection.strip_prefix(BUCKETS) {
-            let (db, measured) = self.apply(db, measured);
-            return (db, format!("{BUCKETS}{measured}"));
+            let series = self.apply(db, measured);
+            return Name::new(series.db, format!("{BUCKETS}{}", series.collection));
         }
         match self.first(db, collection) {
             None => unchanged(),
-            Some((_, (db, _))) if collection.starts_with(SYSTEM) => (db, collection.to_owned()),
+            Some((_, renamed)) if collection.starts_with(SYSTEM) => Name::new(renamed.db, collection),
             Some((_, renamed)) => renamed,
         }
     }
 
     /// A rule that is the first match of none of these: most likely a typing mistake.
-    pub(crate) fn unused<'a>(
-        &self,
-        names: impl Iterator<Item = (&'a str, &'a str)>,
-    ) -> Option<&impl fmt::Display> {
+    pub(crate) fn unused<'a>(&self, names: impl Iterator<Item = &'a Name>) -> Option<&Rule> {
         let mut used = vec![false; self.0.len()];
-        for (place, _) in names.filter_map(|(db, collection)| self.first(db, collection)) {
+        for (place, _) in names.filter_map(|name| self.first(&name.db, &name.collection)) {
             used[place] = true;
         }
-        self.0.iter().zip(used).find(|(_, used)| !used).map(|(rule, _)| &rule.text)
+        self.0.iter().zip(used).find(|(_, used)| !used).map(|(rule, _)| rule)
     }
 
-    fn first(&self, db: &str, collection: &str) -> Option<(usize, (String, String))> {
-        let name = format!("{db}.{collection}");
+    fn first(&self, db: &str, collection: &str) -> Option<(usize, Name)> {
+        let name = Name::new(db, collection).to_string();
         let hits = self.0.iter().enumerate();
         hits.filter_map(|(place, rule)| Some((place, rule.rename(&name)?))).next()
     }
 }
 
-impl Rule {
-    fn read(text: String) -> Result<Self> {
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for Rule {
+    type Err = Error;
+
+    /// Reads a rule of the form `from=to`, over `db.collection`; `\*`, `\=` and `\\` stand for themselves.
+    ///
+    /// # Errors
+    /// [`Code::Usage`] for what is not of that form, names no database, or has more `*` on the right than on the left.
+    fn from_str(text: &str) -> Result<Self> {
         let refused = |why: &str| {
             Error::new(Code::Usage, format!("cannot rename by `{text}`: {why}"))
                 .help("Write rules over database.collection, such as `shop.*=shop_copy.*`; \\* and \\= stand for themselves.")
         };
-        let (from, to) = sides(&text).ok_or_else(|| refused("it is not of the form `from=to`"))?;
+        let (from, to) = sides(text).ok_or_else(|| refused("it is not of the form `from=to`"))?;
         let (from, to) = (tokens(from), tokens(to));
         let dots = |side: &[Token]| side.contains(&Token::Is('.'));
         let stars = |side: &[Token]| side.iter().filter(|token| **token == Token::Any).count();
@@ -93,10 +111,12 @@ impl Rule {
         if stars(&to) > stars(&from) {
             return Err(refused("the right side has more `*` than the left"));
         }
-        Ok(Self { from, to, text })
+        Ok(Self { from, to, text: text.to_owned() })
     }
+}
 
-    fn rename(&self, name: &str) -> Option<(String, String)> {
+impl Rule {
+    fn rename(&self, name: &str) -> Option<Name> {
         let mut captured = captures(&self.from, name)?.into_iter();
         let mut renamed = String::new();
         for token in &self.to {
@@ -105,7 +125,7 @@ impl Rule {
                 Token::Any => renamed.extend(captured.next()),
             }
         }
-        renamed.split_once('.').map(|(db, collection)| (db.to_owned(), collection.to_owned()))
+        renamed.split_once('.').map(|(db, collection)| Name::new(db, collection))
     }
 }
 
@@ -120,40 +140,42 @@ fn sides(text: &str) -> Option<(&str, &str)> {
     Some((&text[..at], &text[at + 1..]))
 }
 
-/// Users, roles and their version, of the whole server or of one database (`--dumpDbUsersAndRoles`).
-fn holds_users(db: &str, collection: &str) -> bool {
-    let of_a_db = collection.starts_with("$admin.system.");
-    of_a_db || (db == "admin" && matches!(collection, "system.users" | "system.roles" | "system.version"))
-}
-
 /// Whether a server takes this name.
 ///
 /// # Errors
 /// [`Code::Usage`], with what is wrong.
-pub(crate) fn check_name(db: &str, collection: &str) -> Result<()> {
-    let refused = |why: &str| {
-        let name = format!("{db}.{collection}");
-        let message = format!("`{}` cannot be the name of a collection: {why}", name.escape_debug());
-        Err(Error::new(Code::Usage, message)
-            .help("Choose another right side for --rename. Nothing was touched."))
-    };
+pub(crate) fn check_name(name: &Name) -> Result<()> {
+    match wrong_in(&name.db, &name.collection) {
+        None => Ok(()),
+        Some(why) => {
+            let name = name.to_string();
+            let message = format!("`{}` cannot be the name of a collection: {why}", name.escape_debug());
+            Err(Error::new(Code::Usage, message).help(help![
+                "Choose another right side for ",
+                Setting::Rename,
+                ". Nothing was touched."
+            ]))
+        }
+    }
+}
+
+fn wrong_in(db: &str, collection: &str) -> Option<&'static str> {
     if db.is_empty() || collection.is_empty() {
-        return refused("the database or the collection has no name");
+        return Some("the database or the collection has no name");
     }
     if db.len() > DB_BYTES_MAX || db.len() + 1 + collection.len() > NAME_BYTES_MAX {
-        return refused("a database's name has at most 63 bytes, and both together 255");
+        return Some("a database's name has at most 63 bytes, and both together 255");
     }
     if db.contains(['/', '\\', '.', ' ', '"', '$', '\0']) {
-        return refused("a database's name holds no slash, backslash, dot, space, quote, dollar or NUL");
+        return Some("a database's name holds no slash, backslash, dot, space, quote, dollar or NUL");
     }
     if collection.contains(['\0', '$']) || collection.starts_with('.') {
-        return refused("a collection's name holds no dollar or NUL, and does not begin with a dot");
+        return Some("a collection's name holds no dollar or NUL, and does not begin with a dot");
     }
-    let kept = collection.starts_with(BUCKETS) || collection == STORED_FUNCTIONS;
-    if matches!(db, "local" | "config") || (collection.starts_with(SYSTEM) && !kept) {
-        return refused("the databases `local` and `config` and collections `system.…` belong to the server");
+    if !is_free(db, collection) {
+        return Some("the databases `local` and `config` and collections `system.…` belong to the server");
     }
-    Ok(())
+    None
 }
 
 #[cfg(test)]
@@ -168,8 +190,7 @@ mod tests {
 
     fn applied(rules: &[&str], name: &str) -> String {
         let (db, collection) = name.split_once('.').unwrap();
-        let (db, collection) = renames(rules).apply(db, collection);
-        format!("{db}.{collection}")
+        renames(rules).apply(db, collection).to_string()
     }
 
     #[test]
@@ -221,29 +242,35 @@ mod tests {
             assert_eq!(Renames::new([rule.to_owned()]).unwrap_err().code(), Code::Usage, "{rule}");
         }
         let unused = renames(&["shop.*=copy.*", "shop.a=copy.b"]);
-        let unused = unused.unused([("shop", "a"), ("x", "y")].into_iter()).map(ToString::to_string);
+        let unused = unused
+            .unused([&Name::new("shop", "a"), &Name::new("x", "y")].into_iter())
+            .map(ToString::to_string);
         assert_eq!(unused.as_deref(), Some("shop.a=copy.b"));
     }
 
     #[test]
     fn names_that_no_server_takes_are_refused() {
-        check_name("shop", "a.b c").unwrap();
-        check_name("shop", &"x".repeat(250)).unwrap();
+        check_name(&Name::new("shop", "a.b c")).unwrap();
+        check_name(&Name::new("shop", "x".repeat(250))).unwrap();
         for (db, collection) in
             [("", "a"), ("a", ""), ("a b", "c"), ("a", "b$c"), ("a", "b\0"), ("a", ".b"), ("a$", "b")]
         {
-            assert_eq!(check_name(db, collection).unwrap_err().code(), Code::Usage);
+            assert_eq!(check_name(&Name::new(db, collection)).unwrap_err().code(), Code::Usage);
         }
-        assert!(check_name("shop", &"x".repeat(251)).is_err() && check_name(&"d".repeat(64), "c").is_err());
+        for (db, collection) in
+            [("shop", "x".repeat(251)), (&*"d".repeat(64), "c".into()), ("config", "a".into())]
+        {
+            assert!(check_name(&Name::new(db, collection)).is_err());
+        }
     }
 
     proptest! {
         #[test]
         fn renaming_there_and_back_changes_nothing(db in "[a-z]{1,5}", collection in "[a-z.*=\\\\]{1,8}") {
             let (there, back) = (renames(&["*.*=x_*.y_*"]), renames(&["x_*.y_*=*.*"]));
-            let (new_db, new_collection) = there.apply(&db, &collection);
-            prop_assert_eq!(&new_db, &format!("x_{db}"));
-            prop_assert_eq!(back.apply(&new_db, &new_collection), (db, collection));
+            let renamed = there.apply(&db, &collection);
+            prop_assert_eq!(&renamed.db, &format!("x_{db}"));
+            prop_assert_eq!(back.apply(&renamed.db, &renamed.collection), Name::new(db, collection));
         }
 
         #[test]

@@ -10,6 +10,8 @@ use crate::bucket::ObjectStore;
 use crate::compression::Compression;
 use crate::error::{Code, Error, Result};
 use crate::hash::sha256;
+use crate::help;
+use crate::help::Command;
 use crate::manifest::{Content, Namespace, Segment};
 use crate::stream::decompress;
 
@@ -43,8 +45,10 @@ pub(crate) fn archive(compression: Compression, stored: &[u8]) -> Result<Decoder
 
 /// What is wrong with a segment.
 pub(crate) fn damaged(segment: &Segment, what: impl std::fmt::Display) -> Error {
-    Error::new(Code::Damaged, format!("segment `{}` is damaged: {what}", segment.key))
-        .help("`strongroom verify` shows all that is damaged in this backup; restore another, or an earlier version of the object.")
+    Error::new(Code::Damaged, format!("segment `{}` is damaged: {what}", segment.key)).help(help![
+        Command::Verify,
+        " shows all that is damaged in this backup; restore another, or an earlier version of the object."
+    ])
 }
 
 /// Which place in the list of contents a namespace of the archive has.

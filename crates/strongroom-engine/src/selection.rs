@@ -1,15 +1,37 @@
 //! Which namespaces are meant: `--include` and `--exclude` patterns over `db.collection`.
 
+use std::fmt;
 use std::ops::Range;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::{Code, Error, Result};
 use crate::manifest::Selection;
+use crate::settings;
 
 /// Patterns in which `*` stands for any run of characters, dots included; `\*` and `\\` stand for themselves.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Patterns")]
 pub struct Filter {
     include: Vec<String>,
     exclude: Vec<String>,
+}
+
+/// A filter as it is written, before its patterns are checked.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Patterns {
+    include: Vec<String>,
+    exclude: Vec<String>,
+}
+
+impl TryFrom<Patterns> for Filter {
+    type Error = settings::Refused;
+
+    fn try_from(Patterns { include, exclude }: Patterns) -> Result<Self, Self::Error> {
+        Ok(Self::new(include, exclude)?)
+    }
 }
 
 impl Filter {
@@ -51,19 +73,54 @@ impl Filter {
     }
 }
 
-/// Which documents of a collection are meant, as MongoDB's `find` takes it.
-pub type Query = bson::Document;
+/// Which documents of a collection are meant, as MongoDB's `find` takes it. Written in Extended JSON, such as
+/// `{"at": {"$gte": {"$date": "2026-01-01T00:00:00Z"}}}`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query(bson::Document);
 
-/// Reads a query in Extended JSON, such as `{"at": {"$gte": {"$date": "2026-01-01T00:00:00Z"}}}`.
-///
-/// # Errors
-/// [`Code::Usage`] for anything but a JSON object, saying where it is wrong.
-pub fn query(text: &str) -> Result<Query> {
-    serde_json::from_str(text).map_err(|e| {
-        Error::new(Code::Usage, format!("the query is not Extended JSON: {e}")).help(
-            r#"Write it as in `{"status": "open", "at": {"$gte": {"$date": "2026-01-01T00:00:00Z"}}}`."#,
-        )
-    })
+impl Query {
+    /// The query as a document.
+    #[must_use]
+    pub fn document(&self) -> &bson::Document {
+        &self.0
+    }
+
+    /// Its canonical form, in which every number keeps its type.
+    pub(crate) fn canonical(&self) -> serde_json::Value {
+        bson::Bson::Document(self.0.clone()).into_canonical_extjson()
+    }
+}
+
+impl FromStr for Query {
+    type Err = Error;
+
+    /// # Errors
+    /// [`Code::Usage`] for anything but a JSON object, saying where it is wrong.
+    fn from_str(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map(Self).map_err(|e| {
+            Error::new(Code::Usage, format!("the query is not Extended JSON: {e}")).help(
+                r#"Write it as in `{"status": "open", "at": {"$gte": {"$date": "2026-01-01T00:00:00Z"}}}`."#,
+            )
+        })
+    }
+}
+
+impl fmt::Display for Query {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.canonical().fmt(f)
+    }
+}
+
+impl Serialize for Query {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.canonical().serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for Query {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        bson::Document::deserialize(from).map(Self)
+    }
 }
 
 fn matches(pattern: &str, name: &str) -> bool {
@@ -148,10 +205,14 @@ mod tests {
 
     #[test]
     fn a_query_is_extended_json() {
+        let query = |text: &str| text.parse::<Query>();
         let found = query(
             r#"{"z": {"$gte": {"$date": "2026-01-01T00:00:00Z"}}, "a": {"$oid": "0123456789abcdef01234567"}}"#,
         );
         let found = found.unwrap();
+        let again: Query = found.to_string().parse().unwrap();
+        assert_eq!(again, found);
+        let found = found.document();
         assert!(matches!(found.get_document("z").unwrap().get("$gte"), Some(bson::Bson::DateTime(_))));
         assert_eq!(found.keys().collect::<Vec<_>>(), ["z", "a"]);
         assert!(matches!(found.get("a"), Some(bson::Bson::ObjectId(_))));

@@ -1,13 +1,11 @@
 //! The command line.
 
 pub(crate) mod bucket;
-mod quantity;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use strongroom_engine::backup::Wanted;
+use strongroom_engine::backup::ConsistencyMode;
 use strongroom_engine::bucket::{Sse, StoreOptions};
 use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::ConnectionString;
@@ -15,8 +13,10 @@ use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::layout::PlanName;
 use strongroom_engine::location::Location;
 use strongroom_engine::moment::ClusterTime;
+use strongroom_engine::quantity::{Bytes, Period};
+use strongroom_engine::renames::Rule;
 use strongroom_engine::restore::{Indexes, Users};
-use strongroom_engine::selection::{self, Filter};
+use strongroom_engine::selection::{Filter, Query};
 
 use crate::exit;
 
@@ -24,8 +24,8 @@ use crate::exit;
 fn after_help() -> String {
     let statuses = exit::TABLE.map(|(status, meaning)| format!("  {status:<4} {meaning}\n")).concat();
     format!(
-        "Exit statuses:\n{statuses}\nAWS credentials, region and endpoint are read as every AWS tool reads them \
-         (environment, profiles, roles)."
+        "Exit statuses:\n{statuses}\nAWS credentials, region and endpoint come from where every AWS tool takes them: \
+         --profile or AWS_PROFILE, environment variables, SSO, roles."
     )
 }
 
@@ -33,10 +33,10 @@ fn after_help() -> String {
 #[derive(Debug, Parser)]
 #[command(version, after_long_help = after_help(), max_term_width = 100)]
 pub(crate) struct Arguments {
-    /// One JSON document on stdout, everything else on stderr
+    /// Print one JSON document on stdout, and everything else on stderr
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// No progress on stderr, only errors
+    /// Print no progress on stderr, only errors
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
     #[command(subcommand)]
@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Back a deployment up
+    /// Back up a deployment
     #[command(
         before_help = "Example: strongroom backup --uri mongodb://localhost --to s3://my-backups/shop --sse AES256"
     )]
@@ -53,24 +53,24 @@ pub(crate) enum Command {
     /// List the backups of a location
     #[command(before_help = "Example: strongroom list s3://my-backups/shop")]
     List(List),
-    /// Show what a backup holds
+    /// Show what is in a backup
     #[command(before_help = "Example: strongroom show s3://my-backups/shop latest")]
     Show(One),
-    /// Fetch all of a backup and prove that it is what was backed up
+    /// Fetch a whole backup and check that every byte is what was backed up
     #[command(before_help = "Example: strongroom verify s3://my-backups/shop latest")]
     Verify(Verify),
-    /// Restore a backup or a mongodump archive into a deployment, all or parts of it, under its own or other names
+    /// Restore a backup or a mongodump archive, all or part of it, under the same or other names
     #[command(
         before_help = "Example: strongroom restore s3://my-backups/shop latest --uri mongodb://localhost --dry-run"
     )]
     Restore(Box<Restore>),
-    /// Write a backup as one mongodump archive on stdout
+    /// Write a backup to stdout as one mongodump archive
     #[command(before_help = "Example: strongroom cat s3://my-backups/shop latest | mongorestore --archive")]
     Cat(Cat),
-    /// Delete a backup, freeing its bytes in a versioned bucket too
+    /// Delete a backup; in a versioned bucket all versions of it
     #[command(before_help = "Example: strongroom delete s3://my-backups/shop 20261123T020000Z-7f3k --yes")]
     Delete(Delete),
-    /// The bucket's security: policies, provision, prove, explain, lint
+    /// Secure a bucket: print policies, apply them, prove them, explain and check them
     #[command(subcommand, before_help = "Example: strongroom bucket prove s3://my-backups/shop")]
     Bucket(bucket::Bucket),
 }
@@ -78,20 +78,20 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(crate) struct Uri {
-    /// MongoDB connection string; better in STRONGROOM_URI or a file, which other users cannot see
+    /// MongoDB connection string. Other users can see it here: prefer STRONGROOM_URI or --uri-file
     #[arg(long)]
     pub(crate) uri: Option<String>,
-    /// A file that holds the connection string
+    /// File that contains the connection string
     #[arg(long, value_name = "FILE")]
     pub(crate) uri_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Selection {
-    /// Only namespaces that match, such as `shop.*` (`*` stands for anything); may be repeated
+    /// Only collections that match, such as `shop.*` (`*` stands for anything); can be repeated
     #[arg(long, value_name = "PATTERN")]
     include: Vec<String>,
-    /// No namespaces that match; may be repeated
+    /// Skip collections that match; can be repeated
     #[arg(long, value_name = "PATTERN")]
     exclude: Vec<String>,
 }
@@ -103,15 +103,19 @@ impl Selection {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Owner {
-    /// The account that must own the bucket
+pub(crate) struct Store {
+    /// AWS profile to take credentials, region and endpoint from
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+    /// Fail unless this AWS account owns the bucket
     #[arg(long, value_name = "ACCOUNT")]
     expected_bucket_owner: Option<String>,
 }
 
-impl Owner {
+impl Store {
     pub(crate) fn options(self) -> StoreOptions {
-        StoreOptions { expected_owner: self.expected_bucket_owner, ..StoreOptions::default() }
+        let Self { profile, expected_bucket_owner: expected_owner } = self;
+        StoreOptions { profile, expected_owner, ..StoreOptions::default() }
     }
 }
 
@@ -119,39 +123,39 @@ impl Owner {
 pub(crate) struct Backup {
     #[command(flatten)]
     pub(crate) uri: Uri,
-    /// Where to: s3://bucket/prefix or file:///path
+    /// Where to store the backup: s3://bucket/prefix or file:///path
     #[arg(long, value_name = "LOCATION", value_parser = parse::<Location>)]
     pub(crate) to: Location,
-    /// The series this backup belongs to
+    /// The plan (series of backups) that this backup belongs to
     #[arg(long, value_name = "NAME", default_value = "default", value_parser = parse::<PlanName>)]
     pub(crate) plan: PlanName,
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Collections read at once [default: the number of cores, at most 4]
+    /// How many collections to read at once [default: the number of cores, at most 4]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) readers: Option<u16>,
-    /// zstd[:1-19], gzip[:1-9] or none
+    /// Compression: zstd[:1-19], gzip[:1-9] or none
     #[arg(long, default_value = "zstd", value_parser = parse::<Compression>)]
     pub(crate) compress: Compression,
-    /// Encryption to ask S3 for, sent with every object exactly so: none, AES256, aws:kms[:KEY] or aws:kms:dsse[:KEY]
-    #[arg(long, default_value = "none", value_parser = sse)]
+    /// Server-side encryption to request for every object: none, AES256, aws:kms[:KEY] or aws:kms:dsse[:KEY]
+    #[arg(long, default_value = "none", value_parser = parse::<Sse>)]
     pub(crate) sse: Sse,
-    /// snapshot: all collections read at one moment (replica sets); oplog: each as it is when it is read, made one
-    /// moment by the oplog; none: each as it is when it is read
-    #[arg(long, default_value = "snapshot", value_parser = parse::<Wanted>)]
-    pub(crate) consistency: Wanted,
-    /// Only the documents that match this query, in Extended JSON, of the collections that --include names; keeps
-    /// no oplog
-    #[arg(long, value_name = "JSON", requires = "include", value_parser = selection::query)]
-    pub(crate) query: Option<selection::Query>,
-    /// Read no secondary that lags more behind the newest write
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = quantity::duration)]
-    pub(crate) max_lag: Duration,
-    /// Read no more documents than this in a second, such as 50MB [default: as fast as it goes]
-    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
-    pub(crate) max_rate: Option<u64>,
+    /// snapshot: read all collections at one moment (replica sets only); oplog: read each collection as it is, and let
+    /// the restore make them consistent by replaying the oplog; none: read each collection as it is
+    #[arg(long, default_value = "snapshot", value_parser = parse::<ConsistencyMode>)]
+    pub(crate) consistency: ConsistencyMode,
+    /// Back up only documents that match this query, in Extended JSON, from the collections that --include names;
+    /// no oplog is stored then
+    #[arg(long, value_name = "JSON", requires = "include", value_parser = parse::<Query>)]
+    pub(crate) query: Option<Query>,
+    /// Skip secondaries that lag further behind than this
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse::<Period>)]
+    pub(crate) max_lag: Period,
+    /// Limit how much is read per second, such as 50MB [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = parse::<Bytes>)]
+    pub(crate) max_rate: Option<Bytes>,
     #[command(flatten)]
-    pub(crate) owner: Owner,
+    pub(crate) store: Store,
 }
 
 #[derive(Debug, Args)]
@@ -159,11 +163,11 @@ pub(crate) struct Place {
     /// s3://bucket/prefix or file:///path
     #[arg(value_parser = parse::<Location>)]
     pub(crate) location: Location,
-    /// Only this series
+    /// Only backups of this plan
     #[arg(long, value_name = "NAME", value_parser = parse::<PlanName>)]
     pub(crate) plan: Option<PlanName>,
     #[command(flatten)]
-    pub(crate) owner: Owner,
+    pub(crate) store: Store,
 }
 
 #[derive(Debug, Args)]
@@ -184,7 +188,7 @@ pub(crate) struct One {
 pub(crate) struct Verify {
     #[command(flatten)]
     pub(crate) one: One,
-    /// Segments fetched at once
+    /// How many segments to fetch at once
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) readers: u16,
 }
@@ -197,14 +201,14 @@ pub(crate) struct Origin {
     pub(crate) location: Option<Location>,
     /// The backup's id, or `latest`
     pub(crate) backup: Option<String>,
-    /// Instead of a backup, an archive that mongodump made, gzipped or not: a file, s3://bucket/key, or - for stdin
+    /// Restore a mongodump archive instead, gzipped or not: a file, s3://bucket/key, or - for stdin
     #[arg(long, value_name = "ARCHIVE", conflicts_with_all = ["location", "backup", "plan"])]
     pub(crate) archive: Option<String>,
-    /// Only this series
+    /// Only backups of this plan
     #[arg(long, value_name = "NAME", value_parser = parse::<PlanName>)]
     pub(crate) plan: Option<PlanName>,
     #[command(flatten)]
-    pub(crate) owner: Owner,
+    pub(crate) store: Store,
 }
 
 #[derive(Debug, Args)]
@@ -215,30 +219,29 @@ pub(crate) struct Restore {
     pub(crate) uri: Uri,
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// Restore under other names, such as `shop.*=shop_copy.*`; may be repeated, the first that matches decides
-    #[arg(long, value_name = "FROM=TO")]
-    pub(crate) rename: Vec<String>,
-    /// Replace collections that exist (only those that the backup holds)
+    /// Restore under other names, such as `shop.*=shop_copy.*`; can be repeated, the first match wins
+    #[arg(long, value_name = "FROM=TO", value_parser = parse::<Rule>)]
+    pub(crate) rename: Vec<Rule>,
+    /// Replace collections that exist (only those that are in the backup)
     #[arg(long, conflicts_with = "into_existing")]
     pub(crate) drop: bool,
     /// Add to collections that exist
     #[arg(long)]
     pub(crate) into_existing: bool,
-    /// build: after the data; none: leave them out; only: on collections that exist, and nothing else
-    #[arg(long, value_name = "WHAT", default_value = "build", value_parser = indexes)]
+    /// build: build them after the data; none: skip them; only: build them on existing collections and do nothing else
+    #[arg(long, value_name = "WHAT", default_value = "build", value_parser = parse::<Indexes>)]
     pub(crate) indexes: Indexes,
-    /// merge: into those of the target; none: leave users and roles out; only: nothing else
-    #[arg(long, value_name = "WHAT", default_value = "merge", default_missing_value = "merge", num_args = 0..=1,
-        require_equals = true, value_parser = users)]
+    /// merge: add users and roles to those of the target; none: skip them; only: restore nothing else
+    #[arg(long, value_name = "WHAT", default_value = "merge", value_parser = parse::<Users>)]
     pub(crate) users: Users,
-    /// Show what would be done
+    /// Show what would be done, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// The moment to restore, of those that the oplog in the backup leads to: a time such as
-    /// 2026-11-23T12:34:56Z, or a cluster time such as 1795437296.7 [default: the earliest consistent one]
+    /// Restore to this moment, if the backup's oplog covers it: a time such as 2026-11-23T12:34:56Z, or a cluster
+    /// time such as 1795437296.7 [default: the earliest consistent moment]
     #[arg(long, value_name = "TIME", value_parser = parse::<ClusterTime>)]
     pub(crate) at: Option<ClusterTime>,
-    /// Segments restored at once [default: the number of cores, at most 4]
+    /// How many segments to restore at once [default: the number of cores, at most 4]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) writers: Option<u16>,
 }
@@ -247,7 +250,7 @@ pub(crate) struct Restore {
 pub(crate) struct Cat {
     #[command(flatten)]
     pub(crate) one: One,
-    /// Gzip it, for `mongorestore --archive --gzip`
+    /// Compress with gzip, for `mongorestore --archive --gzip`
     #[arg(long)]
     pub(crate) gzip: bool,
 }
@@ -258,7 +261,7 @@ pub(crate) struct Delete {
     pub(crate) place: Place,
     /// The backup's id
     pub(crate) backup: String,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     pub(crate) yes: bool,
 }
@@ -268,39 +271,6 @@ fn parse<T: std::str::FromStr<Err = Error>>(text: &str) -> Result<T> {
     text.parse()
 }
 
-fn indexes(text: &str) -> Result<Indexes, String> {
-    match text {
-        "build" => Ok(Indexes::Build),
-        "none" => Ok(Indexes::None),
-        "only" => Ok(Indexes::Only),
-        _ => Err("it is build, none or only".into()),
-    }
-}
-
-fn users(text: &str) -> Result<Users, String> {
-    match text {
-        "merge" => Ok(Users::Merge),
-        "none" => Ok(Users::None),
-        "only" => Ok(Users::Only),
-        _ => Err("it is merge, none or only".into()),
-    }
-}
-
-fn sse(text: &str) -> Result<Sse, String> {
-    let key = |prefix| text.strip_prefix(prefix).filter(|key| !key.is_empty()).map(str::to_owned);
-    match text {
-        "none" => Ok(Sse::None),
-        "AES256" => Ok(Sse::Aes256),
-        "aws:kms" => Ok(Sse::Kms(None)),
-        "aws:kms:dsse" => Ok(Sse::Dsse(None)),
-        _ => match (key("aws:kms:dsse:"), key("aws:kms:")) {
-            (Some(key), _) => Ok(Sse::Dsse(Some(key))),
-            (None, Some(key)) if key != "dsse:" => Ok(Sse::Kms(Some(key))),
-            _ => Err("it is none, AES256, aws:kms, aws:kms:KEY, aws:kms:dsse or aws:kms:dsse:KEY (a key's id, ARN or alias)".into()),
-        },
-    }
-}
-
 impl Uri {
     /// The connection string, wherever it was given: what stands on the command line goes before STRONGROOM_URI.
     pub(crate) fn read(self) -> Result<ConnectionString> {
@@ -308,7 +278,7 @@ impl Uri {
             (Some(uri), _) => uri,
             (None, Some(path)) => std::fs::read_to_string(&path).map_err(|e| {
                 let path = path.display();
-                Error::new(Code::Usage, format!("the file `{path}` with the URI cannot be read: {e}"))
+                Error::new(Code::Usage, format!("cannot read the URI from `{path}`: {e}"))
             })?,
             (None, None) => std::env::var("STRONGROOM_URI").map_err(|_| {
                 Error::new(Code::Usage, "no MongoDB URI was given")
@@ -327,15 +297,5 @@ mod tests {
     fn the_definition_holds_together() {
         use clap::CommandFactory;
         Arguments::command().debug_assert();
-    }
-
-    #[test]
-    fn reads_encryption() {
-        assert_eq!(sse("aws:kms:alias/backups"), Ok(Sse::Kms(Some("alias/backups".into()))));
-        assert_eq!(sse("aws:kms:dsse"), Ok(Sse::Dsse(None)));
-        assert_eq!(sse("aws:kms:dsse:k"), Ok(Sse::Dsse(Some("k".into()))));
-        for wrong in ["aes256", "AES", "aws:kms:", "aws:kms:dsse:", ""] {
-            assert!(sse(wrong).is_err(), "{wrong}");
-        }
     }
 }

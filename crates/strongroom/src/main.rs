@@ -31,8 +31,5 @@ fn main() -> ExitCode {
         runtime.block_on(signals::until_asked_twice(|cancel| command::run(arguments, &output, cancel)));
     // A request that hangs must not hold up the end.
     runtime.shutdown_background();
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => output.failed(&error),
-    }
+    outcome.map_or_else(|error| output.failed(&error), |()| ExitCode::SUCCESS)
 }

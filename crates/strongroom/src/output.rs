@@ -35,6 +35,8 @@ struct FailureText<'a> {
     class: Class,
     message: &'a str,
     help: Option<&'a str>,
+    /// The nearest first.
+    causes: &'a [String],
 }
 
 impl Output {
@@ -87,13 +89,14 @@ impl Output {
     /// Says why a command failed; its exit status.
     pub(crate) fn failed(&self, error: &Error) -> ExitCode {
         let message = printable(error.message());
-        say(&format!("error[{}]: {message}", error.code().as_str()));
-        for cause in error.causes() {
-            say(&format!("  cause: {}", printable(cause)));
+        say(&indented(&format!("error[{}]: ", error.code().as_str()), 2, &message));
+        let causes: Vec<String> = error.causes().map(printable).collect();
+        for cause in &causes {
+            say(&indented("  cause: ", 9, cause));
         }
         let help = error.help_text().map(|help| printable(&help::in_words(help)));
         if let Some(help) = &help {
-            say(&format!("  help: {help}"));
+            say(&indented("  help: ", 8, help));
         }
         if self.json && !self.given.load(Ordering::Relaxed) {
             let code = error.code().as_str();
@@ -103,6 +106,7 @@ impl Output {
                     class: error.code().class(),
                     message: &message,
                     help: help.as_deref(),
+                    causes: &causes,
                 },
             };
             // A reader that is gone cannot be told, and the exit status says it all.
@@ -110,6 +114,11 @@ impl Output {
         }
         ExitCode::from(exit::status(error.code()))
     }
+}
+
+/// A text behind its label; further lines stand `columns` from the edge.
+fn indented(label: &str, columns: usize, text: &str) -> String {
+    format!("{label}{}", text.replace('\n', &format!("\n{:columns$}", "")))
 }
 
 fn printable(text: &str) -> String {

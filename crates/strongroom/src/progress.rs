@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use strongroom_engine::progress::{Event, Observer};
 
-use crate::words::{member, phase, say, size, slowed};
+use crate::words::{self, count, member, phase, say, size, slowed};
 
 /// How often a log learns how far it is.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -70,7 +70,8 @@ impl Observer for Lines {
         match event {
             Event::Planned { namespaces, documents, bytes } => {
                 tally.planned = *bytes;
-                say(&format!("{namespaces} collections and views, {documents} documents, {}", size(*bytes)));
+                let documents = count(*documents, "document");
+                say(&format!("{}, {documents}, {}", words::namespaces(*namespaces), size(*bytes)));
             }
             Event::Phase { phase: step } => say(phase(*step)),
             Event::Advanced { documents, bytes } => {
@@ -79,7 +80,7 @@ impl Observer for Lines {
                 if tally.said.elapsed() >= LINE_EVERY {
                     tally.said = Instant::now();
                     let (done, all) = (size(tally.bytes), size(tally.planned));
-                    say(&format!("{done} of {all}, {} documents", tally.documents));
+                    say(&format!("{done} of {all}, {}", count(tally.documents, "document")));
                 }
             }
             Event::Warning(warning) => say(&format!("warning: {warning}")),

@@ -36,9 +36,13 @@ fn explain(refused: &clap::Error) -> Error {
     let text = refused.to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     let (message, rest) = text.split_once("\n\n").unwrap_or((text, ""));
-    Error::new(Code::Usage, in_one_line(message)).help(in_one_line(rest))
+    let help = lines(rest);
+    let error = Error::new(Code::Usage, lines(message));
+    if help.is_empty() { error } else { error.help(help) }
 }
 
-fn in_one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// The lines that say something, without what clap puts before and after them.
+fn lines(text: &str) -> String {
+    let shown = text.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    shown.map(|line| line.strip_prefix("  ").unwrap_or(line)).collect::<Vec<_>>().join("\n")
 }

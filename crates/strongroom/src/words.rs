@@ -2,7 +2,10 @@
 
 use std::io::{self, Write};
 
+use chrono::{DateTime, SecondsFormat, Utc};
+use strongroom_engine::manifest::{Consistency, OplogWindow, Totals};
 use strongroom_engine::members::Member;
+use strongroom_engine::moment;
 use strongroom_engine::progress::Phase;
 
 /// A line on stderr; when nobody reads it, nothing can be done about that.
@@ -10,9 +13,62 @@ pub(crate) fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }
 
-/// `1 error`, `2 errors`.
-pub(crate) fn count(number: usize, one: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+/// `1 error`, `2 errors`; `1 index`, `2 indexes`.
+pub(crate) fn count(number: u64, one: &str) -> String {
+    match number {
+        1 => format!("1 {one}"),
+        _ if one.ends_with('x') => format!("{number} {one}es"),
+        _ => format!("{number} {one}s"),
+    }
+}
+
+/// How many collections and views.
+pub(crate) fn namespaces(number: u64) -> String {
+    if number == 1 { "1 collection or view".into() } else { format!("{number} collections and views") }
+}
+
+/// How much a backup holds.
+pub(crate) fn totals(totals: Totals) -> String {
+    format!(
+        "{}, {} stored as {} in {}",
+        count(totals.documents, "document"),
+        size(totals.raw_bytes),
+        size(totals.stored_bytes),
+        count(totals.segments, "segment")
+    )
+}
+
+/// A time of day, in UTC and to the second.
+pub(crate) fn time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// What moment a backup holds.
+pub(crate) fn consistency(consistency: &Consistency) -> String {
+    match consistency {
+        Consistency::Snapshot { cluster_time } => {
+            format!("all collections as of {}", moment::in_words(*cluster_time))
+        }
+        Consistency::Oplog { from, at, read_plainly } => {
+            let (from, at) = (moment::in_words(*from), moment::in_words(*at));
+            let later = if read_plainly.is_empty() {
+                String::new()
+            } else {
+                format!("; read later than that: {}", read_plainly.join(", "))
+            };
+            format!("all collections as of {at}, once the oplog from {from} on is replayed{later}")
+        }
+        Consistency::None { reason } => format!("none that all collections share: {reason}"),
+    }
+}
+
+/// Which moments a restore can choose.
+pub(crate) fn oplog_window(window: &OplogWindow) -> String {
+    let (from, to) = (moment::in_words(window.from), moment::in_words(window.to));
+    if window.from == window.to {
+        return format!("empty: {to} is the only moment to restore");
+    }
+    format!("from {from} to {to}: `restore --at` takes any moment in between")
 }
 
 /// A member of a replica set, and why it is read or not.
@@ -46,7 +102,7 @@ pub(crate) fn phase(phase: Phase) -> &'static str {
 /// That a backup gives way to the other work of a member, or no longer.
 pub(crate) fn slowed(member: &str, why: Option<&str>) -> String {
     match why {
-        Some(why) => format!("reading {member} slowly: {why}"),
+        Some(why) => format!("slowing down for {member}: {why}"),
         None => format!("reading {member} at full speed again"),
     }
 }
@@ -68,7 +124,26 @@ pub(crate) fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::size;
+    use strongroom_engine::moment::ClusterTime;
+
+    use super::*;
+
+    #[test]
+    fn one_is_one() {
+        assert_eq!([0, 1, 2].map(|n| count(n, "index")), ["0 indexes", "1 index", "2 indexes"]);
+        assert_eq!([1, 2].map(namespaces), ["1 collection or view", "2 collections and views"]);
+    }
+
+    #[test]
+    fn an_empty_window_is_no_range() {
+        let moment = |seconds: u32| ClusterTime { seconds: 1_795_437_296 + seconds, increment: 7 };
+        let window = |seconds| OplogWindow { from: moment(0), to: moment(seconds), cut_short: None };
+        assert_eq!(
+            oplog_window(&window(0)),
+            "empty: 2026-11-23T12:34:56Z (1795437296.7) is the only moment to restore"
+        );
+        assert!(oplog_window(&window(1)).starts_with("from 2026-11-23T12:34:56Z (1795437296.7) to 2026-"));
+    }
 
     #[test]
     fn sizes_are_in_binary_units() {

@@ -94,6 +94,20 @@ pub(super) fn of_new_bucket(settings: &Settings, given: &Given) -> S3Result<Acl>
     unless_blocked(settings, acl)
 }
 
+/// Which other ways of giving an ACL a request uses. The types of the requests differ.
+macro_rules! given_grants {
+    ($input:ident) => {
+        [
+            $input.access_control_policy.is_some(),
+            $input.grant_full_control.is_some(),
+            $input.grant_read.is_some(),
+            $input.grant_read_acp.is_some(),
+            $input.grant_write.is_some(),
+            $input.grant_write_acp.is_some(),
+        ]
+    };
+}
+
 /// The list that replaces another.
 fn replaced(settings: &Settings, given: &Given) -> S3Result<Acl> {
     if settings.acls_disabled() {
@@ -104,14 +118,7 @@ fn replaced(settings: &Settings, given: &Given) -> S3Result<Acl> {
 
 pub(super) fn put_of_bucket(api: &Api, req: S3Request<PutBucketAclInput>) -> Answer<PutBucketAclOutput> {
     let input = req.input;
-    let grants = [
-        input.access_control_policy.is_some(),
-        input.grant_full_control.is_some(),
-        input.grant_read.is_some(),
-        input.grant_read_acp.is_some(),
-        input.grant_write.is_some(),
-        input.grant_write_acp.is_some(),
-    ];
+    let grants = given_grants!(input);
     let given = Given::new(input.acl.as_ref().map(BucketCannedACL::as_str), &grants);
     api.bucket(&input.bucket, |bucket| {
         bucket.settings.acl = replaced(&bucket.settings, &given)?;
@@ -131,14 +138,7 @@ pub(super) fn get_of_bucket(api: &Api, req: S3Request<GetBucketAclInput>) -> Ans
 
 pub(super) fn put_of_object(api: &Api, req: S3Request<PutObjectAclInput>) -> Answer<PutObjectAclOutput> {
     let input = req.input;
-    let grants = [
-        input.access_control_policy.is_some(),
-        input.grant_full_control.is_some(),
-        input.grant_read.is_some(),
-        input.grant_read_acp.is_some(),
-        input.grant_write.is_some(),
-        input.grant_write_acp.is_some(),
-    ];
+    let grants = given_grants!(input);
     let given = Given::new(input.acl.as_ref().map(ObjectCannedACL::as_str), &grants);
     let acl = api.bucket(&input.bucket, |bucket| replaced(&bucket.settings, &given))?;
     let version = input.version_id.as_deref();

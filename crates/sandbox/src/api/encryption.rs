@@ -75,6 +75,19 @@ pub(super) struct Asked {
 }
 
 /// What a request asks for, or else what the bucket does with all objects.
+/// The encryption that a request's headers ask for, taken out of them. The types of the requests differ.
+macro_rules! given_encryption {
+    ($input:ident) => {
+        $crate::api::encryption::Asked {
+            algorithm: $input.server_side_encryption.take(),
+            kms_key_id: $input.ssekms_key_id.take(),
+            bucket_key: $input.bucket_key_enabled,
+            customer_key: $input.sse_customer_key.take(),
+        }
+    };
+}
+pub(super) use given_encryption;
+
 pub(super) fn encryption(asked: Asked, default: &Encryption, region: &str) -> S3Result<Encryption> {
     if let Some(key) = asked.customer_key {
         let key =

@@ -8,7 +8,7 @@ use s3s::{S3Error, S3Request, S3Result, s3_error};
 
 use super::acl::{self, given_acl};
 use super::checks::{check_conditions, given_sums, md5_hex};
-use super::encryption::{Asked, bucket_key, encryption, sse};
+use super::encryption::{bucket_key, encryption, given_encryption, sse};
 use super::lock::{self, given_lock};
 use super::{Answer, Api, answer};
 use crate::buckets::{Content, Upload};
@@ -23,12 +23,7 @@ pub(super) fn create(
         let acl = acl::of_new_object(&bucket.settings, &acl)?;
         Ok((bucket.default_encryption.clone(), acl, lock.read(&bucket.settings, now)?))
     })?;
-    let asked = Asked {
-        algorithm: input.server_side_encryption,
-        kms_key_id: input.ssekms_key_id,
-        bucket_key: input.bucket_key_enabled,
-        customer_key: input.sse_customer_key,
-    };
+    let asked = given_encryption!(input);
     let encryption = encryption(asked, &default, &api.0.region)?;
     let id = hex::encode(rand::random::<[u8; 16]>());
     let upload = Upload {

@@ -5,7 +5,7 @@ use s3s::{S3Error, S3Request, S3Response, s3_error};
 
 use super::acl::{self, given_acl};
 use super::checks::{check_conditions, given_sums, md5_hex};
-use super::encryption::{Asked, bucket_key, check_customer_key, encryption, sse};
+use super::encryption::{bucket_key, check_customer_key, encryption, given_encryption, sse};
 use super::lock::{self, given_lock};
 use super::{Answer, Api, answer};
 use crate::access::Caller;
@@ -20,12 +20,7 @@ pub(super) async fn put(api: &Api, req: S3Request<PutObjectInput>) -> Answer<Put
         let lock = lock.read(&bucket.settings, now)?.or_default(bucket.settings.lock.as_ref(), now);
         Ok((bucket.default_encryption.clone(), acl, lock))
     })?;
-    let asked = Asked {
-        algorithm: input.server_side_encryption.take(),
-        kms_key_id: input.ssekms_key_id.take(),
-        bucket_key: input.bucket_key_enabled,
-        customer_key: input.sse_customer_key.take(),
-    };
+    let asked = given_encryption!(input);
     let encryption = encryption(asked, &default, &api.0.region)?;
     let sums = given_sums!(input);
     lock::check_has_sum(&lock, sums.any(&req.headers), "Put Object")?;
@@ -167,12 +162,7 @@ pub(super) fn copy(api: &Api, req: S3Request<CopyObjectInput>) -> Answer<CopyObj
         let lock = lock.read(&bucket.settings, now)?.or_default(bucket.settings.lock.as_ref(), now);
         Ok((bucket.default_encryption.clone(), acl, lock))
     })?;
-    let asked = Asked {
-        algorithm: input.server_side_encryption,
-        kms_key_id: input.ssekms_key_id,
-        bucket_key: input.bucket_key_enabled,
-        customer_key: input.sse_customer_key,
-    };
+    let asked = given_encryption!(input);
     let encryption = encryption(asked, &default, &api.0.region)?;
     let content = Content { encryption: encryption.clone(), acl, lock, ..source };
     let etag = content.etag.clone();

@@ -5,22 +5,26 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mongo_archive::{Crc64, Namespace as ArchiveNamespace};
+use mongo_archive::Namespace as ArchiveNamespace;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, block_in_place};
 use tokio::time::Instant;
 
-use super::reader::NamespaceRead;
-use super::writer::RunWriter;
-use super::{Work, cancelled};
-use crate::deployment::{Batch, Setback};
+use super::moment::Moment;
+use super::read::NamespaceRead;
+use super::writer::StretchWriter;
+use crate::deployment::{Batch, Deployment, Setback};
 use crate::error::{Code, Error, Result};
+use crate::help;
+use crate::help::Setting;
+use crate::job::Job;
 use crate::manifest::{OplogWindow, Segment};
 use crate::moment::ClusterTime;
 use crate::oplog::entry::{Entry, Role};
 use crate::oplog::filter::touches;
 use crate::oplog::refuse::refusal;
-use crate::oplog::transactions::{Transactions, key};
+use crate::oplog::transactions::{Transactions, Unfit, key};
+use crate::selection::Filter;
 
 /// How the archive names the oplog: a collection of the database without a name.
 pub(super) const ARCHIVED: (&str, &str) = ("", "oplog");
@@ -47,21 +51,40 @@ pub(super) struct Captured {
 }
 
 impl Capture {
-    /// Keeps what comes after `from`, and of what stands between `begin` and `from` the parts of transactions.
-    pub(super) fn start(work: Arc<Work>, begin: ClusterTime, from: ClusterTime) -> Self {
-        let (enough, told) = watch::channel(None);
+    /// Keeps what `filter` accepts of what comes after the moment; of what stands before it, the parts of
+    /// transactions that are under way then. Nothing, where the moment needs no oplog. `writer` writes it, as the
+    /// namespace at `place`.
+    pub(super) fn start(
+        deployment: &Arc<Deployment>,
+        filter: &Filter,
+        moment: &Moment,
+        writer: StretchWriter,
+        place: usize,
+    ) -> Option<Self> {
+        let (begin, from) = (moment.capture_from?, moment.from?);
+        let mut keeper = Keeper {
+            deployment: deployment.clone(),
+            filter: filter.clone(),
+            job: writer.job().clone(),
+            writer,
+            from,
+            seen: Seen::UpToBefore(begin),
+            read: NamespaceRead::new(place),
+            cut_short: None,
+            begun: HashMap::new(),
+            early: Transactions::default(),
+        };
+        let (enough, wanted) = watch::channel(None);
         let task = tokio::spawn(async move {
-            let stop = work.sink.stop.clone();
-            let mut keeper = Keeper::new(work, begin, from);
-            let kept = keeper.keep(told).await;
+            let kept = keeper.keep(wanted).await;
             // Whatever happened: an upload under way is waited for, so that its outcome is known.
             let stored = keeper.writer.wait().await;
             if kept.is_err() || stored.is_err() {
-                stop.cancel();
+                keeper.job.cancel.cancel();
             }
             kept.and(stored).map(|()| keeper.captured())
         });
-        Self { task, enough }
+        Some(Self { task, enough })
     }
 
     /// Takes what has come until now, at least up to `needed`, and ends.
@@ -82,10 +105,11 @@ impl Capture {
                     Code::Mongo,
                     format!("no consistent moment: the oplog is needed up to {needed}, but {cause}"),
                 )
-                .help(
-                    "Back up again when no such change is under way and all members are up; a larger oplog or more \
-                     --readers may help too.",
-                ))
+                .help(help![
+                    "Back up again when no such change is under way and all members are up; a larger oplog or more ",
+                    Setting::Readers,
+                    " may help too."
+                ]))
             }
             _ => Ok(captured),
         }
@@ -93,8 +117,11 @@ impl Capture {
 }
 
 struct Keeper {
-    work: Arc<Work>,
-    writer: RunWriter,
+    deployment: Arc<Deployment>,
+    filter: Filter,
+    writer: StretchWriter,
+    /// Its cancel ends the readers too.
+    job: Job,
     from: ClusterTime,
     /// The newest entry that was seen.
     seen: Seen,
@@ -124,36 +151,17 @@ impl Seen {
 }
 
 impl Keeper {
-    fn new(work: Arc<Work>, begin: ClusterTime, from: ClusterTime) -> Self {
-        let writer = RunWriter::new(work.clone(), work.plan.oplog_number(), 0);
-        let place = work.namespaces.len();
-        let read = NamespaceRead { place, documents: 0, bytes: 0, crc: Crc64::new(), plainly: false };
-        Self {
-            work,
-            writer,
-            from,
-            seen: Seen::UpToBefore(begin),
-            read,
-            cut_short: None,
-            begun: HashMap::new(),
-            early: Transactions::default(),
-        }
-    }
-
     async fn keep(&mut self, mut enough: watch::Receiver<Option<ClusterTime>>) -> Result<()> {
         let (db, collection) = ARCHIVED;
         let name = ArchiveNamespace { db: db.into(), collection: collection.into() };
         self.writer.begin_namespace(self.read.place, name)?;
         let mut tries = 0;
-        let mut told_at: Option<Instant> = None;
-        let stop = self.work.sink.stop.clone();
+        let mut asked_at: Option<Instant> = None;
+        let job = self.job.clone();
         loop {
             let wanted = *enough.borrow_and_update();
-            told_at = told_at.or(wanted.map(|_| Instant::now()));
-            let looked = tokio::select! {
-                looked = self.look() => looked?,
-                () = stop.cancelled() => return Err(cancelled()),
-            };
+            asked_at = asked_at.or(wanted.map(|_| Instant::now()));
+            let looked = job.unless_cancelled(self.look()).await?;
             match looked {
                 Ok(()) => tries = 0,
                 Err(error) if tries >= TRIES_MAX => {
@@ -162,7 +170,7 @@ impl Keeper {
                 Err(_) => tries += 1,
             }
             let reached = wanted.is_some_and(|wanted| tries == 0 && self.seen.time() >= wanted);
-            let late = told_at.is_some_and(|told_at| told_at.elapsed() > REACHED_WITHIN);
+            let late = asked_at.is_some_and(|asked_at| asked_at.elapsed() > REACHED_WITHIN);
             if self.cut_short.is_some() || reached || late {
                 break;
             }
@@ -170,8 +178,9 @@ impl Keeper {
                 () = tokio::time::sleep(PAUSE) => {}
                 // While connections are lost, the pause is kept.
                 _ = enough.changed(), if tries == 0 && wanted.is_none() => {}
-                () = stop.cancelled() => return Err(cancelled()),
+                () = job.cancel.cancelled() => {}
             }
+            job.check()?;
         }
         self.write_early()?;
         self.read.crc = self.writer.end_namespace()?;
@@ -181,10 +190,9 @@ impl Keeper {
 
     /// Takes what is new. The inner error is of a connection that may come back.
     async fn look(&mut self) -> Result<Result<(), Error>> {
-        let deployment = self.work.clone();
-        let mut batches = match deployment.deployment.oplog(self.seen.time()).await {
+        let mut batches = match self.deployment.oplog(self.seen.time()).await {
             Ok(batches) => batches,
-            Err(setback) => return self.told(setback),
+            Err(setback) => return self.after(setback),
         };
         let mut first = true;
         loop {
@@ -198,7 +206,7 @@ impl Keeper {
                     return Ok(Ok(()));
                 }
                 Ok(None) => return Ok(Ok(())),
-                Err(setback) => return self.told(setback),
+                Err(setback) => return self.after(setback),
             }
             if self.cut_short.is_some() {
                 return Ok(Ok(()));
@@ -206,7 +214,7 @@ impl Keeper {
         }
     }
 
-    fn told(&mut self, setback: Setback) -> Result<Result<(), Error>> {
+    fn after(&mut self, setback: Setback) -> Result<Result<(), Error>> {
         match setback {
             Setback::Lost(error) => Ok(Err(error)),
             // The oplog's tail was overwritten while it was read.
@@ -254,8 +262,7 @@ impl Keeper {
     }
 
     fn write(&mut self, document: &[u8]) -> Result<()> {
-        self.read.documents += 1;
-        self.read.bytes += document.len() as u64;
+        self.read.count(document);
         self.writer.document(document)
     }
 
@@ -263,7 +270,6 @@ impl Keeper {
     fn follow(&mut self, entry: &Entry<'_>) -> Result<(), String> {
         let (transaction, ends) = match entry.role {
             Role::Alone => return Ok(()),
-            Role::Last(transaction) if !transaction.continues => return Ok(()),
             Role::Part(transaction) | Role::Prepared(transaction) => (transaction, false),
             Role::Last(transaction) | Role::Commit(transaction) => (transaction, true),
             Role::Abort(transaction) => {
@@ -291,8 +297,8 @@ impl Keeper {
         match self.early.take(entry, document) {
             Ok(_) => {}
             // Its beginning is unknown, and it took effect before the moment.
-            Err(error) if error.code() == Code::Damaged => {}
-            Err(error) => self.cut(error.message().to_owned()),
+            Err(Unfit::BeganBefore { .. }) => {}
+            Err(unfit @ Unfit::TooLarge { .. }) => self.cut(unfit.to_string()),
         }
     }
 
@@ -304,12 +310,12 @@ impl Keeper {
     }
 
     fn refused(&self, entry: &Entry<'_>) -> Result<Option<String>> {
-        let accepts = |db: &str, collection: &str| self.work.options.filter.accepts(db, collection);
+        let accepts = |db: &str, collection: &str| self.filter.accepts(db, collection);
         Ok(if touches(entry, &accepts)? { refusal(entry) } else { None })
     }
 
     fn wants(&self, entry: &Entry<'_>) -> Result<bool> {
-        touches(entry, &|db, collection| self.work.options.filter.accepts(db, collection))
+        touches(entry, &|db, collection| self.filter.accepts(db, collection))
     }
 
     fn roll_over(&mut self) {

@@ -28,7 +28,8 @@ impl Cutter {
         self.wanted / 8 * 5
     }
 
-    fn most(&self) -> u64 {
+    /// The bytes of documents that a segment never exceeds, unless it is one longer document.
+    pub(super) fn most(&self) -> u64 {
         self.wanted / 8 * 11
     }
 

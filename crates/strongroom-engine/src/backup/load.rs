@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use super::Work;
-use crate::deployment::Load;
+use super::pace::Pace;
+use crate::deployment::{Deployment, Load};
 use crate::error::Code;
+use crate::job::Job;
 use crate::progress::{Event, Warning};
 
 /// How often the member is asked.
@@ -18,33 +19,33 @@ const QUEUED_MAX: u64 = 16;
 const READ_TICKETS_MIN: u64 = 4;
 
 /// Watches the member until what comes back is dropped.
-pub(super) fn watched(work: &Arc<Work>) -> JoinSet<()> {
+pub(super) fn watched(deployment: &Arc<Deployment>, pace: &Arc<Pace>, job: &Job) -> JoinSet<()> {
     let mut watching = JoinSet::new();
-    watching.spawn(watch(work.clone()));
+    watching.spawn(watch(deployment.clone(), pace.clone(), job.clone()));
     watching
 }
 
-async fn watch(work: Arc<Work>) {
+async fn watch(deployment: Arc<Deployment>, pace: Arc<Pace>, job: Job) {
     let mut lag_first = None;
     let mut slowed = false;
     loop {
-        let load = match work.deployment.load().await {
+        let load = match deployment.load().await {
             Ok(load) => load,
             Err(error) if error.code() == Code::MongoPrivilege => {
                 let reason = error.message().to_owned();
-                return work.sink.observer.observe(&Event::Warning(Warning::LoadUnknown { reason }));
+                return job.warn(Warning::LoadUnknown { reason });
             }
             // A connection that broke is the readers' business too; until it is back nothing is known.
             Err(_) => Load::default(),
         };
         lag_first = lag_first.or(load.lag_seconds);
-        let allowed = lag_first.unwrap_or_default() + work.deployment.lag_max().as_secs_f64();
+        let allowed = lag_first.unwrap_or_default() + deployment.lag_max().as_secs_f64();
         let why = too_much(&load, allowed);
-        work.pace.set_overloaded(why.is_some());
+        pace.set_overloaded(why.is_some());
         if slowed != why.is_some() {
             slowed = why.is_some();
-            let member = work.deployment.source().member.clone();
-            work.sink.observer.observe(&Event::Slowed { member, why });
+            let member = deployment.source().member.clone();
+            job.observe(&Event::Slowed { member, why });
         }
         tokio::time::sleep(EVERY).await;
     }

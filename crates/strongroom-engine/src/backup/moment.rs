@@ -5,9 +5,13 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use super::settings::{Options, Wanted};
+use serde::Serialize;
+
+use super::settings::{ConsistencyMode, Options};
 use crate::deployment::{Deployment, Described, ReadAt};
 use crate::error::{Code, Error, Result};
+use crate::help;
+use crate::help::Setting;
 use crate::members::Topology;
 use crate::moment::ClusterTime;
 use crate::selection::Filter;
@@ -15,25 +19,23 @@ use crate::selection::Filter;
 /// How often the catalogue is listed while it keeps changing. After that the replay of the oplog makes it exact.
 const LISTINGS_MAX: u32 = 3;
 
-/// When a backup is read.
-#[derive(Debug)]
-pub(super) struct Moment {
+/// When a backup is read: decided before the first document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Moment {
     /// What every reader tries.
-    pub(super) at: ReadAt,
-    /// The moment that the oplog leads on from, where there is one.
-    pub(super) from: Option<ClusterTime>,
+    pub at: ReadAt,
+    /// The moment that the oplog leads on from, where it is kept.
+    pub from: Option<ClusterTime>,
     /// Where the capture of the oplog begins: with the oldest transaction that is under way at `from`.
-    pub(super) capture_from: Option<ClusterTime>,
-    /// Whether the catalogue is that of the moment, as far as no replay makes it so.
-    settled: bool,
-    /// The newest entry at the end of each read that was not at the snapshot's moment.
-    newest: Mutex<Option<ClusterTime>>,
+    pub capture_from: Option<ClusterTime>,
+    /// The moment that the oplog must reach in any case, because the catalogue or the data was read as it was then.
+    pub reach: Option<ClusterTime>,
+    /// Whether the catalogue is that of the moment without a replay.
+    pub settled: bool,
 }
 
 impl Moment {
-    fn none() -> Self {
-        Self { at: ReadAt::Now, from: None, capture_from: None, settled: false, newest: Mutex::default() }
-    }
+    const NONE: Self = Self { at: ReadAt::Now, from: None, capture_from: None, reach: None, settled: false };
 
     /// The cluster time that readers read at, if they do.
     pub(super) fn snapshot(&self) -> Option<ClusterTime> {
@@ -42,32 +44,32 @@ impl Moment {
             ReadAt::Now | ReadAt::Committed => None,
         }
     }
+}
 
-    /// How to read what cannot be read at `at`.
-    pub(super) fn plainly(&self, at: ReadAt) -> ReadAt {
-        match at {
-            ReadAt::Now => ReadAt::Now,
-            ReadAt::Committed | ReadAt::Snapshot(_) => ReadAt::Committed,
-        }
+/// How to read what cannot be read at `at`.
+pub(super) fn plainly(at: ReadAt) -> ReadAt {
+    match at {
+        ReadAt::Now => ReadAt::Now,
+        ReadAt::Committed | ReadAt::Snapshot(_) => ReadAt::Committed,
+    }
+}
+
+/// How far the oplog must reach: up to the newest entry at the end of each read that was not at the moment.
+#[derive(Debug)]
+pub(super) struct Reached {
+    is_kept: bool,
+    newest: Mutex<Option<ClusterTime>>,
+}
+
+impl Reached {
+    pub(super) fn new(moment: &Moment) -> Self {
+        Self { is_kept: moment.from.is_some(), newest: Mutex::new(moment.reach) }
     }
 
-    /// Whether the backup is exact at the moment if nothing was read but at it.
-    pub(super) fn is_settled(&self) -> bool {
-        self.settled
-    }
-
-    /// Takes note that documents were just read as they are now, where a majority has them.
-    pub(super) async fn read_plainly(&self, deployment: &Deployment) -> Result<()> {
-        self.reach(deployment, ReadAt::Committed).await
-    }
-
-    /// Takes note that a change of the catalogue was seen, which a majority need not have yet.
-    pub(super) async fn saw_change(&self, deployment: &Deployment) -> Result<()> {
-        self.reach(deployment, ReadAt::Now).await
-    }
-
-    async fn reach(&self, deployment: &Deployment, at: ReadAt) -> Result<()> {
-        if self.from.is_some() {
+    /// Notes that something was just read as it is now: [`ReadAt::Committed`] where a majority of the set has it,
+    /// [`ReadAt::Now`] where it need not have it yet.
+    pub(super) async fn note(&self, deployment: &Deployment, at: ReadAt) -> Result<()> {
+        if self.is_kept {
             let now = deployment.newest(at).await?;
             let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
             *newest = newest.max(Some(now));
@@ -76,70 +78,179 @@ impl Moment {
     }
 
     /// The moment that the oplog must reach, if it is needed.
-    pub(super) fn to_reach(&self) -> Option<ClusterTime> {
+    pub(super) fn newest(&self) -> Option<ClusterTime> {
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Lists the catalogue and finds the moment that it belongs to.
 pub(super) async fn settle(deployment: &Deployment, options: &Options) -> Result<(Vec<Described>, Moment)> {
+    let topology = deployment.source().topology;
     let wanted =
-        match deployment.source().topology {
-            // What cannot be read in the past is made exact by the oplog, but a part of a collection.
-            Topology::ReplicaSet
-                if options.consistency == Wanted::Snapshot && !deployment.reads_the_past() =>
-            {
-                if options.query.is_none() { Wanted::Oplog } else { Wanted::None }
-            }
-            Topology::ReplicaSet => options.consistency,
-            Topology::Standalone | Topology::Sharded if options.consistency == Wanted::Oplog => {
-                return Err(Error::new(Code::Usage, "only a replica set has an oplog to keep")
-                    .help("Leave --consistency out, or make the server a replica set of one member."));
-            }
-            Topology::Standalone | Topology::Sharded => Wanted::None,
-        };
-    if wanted == Wanted::Oplog && options.query.is_some() {
-        return Err(Error::new(Code::Usage, "a backup of what a query finds keeps no oplog")
-            .help("Leave --consistency oplog out: it is read at one moment where the server can."));
+        possible(options.consistency, topology, deployment.reads_the_past(), options.query.is_some())?;
+    if wanted == ConsistencyMode::None {
+        return Ok((list(deployment, &options.filter).await?, Moment::NONE));
     }
-    if wanted == Wanted::None {
-        return Ok((list(deployment, &options.filter).await?, Moment::none()));
+    let begin = begin_of_capture(deployment).await?;
+    let listing = settled_listing(deployment, &options.filter, wanted).await?;
+    let mut moment = listing.moment(wanted);
+    // Of a part of a collection the oplog would replay the whole, so none is kept.
+    if options.query.is_none() {
+        moment = Moment { capture_from: Some(begin), ..moment };
+        moment.reach = listing.reach(deployment, wanted).await?;
+    } else {
+        moment.from = None;
     }
-    // What is under way at the moment began after this, or is known to be under way.
-    let begin = deployment.newest(ReadAt::Committed).await?;
+    Ok((listing.namespaces, moment))
+}
+
+/// What of `wanted` can be had.
+fn possible(
+    wanted: ConsistencyMode,
+    topology: Topology,
+    reads_the_past: bool,
+    queried: bool,
+) -> Result<ConsistencyMode> {
+    match (topology, wanted) {
+        (Topology::Standalone | Topology::Sharded, ConsistencyMode::Oplog) => {
+            Err(Error::new(Code::Usage, "only a replica set has an oplog to keep").help(help![
+                "Leave ",
+                Setting::Consistency,
+                " out, or make the server a replica set of one member."
+            ]))
+        }
+        (Topology::Standalone | Topology::Sharded, _) => Ok(ConsistencyMode::None),
+        (Topology::ReplicaSet, ConsistencyMode::Oplog) if queried => {
+            Err(Error::new(Code::Usage, "a backup of what a query finds keeps no oplog").help(help![
+                "Leave ",
+                Setting::Consistency.to("oplog"),
+                " out: the documents are read at one moment where the server can."
+            ]))
+        }
+        // What cannot be read in the past is made exact by the oplog, but not a part of a collection.
+        (Topology::ReplicaSet, ConsistencyMode::Snapshot) if !reads_the_past => {
+            Ok(if queried { ConsistencyMode::None } else { ConsistencyMode::Oplog })
+        }
+        (Topology::ReplicaSet, _) => Ok(wanted),
+    }
+}
+
+/// An entry from which on the oplog holds every transaction whole that is under way now, or begins later.
+async fn begin_of_capture(deployment: &Deployment) -> Result<ClusterTime> {
+    let newest = deployment.newest(ReadAt::Committed).await?;
     let oldest = deployment.oldest_transaction().await?;
-    let begin = deployment.entry_before(oldest.map_or(begin, |oldest| oldest.min(begin))).await?;
-    let mut listings = 0;
-    loop {
-        let before = deployment.newest(ReadAt::Committed).await?;
-        let namespaces = list(deployment, &options.filter).await?;
-        let after = deployment.newest(ReadAt::Committed).await?;
-        let changed = deployment.catalog_changed_since(before).await?;
-        listings += 1;
-        if changed && listings < LISTINGS_MAX && wanted == Wanted::Snapshot {
-            continue;
+    deployment.entry_before(oldest.map_or(newest, |oldest| oldest.min(newest))).await
+}
+
+/// The catalogue, and what is known of when it was so.
+#[derive(Debug)]
+struct Listing {
+    namespaces: Vec<Described>,
+    before: ClusterTime,
+    after: ClusterTime,
+    /// Whether the catalogue changed in between.
+    changed: bool,
+}
+
+/// Lists the catalogue; again if it changes meanwhile and only a replay would make that right.
+async fn settled_listing(
+    deployment: &Deployment,
+    filter: &Filter,
+    wanted: ConsistencyMode,
+) -> Result<Listing> {
+    let mut listing = list_once(deployment, filter).await?;
+    for _ in 1..LISTINGS_MAX {
+        if !listing.changed || wanted != ConsistencyMode::Snapshot {
+            break;
         }
-        // A catalogue that keeps changing is as listed after `before`: the replay from there makes it exact.
-        let replayed = changed || wanted == Wanted::Oplog;
-        let from = if replayed { before } else { after };
-        // Of a part of a collection the oplog would replay the whole.
-        let captures = options.query.is_none();
-        let moment = Moment {
-            at: if wanted == Wanted::Snapshot { ReadAt::Snapshot(from) } else { ReadAt::Committed },
-            from: captures.then_some(from),
-            capture_from: captures.then_some(begin),
-            settled: !replayed,
-            newest: Mutex::default(),
-        };
-        if changed {
-            moment.saw_change(deployment).await?;
-        } else if replayed {
-            moment.read_plainly(deployment).await?;
-        }
-        return Ok((namespaces, moment));
+        listing = list_once(deployment, filter).await?;
     }
+    Ok(listing)
+}
+
+async fn list_once(deployment: &Deployment, filter: &Filter) -> Result<Listing> {
+    let before = deployment.newest(ReadAt::Committed).await?;
+    let namespaces = list(deployment, filter).await?;
+    let after = deployment.newest(ReadAt::Committed).await?;
+    let changed = deployment.catalog_changed_since(before).await?;
+    Ok(Listing { namespaces, before, after, changed })
 }
 
 async fn list(deployment: &Deployment, filter: &Filter) -> Result<Vec<Described>> {
     deployment.namespaces(|db, collection| filter.accepts(db, collection)).await
+}
+
+impl Listing {
+    /// Whether the backup is exact only after a replay.
+    fn is_replayed(&self, wanted: ConsistencyMode) -> bool {
+        self.changed || wanted == ConsistencyMode::Oplog
+    }
+
+    /// A catalogue that keeps changing is as listed after `before`: the replay from there makes it exact.
+    fn moment(&self, wanted: ConsistencyMode) -> Moment {
+        let replayed = self.is_replayed(wanted);
+        let from = if replayed { self.before } else { self.after };
+        let at = if wanted == ConsistencyMode::Snapshot { ReadAt::Snapshot(from) } else { ReadAt::Committed };
+        Moment { at, from: Some(from), settled: !replayed, ..Moment::NONE }
+    }
+
+    /// The moment that the oplog must reach because of the listing alone. A change of the catalogue that was seen
+    /// need not be on a majority of the set's members yet.
+    async fn reach(&self, deployment: &Deployment, wanted: ConsistencyMode) -> Result<Option<ClusterTime>> {
+        let at = match (self.changed, self.is_replayed(wanted)) {
+            (true, _) => ReadAt::Now,
+            (false, true) => ReadAt::Committed,
+            (false, false) => return Ok(None),
+        };
+        deployment.newest(at).await.map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(seconds: u32) -> ClusterTime {
+        ClusterTime { seconds, increment: 1 }
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_replaced_or_refused() {
+        let set = |wanted, past, queried| possible(wanted, Topology::ReplicaSet, past, queried).ok();
+        assert_eq!(set(ConsistencyMode::Snapshot, true, false), Some(ConsistencyMode::Snapshot));
+        assert_eq!(set(ConsistencyMode::Snapshot, true, true), Some(ConsistencyMode::Snapshot));
+        assert_eq!(
+            set(ConsistencyMode::Snapshot, false, false),
+            Some(ConsistencyMode::Oplog),
+            "the oplog makes it exact"
+        );
+        assert_eq!(
+            set(ConsistencyMode::Snapshot, false, true),
+            Some(ConsistencyMode::None),
+            "there is no oplog of a query"
+        );
+        assert_eq!(set(ConsistencyMode::Oplog, true, false), Some(ConsistencyMode::Oplog));
+        assert_eq!(set(ConsistencyMode::Oplog, true, true), None);
+        for topology in [Topology::Standalone, Topology::Sharded] {
+            assert_eq!(
+                possible(ConsistencyMode::Snapshot, topology, false, false).unwrap(),
+                ConsistencyMode::None
+            );
+            assert_eq!(
+                possible(ConsistencyMode::Oplog, topology, false, false).unwrap_err().code(),
+                Code::Usage
+            );
+        }
+    }
+
+    #[test]
+    fn the_moment_is_after_the_listing_unless_the_catalogue_changed() {
+        let listing = |changed| Listing { namespaces: Vec::new(), before: time(1), after: time(2), changed };
+        let quiet = listing(false).moment(ConsistencyMode::Snapshot);
+        assert_eq!((quiet.at, quiet.from, quiet.settled), (ReadAt::Snapshot(time(2)), Some(time(2)), true));
+        let changed = listing(true).moment(ConsistencyMode::Snapshot);
+        assert_eq!((changed.at, changed.settled), (ReadAt::Snapshot(time(1)), false));
+        let by_oplog = listing(false).moment(ConsistencyMode::Oplog);
+        assert_eq!((by_oplog.at, by_oplog.from), (ReadAt::Committed, Some(time(1))));
+    }
 }

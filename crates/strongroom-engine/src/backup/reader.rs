@@ -1,217 +1,274 @@
-//! One reader's work on one run: cursors in, segments out.
+//! One reader's work on one stretch: cursors in, segments out.
 
 use std::sync::Arc;
 
-use mongo_archive::{Crc64, Namespace as ArchiveNamespace};
 use tokio::task::block_in_place;
 
-use super::cursor::{Cursor, Stop};
-use super::plan::{Part, Run};
-use super::writer::RunWriter;
-use super::{Work, cancelled};
-use crate::deployment::{Batch, Bound, Described, Documents, ReadAt, Scan, id_of};
+use super::cursor::Cursor;
+use super::moment::{Moment, Reached, plainly};
+use super::pace::Pace;
+use super::read::{NamespaceRead, StretchRead};
+use super::resume::Stop;
+use super::segment::archived;
+use super::sink::Sink;
+use super::stretches::{Range, Stretch, Stretches};
+use super::writer::StretchWriter;
+use crate::deployment::{Batch, Bound, Deployment, Described, ReadAt, Scan, id_of};
 use crate::error::{Code, Error, Result};
-use crate::manifest::Segment;
 use crate::progress::{Event, Warning};
+use crate::selection::Query;
 
-/// How often a run is read again from its start.
+/// How often a stretch is read again from its start.
 const READ_AGAIN_MAX: u32 = 3;
 
-/// A run, read to its end.
-pub(super) struct RunRead {
-    pub(super) place: usize,
-    pub(super) namespaces: Vec<NamespaceRead>,
-    pub(super) segments: Vec<Segment>,
-    /// The part number after the last one that was used.
-    pub(super) next_part: usize,
+/// What the readers of one backup share.
+pub(super) struct Reader {
+    pub(super) deployment: Arc<Deployment>,
+    pub(super) namespaces: Arc<[Described]>,
+    pub(super) stretches: Arc<Stretches>,
+    pub(super) query: Option<Query>,
+    pub(super) moment: Moment,
+    pub(super) reached: Reached,
+    pub(super) pace: Arc<Pace>,
+    pub(super) sink: Arc<Sink>,
 }
 
-/// A namespace, or a part of one, read to its end.
-pub(super) struct NamespaceRead {
-    pub(super) place: usize,
-    pub(super) documents: u64,
-    pub(super) bytes: u64,
-    pub(super) crc: Crc64,
-    /// Not at the snapshot's moment.
-    pub(super) plainly: bool,
-}
-
-/// Reads one run. Where a cursor is lost that cannot be taken up, what was stored of this run is taken back and
-/// the run is read again, as it is then.
-pub(super) async fn read(work: &Arc<Work>, place: usize) -> Result<RunRead> {
-    let mut at = work.moment.at;
-    let mut first_part = 0;
-    let mut again = 0;
-    loop {
-        let (stop, parts) = match attempt(work, place, at, first_part).await {
-            Ok(read) => return Ok(read),
-            Err(failed) => failed,
-        };
-        match stop {
-            Stop::Again(error) if again < READ_AGAIN_MAX => {
-                let name = work.namespaces[work.plan.runs[place].namespaces[0]].name();
-                let reason = error.message().to_owned();
-                work.sink.observer.observe(&Event::Warning(Warning::ReadAgain { namespace: name, reason }));
-                work.sink.take_back_run(work.plan.run_number(place), parts).await;
-                (at, first_part, again) = (work.moment.plainly(at), parts, again + 1);
+impl Reader {
+    /// Reads the stretch at `place`. Where a cursor is lost that cannot be taken up, what was stored of this stretch
+    /// is taken back and it is read again, as it is then.
+    pub(super) async fn read(&self, place: usize) -> Result<StretchRead> {
+        let mut at = self.moment.at;
+        let mut first_part = 0;
+        let mut again = 0;
+        loop {
+            let (stop, parts) = match self.attempt(place, at, first_part).await {
+                Ok(read) => return Ok(read),
+                Err(failed) => failed,
+            };
+            match stop {
+                Stop::Again(error) if again < READ_AGAIN_MAX => {
+                    let namespace = self.namespaces[self.stretches.list[place].namespaces[0]].name();
+                    let reason = error.message().to_owned();
+                    self.sink.job.warn(Warning::ReadAgain { namespace, reason });
+                    self.sink.take_back_stretch(self.stretches.number(place), parts).await;
+                    (at, first_part, again) = (plainly(self.moment.at), parts, again + 1);
+                }
+                Stop::Again(error) | Stop::Failed(error) => return Err(error),
             }
-            Stop::Again(error) | Stop::Failed(error) => return Err(error),
         }
     }
-}
 
-/// On failure also says how many parts were begun, so that a second attempt takes other names.
-async fn attempt(
-    work: &Arc<Work>,
-    place: usize,
-    at: ReadAt,
-    first_part: usize,
-) -> Result<RunRead, (Stop, usize)> {
-    let mut writer = RunWriter::new(work.clone(), work.plan.run_number(place), first_part);
-    let mut namespaces = Vec::new();
-    let outcome = async {
-        let run = &work.plan.runs[place];
-        for &namespace in &run.namespaces {
-            namespaces.push(read_namespace(work, &mut writer, run, namespace, at).await?);
+    /// On failure also says how many parts were begun, so that a second attempt takes other names.
+    async fn attempt(
+        &self,
+        place: usize,
+        at: ReadAt,
+        first_part: usize,
+    ) -> Result<StretchRead, (Stop, usize)> {
+        let (number, segment_bytes) = (self.stretches.number(place), self.stretches.segment_bytes);
+        let mut writer = StretchWriter::new(self.sink.clone(), segment_bytes, number, first_part);
+        let outcome = self.stretch(&mut writer, &self.stretches.list[place], at).await;
+        // Whatever happened: an upload under way is waited for, so that its outcome is known.
+        let stored = writer.wait().await;
+        let next_part = writer.next_part();
+        match (outcome, stored) {
+            (Ok(namespaces), Ok(())) => {
+                Ok(StretchRead { place, namespaces, segments: writer.into_segments(), next_part })
+            }
+            (Err(stop), _) => Err((stop, next_part)),
+            (Ok(_), Err(error)) => Err((error.into(), next_part)),
+        }
+    }
+
+    async fn stretch(
+        &self,
+        writer: &mut StretchWriter,
+        stretch: &Stretch,
+        at: ReadAt,
+    ) -> Result<Vec<NamespaceRead>, Stop> {
+        let mut namespaces = Vec::new();
+        for &place in &stretch.namespaces {
+            namespaces.push(self.namespace(writer, place, stretch.range.as_ref(), at).await?);
         }
         writer.end_segment()?;
         writer.store_finished().await?;
-        Ok::<(), Stop>(())
+        Ok(namespaces)
     }
-    .await;
-    // Whatever happened: an upload under way is waited for, so that its outcome is known.
-    let stored = writer.wait().await;
-    let next_part = writer.next_part();
-    match (outcome, stored) {
-        (Ok(()), Ok(())) => Ok(RunRead { place, namespaces, segments: writer.into_segments(), next_part }),
-        (Err(stop), _) => Err((stop, next_part)),
-        (Ok(()), Err(error)) => Err((error.into(), next_part)),
-    }
-}
 
-async fn read_namespace(
-    work: &Work,
-    writer: &mut RunWriter,
-    run: &Run,
-    place: usize,
-    at: ReadAt,
-) -> Result<NamespaceRead, Stop> {
-    let described = &work.namespaces[place];
-    writer.begin_namespace(place, archived(described))?;
-    let mut read = NamespaceRead { place, documents: 0, bytes: 0, crc: Crc64::new(), plainly: false };
-    if described.data_collection().is_some() {
-        let (scan, end) = scan(work, run);
-        let mut cursor = Cursor::new(work, described, at, scan);
-        let outcome = drain(work, writer, &mut cursor, end, &mut read).await;
-        outcome.map_err(|stop| stop.context(format!("reading `{}`", described.name())))?;
-        read.plainly = cursor.plainly();
-        if read.plainly {
-            tokio::select! {
-                noted = work.moment.read_plainly(&work.deployment) => noted?,
-                () = work.sink.stop.cancelled() => return Err(cancelled().into()),
+    async fn namespace(
+        &self,
+        writer: &mut StretchWriter,
+        place: usize,
+        range: Option<&Range>,
+        at: ReadAt,
+    ) -> Result<NamespaceRead, Stop> {
+        let described = &self.namespaces[place];
+        writer.begin_namespace(place, archived(described))?;
+        let mut read = NamespaceRead::new(place);
+        if described.data_collection().is_some() {
+            let (scan, last) = scan(range, self.query.as_ref());
+            let replayed = self.moment.from.is_some();
+            let mut cursor = Cursor::new(&self.deployment, described, (at, scan), replayed, &self.sink.job);
+            let outcome = self.drain(writer, &mut cursor, last, &mut read).await;
+            outcome.map_err(|stop| stop.context(format!("reading `{}`", described.name())))?;
+            read.plainly = cursor.plainly();
+            self.note(&cursor).await?;
+        }
+        read.crc = if range.is_some() { writer.end_range()? } else { writer.end_namespace()? };
+        self.sink.job.observe(&Event::Namespace { name: described.name(), documents: read.documents });
+        Ok(read)
+    }
+
+    /// Takes note of how far the oplog must reach because of what was just read.
+    async fn note(&self, cursor: &Cursor<'_>) -> Result<()> {
+        let noted = async {
+            if cursor.was_dropped() {
+                self.reached.note(&self.deployment, ReadAt::Now).await?;
+            }
+            if cursor.plainly() {
+                self.reached.note(&self.deployment, ReadAt::Committed).await?;
+            }
+            Ok(())
+        };
+        self.sink.job.unless_cancelled(noted).await
+    }
+
+    async fn drain(
+        &self,
+        writer: &mut StretchWriter,
+        cursor: &mut Cursor<'_>,
+        end: Option<Bound>,
+        read: &mut NamespaceRead,
+    ) -> Result<(), Stop> {
+        while let Some(batch) = cursor.next().await? {
+            let last = end.as_ref().filter(|end| reaches(&batch, end));
+            let before = (read.documents, read.bytes);
+            let mut documents = batch.documents()?;
+            let taken = loop {
+                let taken = block_in_place(|| take(writer, &mut documents, last, read))?;
+                writer.store_finished().await?;
+                if taken != Taken::SegmentFull {
+                    break taken;
+                }
+            };
+            let (documents, bytes) = (read.documents - before.0, read.bytes - before.1);
+            self.sink.job.observe(&Event::Advanced { documents, bytes });
+            self.pace.spend(bytes).await;
+            if last.is_some() {
+                return end_of_range(&taken, cursor.plainly()).map_err(Stop::from);
             }
         }
+        Ok(())
     }
-    read.crc = if run.part.is_some() { writer.end_part()? } else { writer.end_namespace()? };
-    work.sink.observer.observe(&Event::Namespace { name: described.name(), documents: read.documents });
-    Ok(read)
 }
 
-pub(super) fn archived(described: &Described) -> ArchiveNamespace {
-    let collection = described.data_collection().unwrap_or_else(|| described.collection.clone());
-    ArchiveNamespace { db: described.db.clone(), collection }
-}
-
-/// Which documents of the run's collection, and the one after which a part ends.
-fn scan(work: &Work, run: &Run) -> (Scan, Option<Bound>) {
-    match (&run.part, &work.options.query) {
-        (Some(Part::Natural { after, last }), _) => {
+/// Which documents of a collection, and the one after which a range ends.
+fn scan(range: Option<&Range>, query: Option<&Query>) -> (Scan, Option<Bound>) {
+    match (range, query) {
+        (Some(Range::Natural { after, last }), _) => {
             (Scan::Natural(after.as_ref().map(Bound::position)), last.clone())
         }
-        (Some(Part::Ids { from, to }), _) => (Scan::Ids(from.clone(), to.clone()), None),
-        (None, Some(query)) => (Scan::Matching(query.clone()), None),
+        (Some(Range::Ids { from, to }), _) => (Scan::Ids(from.clone(), to.clone()), None),
+        (None, Some(query)) => (Scan::Matching(query.document().clone()), None),
         (None, None) => (Scan::Natural(None), None),
     }
 }
 
-async fn drain(
-    work: &Work,
-    writer: &mut RunWriter,
-    cursor: &mut Cursor<'_>,
-    end: Option<Bound>,
-    read: &mut NamespaceRead,
-) -> Result<(), Stop> {
-    while let Some(batch) = cursor.next().await? {
-        let last = end.as_ref().filter(|end| reaches(&batch, end));
-        let mut documents = batch.documents()?;
-        let mut taken = Taken::default();
-        while !taken.all {
-            block_in_place(|| take(writer, &mut documents, last, &mut taken))?;
-            writer.store_finished().await?;
-        }
-        read.documents += taken.documents;
-        read.bytes += taken.bytes;
-        work.sink.observer.observe(&Event::Advanced { documents: taken.documents, bytes: taken.bytes });
-        work.pace.spend(taken.bytes).await;
-        if last.is_some() {
-            // At the snapshot's moment the document is there. Read plainly it may be deleted by now, and the next
-            // part's first documents come twice: the same `_id` twice, of which the replay leaves one.
-            return if taken.met_last || cursor.plainly() {
-                Ok(())
-            } else {
-                Err(Error::new(Code::Internal, "the document between two parts did not come along").into())
-            };
-        }
-    }
-    Ok(())
-}
-
-/// Whether the scan has passed the place where the part ends.
+/// Whether the scan has passed the place where the range ends.
 fn reaches(batch: &Batch, end: &Bound) -> bool {
     batch.position().and_then(|position| position.record()).is_some_and(|record| record >= end.record)
 }
 
-/// What was taken of a batch.
-#[derive(Default)]
-struct Taken {
-    documents: u64,
-    bytes: u64,
-    met_last: bool,
-    /// Nothing more of it is wanted.
-    all: bool,
+/// At the snapshot's moment the last document of a range is there. Read plainly it may be deleted by now, and the
+/// next range's first documents come twice: the same `_id` twice, of which the replay leaves one.
+fn end_of_range(taken: &Taken, plainly: bool) -> Result<()> {
+    if *taken == Taken::Last || plainly {
+        return Ok(());
+    }
+    Err(Error::new(Code::Internal, "the document between two ranges did not come along"))
+}
+
+/// Why no more documents were taken.
+#[derive(Debug, PartialEq, Eq)]
+enum Taken {
+    /// A segment is finished, and wants to be stored first.
+    SegmentFull,
+    /// The last document of the range came.
+    Last,
+    /// There were no more.
+    All,
 }
 
 /// Takes documents in until a segment is finished, or up to `last`, or all of them.
-fn take(
-    writer: &mut RunWriter,
-    documents: &mut Documents<'_>,
+fn take<'a>(
+    writer: &mut StretchWriter,
+    documents: &mut impl Iterator<Item = Result<&'a [u8]>>,
     last: Option<&Bound>,
-    taken: &mut Taken,
-) -> Result<()> {
+    read: &mut NamespaceRead,
+) -> Result<Taken> {
     for document in documents {
         let document = document?;
         writer.document(document)?;
-        taken.documents += 1;
-        taken.bytes += document.len() as u64;
-        if let Some(last) = last
-            && id_of(document).is_some_and(|id| id == last.id)
-        {
-            (taken.met_last, taken.all) = (true, true);
-            return Ok(());
+        read.count(document);
+        if last.is_some_and(|last| id_of(document).is_some_and(|id| id == last.id)) {
+            return Ok(Taken::Last);
         }
         if writer.has_finished() {
-            return Ok(());
+            return Ok(Taken::SegmentFull);
         }
     }
-    taken.all = true;
-    Ok(())
+    Ok(Taken::All)
 }
 
-impl Stop {
-    fn context(self, context: String) -> Self {
-        match self {
-            Self::Again(error) => Self::Again(error.context(context)),
-            Self::Failed(error) => Self::Failed(error.context(context)),
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{collection, document, sink};
+    use super::*;
+
+    fn bound(number: i64) -> Bound {
+        Bound { record: number, id: bson::rawdoc! { "_id": number } }
+    }
+
+    /// Numbers of documents offered and taken, and why it ended.
+    fn taken(segment_bytes: u64, offered: std::ops::Range<i64>, last: Option<&Bound>) -> (u64, Taken) {
+        let (_folder, sink) = sink();
+        let mut writer = StretchWriter::new(sink, segment_bytes, 1, 0);
+        writer.begin_namespace(0, archived(&collection("orders", 0))).unwrap();
+        let documents: Vec<_> = offered.map(document).collect();
+        let mut read = NamespaceRead::new(0);
+        let mut offered = documents.iter().map(|document| Ok(document.as_slice()));
+        let taken = take(&mut writer, &mut offered, last, &mut read).unwrap();
+        assert_eq!(read.bytes, read.documents * document(0).len() as u64);
+        (read.documents, taken)
+    }
+
+    #[test]
+    fn documents_are_taken_up_to_the_ranges_last_one_or_a_segments_end() {
+        assert_eq!(taken(1_000_000, 0..10, None), (10, Taken::All));
+        assert_eq!(taken(1_000_000, 0..10, Some(&bound(6))), (7, Taken::Last));
+        assert_eq!(taken(1_000_000, 0..10, Some(&bound(60))), (10, Taken::All));
+        let (documents, why) = taken(500, 0..100, None);
+        assert_eq!(why, Taken::SegmentFull);
+        assert!(documents < 15, "{documents} of about nine");
+    }
+
+    #[test]
+    fn a_missing_last_document_is_an_error_at_the_snapshots_moment_only() {
+        for (taken, plainly, fine) in
+            [(Taken::Last, false, true), (Taken::All, false, false), (Taken::All, true, true)]
+        {
+            assert_eq!(end_of_range(&taken, plainly).is_ok(), fine, "{taken:?} {plainly}");
         }
+    }
+
+    #[test]
+    fn a_range_is_scanned_from_its_first_to_its_last_document() {
+        let range = Range::Natural { after: Some(bound(3)), last: Some(bound(9)) };
+        let (from, last) = scan(Some(&range), None);
+        assert!(matches!(from, Scan::Natural(Some(position)) if position.record() == Some(3)));
+        assert_eq!(last, Some(bound(9)));
+        let query: Query = r#"{"paid": true}"#.parse().unwrap();
+        assert!(matches!(scan(None, Some(&query)), (Scan::Matching(_), None)));
+        assert!(matches!(scan(None, None), (Scan::Natural(None), None)));
     }
 }

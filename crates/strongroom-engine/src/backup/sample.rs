@@ -1,82 +1,84 @@
 //! A backup of a small collection that is made up here: what a bucket does to a real backup, without a deployment.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use bytes::BytesMut;
-use mongo_archive::{Header, Metadata, Namespace as ArchiveNamespace, Prelude};
-use serde_json::value::RawValue;
-use tokio_util::sync::CancellationToken;
+use chrono::{DateTime, Utc};
 
-use super::segment::{self, Finished, Memory, SegmentWriter};
+use super::assemble::{self, Contents};
+use super::bounds::SEGMENT_BYTES;
+use super::read::NamespaceRead;
+use super::segment::{self, archived};
 use super::sink::Sink;
+use super::writer::StretchWriter;
 use crate::ZSTD_DEFAULT_LEVEL;
 use crate::bucket::{ObjectStore, Sse};
-use crate::clock::Clock;
 use crate::compression::Compression;
-use crate::error::{Code, Error, Result};
+use crate::deployment::Described;
+use crate::error::Result;
+use crate::job::Job;
 use crate::layout::{BackupId, PlanName};
-use crate::manifest::{self, Consistency, Manifest, Namespace, Segment, Selection, Status, Tool, Totals};
+use crate::manifest::{Consistency, Manifest, Segment, Selection};
 use crate::members::{Source, Topology};
 use crate::names::NamespaceKind;
-use crate::progress::Silent;
 
-const DB: &str = "strongroom_prove";
-const COLLECTION: &str = "documents";
 const DOCUMENTS: u64 = 100;
+const SERVER_VERSION: &str = "0.0.0";
+const REASON: &str = "documents made up to prove the bucket";
 const METADATA: &str = r#"{"options":{},"indexes":[{"v":{"$numberInt":"2"},"key":{"_id":{"$numberInt":"1"}},"name":"_id_"}],"uuid":"","collectionName":"documents","type":"collection"}"#;
 
-/// Makes the backup, as every other is made, and gives its manifest.
+/// Makes the backup, as every other is made, and gives its manifest. It reports no events: the job is another's.
 ///
 /// # Errors
-/// As the store fails; then what was stored is taken back, where that is allowed.
-pub async fn sample(
-    store: Arc<dyn ObjectStore>,
-    plan: PlanName,
-    sse: Sse,
-    clock: &dyn Clock,
-) -> Result<Manifest> {
-    let started_at = clock.now();
-    let sink = Sink {
-        store,
-        plan,
-        id: BackupId::new(started_at, rand::random()),
-        compression: Compression::Zstd { level: ZSTD_DEFAULT_LEVEL },
-        sse,
-        attempted: Mutex::default(),
-        stop: CancellationToken::new(),
-        memory: Memory::default(),
-        observer: Arc::new(Silent),
-    };
-    match store_all(&sink, clock).await {
-        Ok(manifest) => Ok(manifest),
-        Err(error) => {
-            sink.clean_up().await;
-            Err(error)
-        }
+/// As the store fails, and [`Code::Cancelled`](crate::error::Code::Cancelled); then what was stored is deleted again,
+/// where that is allowed.
+pub async fn sample(store: Arc<dyn ObjectStore>, plan: PlanName, sse: Sse, job: &Job) -> Result<Manifest> {
+    let job = job.quiet();
+    let started_at = job.clock.now();
+    let name = (plan, BackupId::new(started_at, rand::random()));
+    let sink = Arc::new(Sink::new(store, name, Compression::Zstd { level: ZSTD_DEFAULT_LEVEL }, sse, &job));
+    let outcome = store_all(&sink, started_at).await;
+    if outcome.is_err() {
+        sink.clean_up().await;
     }
+    outcome
 }
 
-async fn store_all(sink: &Sink, clock: &dyn Clock) -> Result<Manifest> {
-    let started_at = clock.now();
-    let (data, namespace) = documents(sink.compression)?;
-    let data = sink.store_segment(1, 0, data).await?;
-    let prelude = sink.store_segment(0, 0, prelude(sink.compression)?).await?;
-    let manifest =
-        Manifest { started_at, finished_at: clock.now(), ..describe(sink, vec![prelude, data], namespace) };
+async fn store_all(sink: &Arc<Sink>, started_at: DateTime<Utc>) -> Result<Manifest> {
+    let described = [described()];
+    let mut writer = StretchWriter::new(sink.clone(), SEGMENT_BYTES, 1, 0);
+    let written = documents(&mut writer, &described[0]).await;
+    writer.wait().await?;
+    let read = [written?];
+    let prelude = segment::prelude(sink.compression, &assemble::prelude(SERVER_VERSION, &described, false))?;
+    let mut segments: Vec<Segment> = vec![sink.store_segment(0, 0, prelude).await?];
+    segments.extend(writer.into_segments());
+    let contents = Contents {
+        started_at,
+        finished_at: sink.job.clock.now(),
+        source: source(),
+        selection: Selection::default(),
+        consistency: Consistency::None { reason: REASON.into() },
+        oplog: None,
+        namespaces: assemble::namespaces(&described, &read)?,
+        segments,
+    };
+    let manifest = assemble::manifest(sink, contents);
     sink.commit(&manifest).await?;
     Ok(manifest)
 }
 
-fn prelude(compression: Compression) -> Result<Finished> {
-    let header = Header::new(1, "0.0.0", concat!("strongroom-", env!("CARGO_PKG_VERSION")));
-    let metadata = vec![Metadata {
-        db: DB.into(),
-        collection: COLLECTION.into(),
-        metadata: METADATA.into(),
-        kind: NamespaceKind::Collection.as_str().into(),
-        size: 0,
-    }];
-    segment::prelude(compression, &Prelude { header, metadata })
+async fn documents(writer: &mut StretchWriter, described: &Described) -> Result<NamespaceRead> {
+    let mut read = NamespaceRead::new(0);
+    writer.begin_namespace(0, archived(described))?;
+    for number in 0..DOCUMENTS {
+        let document = document(number);
+        writer.document(&document)?;
+        read.count(&document);
+    }
+    read.crc = writer.end_namespace()?;
+    writer.end_segment()?;
+    writer.store_finished().await?;
+    Ok(read)
 }
 
 /// `{_id: <number>}`, as BSON.
@@ -88,62 +90,57 @@ fn document(number: u64) -> Vec<u8> {
     bytes
 }
 
-fn documents(compression: Compression) -> Result<(Finished, Namespace)> {
-    let archived = ArchiveNamespace { db: DB.into(), collection: COLLECTION.into() };
-    let mut writer = SegmentWriter::new(compression, BytesMut::new())?;
-    writer.begin_block(0, &archived)?;
-    let mut bytes = 0;
-    for number in 0..DOCUMENTS {
-        let document = document(number);
-        bytes += document.len() as u64;
-        writer.document(&document)?;
-    }
-    let crc64 = writer.end_block()?.value();
-    writer.end_namespace(&archived, crc64)?;
-    let metadata = RawValue::from_string(METADATA.into())
-        .map_err(|e| Error::new(Code::Internal, "metadata is not JSON").caused_by(e))?;
-    let namespace = Namespace {
-        db: DB.into(),
-        collection: COLLECTION.into(),
+fn described() -> Described {
+    Described {
+        db: "strongroom_prove".into(),
+        collection: "documents".into(),
         kind: NamespaceKind::Collection,
-        metadata,
+        capped: false,
+        clustered: false,
+        uuid: None,
+        metadata: METADATA.into(),
         documents: DOCUMENTS,
-        bytes,
-        crc64: format!("{crc64:016x}"),
-    };
-    Ok((writer.finish()?, namespace))
+        bytes: DOCUMENTS * document(0).len() as u64,
+    }
 }
 
-fn describe(sink: &Sink, segments: Vec<Segment>, namespace: Namespace) -> Manifest {
-    let namespaces = vec![namespace];
-    Manifest {
-        format: manifest::FORMAT.into(),
-        version: manifest::VERSION,
-        id: sink.id.to_string(),
-        plan: sink.plan.to_string(),
-        status: Status::Complete,
-        exceptions: Vec::new(),
-        tool: Tool { name: "strongroom".into(), version: env!("CARGO_PKG_VERSION").into() },
-        started_at: chrono::DateTime::UNIX_EPOCH,
-        finished_at: chrono::DateTime::UNIX_EPOCH,
-        source: Source {
-            topology: Topology::Standalone,
-            set_name: None,
-            server_version: "0.0.0".into(),
-            feature_compatibility_version: None,
-            member: "none".into(),
-            member_role: "none".into(),
-            lag_seconds: None,
-            member_reason: "documents made up to prove the bucket".into(),
-            members: Vec::new(),
-        },
-        consistency: Consistency::None { reason: "documents made up to prove the bucket".into() },
-        oplog: None,
-        selection: Selection::default(),
-        totals: Totals::of(&namespaces, &segments),
-        compression: sink.compression,
-        encryption: sink.encryption(),
-        namespaces,
-        segments,
+fn source() -> Source {
+    Source {
+        topology: Topology::Standalone,
+        set_name: None,
+        server_version: SERVER_VERSION.into(),
+        feature_compatibility_version: None,
+        member: "none".into(),
+        member_role: "none".into(),
+        lag_seconds: None,
+        member_reason: REASON.into(),
+        members: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+    use crate::error::Code;
+
+    #[tokio::test]
+    async fn a_sample_is_a_backup_that_verifies() {
+        let (folder, sink) = testing::sink();
+        let manifest = sample(sink.store.clone(), sink.plan.clone(), Sse::None, &sink.job).await.unwrap();
+        let read = Manifest::from_json(&manifest.to_json().unwrap()).unwrap();
+        assert_eq!((read.totals.documents, read.totals.segments), (DOCUMENTS, 2));
+        let listed = sink.store.list("default").await.unwrap();
+        assert_eq!(listed.folders, [manifest.id]);
+        drop(folder);
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_sample_leaves_nothing() {
+        let (folder, sink) = testing::sink();
+        sink.job.cancel.cancel();
+        let error = sample(sink.store.clone(), sink.plan.clone(), Sse::None, &sink.job).await.unwrap_err();
+        assert_eq!(error.code(), Code::Cancelled);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

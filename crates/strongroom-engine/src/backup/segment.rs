@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use mongo_archive::{Crc64, Encoder, Namespace as ArchiveNamespace};
 
 use crate::compression::Compression;
+use crate::deployment::Described;
 use crate::error::{Code, Error, Result};
 use crate::manifest::Content;
 use crate::stream::{Compressor, HashedBuffer, Meter};
@@ -15,9 +16,9 @@ type Stages = Meter<Compressor<HashedBuffer>>;
 
 /// Room of segments that were stored. Used again, it costs the kernel no new pages.
 #[derive(Debug, Default)]
-pub(super) struct Memory(Mutex<Vec<BytesMut>>);
+pub(super) struct Buffers(Mutex<Vec<BytesMut>>);
 
-impl Memory {
+impl Buffers {
     /// An empty buffer: one that has room from earlier use, or a new one for `room` bytes. A buffer that grows is
     /// copied again and again, and is there twice while it is.
     pub(super) fn take(&self, room: usize) -> BytesMut {
@@ -38,14 +39,14 @@ impl Memory {
 pub(super) struct SegmentWriter {
     encoder: Encoder<Stages>,
     contents: Vec<Content>,
-    /// Documents on their way: checksums and compressors are quicker with long runs than with many short ones.
-    run: Vec<u8>,
+    /// Documents on their way: checksums and compressors are quicker with much at once than with many short pieces.
+    waiting: Vec<u8>,
     /// Of the documents of the open block.
     crc: Crc64,
 }
 
-/// Bytes of documents that go on in one run; they still are in the processor's cache then.
-const RUN_BYTES: usize = 32 * 1024;
+/// Bytes of documents that go on together; they still are in the processor's cache then.
+const TOGETHER_BYTES: usize = 32 * 1024;
 
 /// A finished segment, not stored yet.
 pub(super) struct Finished {
@@ -61,7 +62,12 @@ impl SegmentWriter {
     pub(super) fn new(compression: Compression, memory: BytesMut) -> Result<Self> {
         let compressed = Compressor::new(compression, HashedBuffer::new(memory)).map_err(failed)?;
         let encoder = Encoder::blocks(Meter::new(compressed));
-        Ok(Self { encoder, contents: Vec::new(), run: Vec::with_capacity(RUN_BYTES), crc: Crc64::new() })
+        Ok(Self {
+            encoder,
+            contents: Vec::new(),
+            waiting: Vec::with_capacity(TOGETHER_BYTES),
+            crc: Crc64::new(),
+        })
     }
 
     /// Begins a block for a namespace, whose place in the manifest's list is `place`.
@@ -76,27 +82,27 @@ impl SegmentWriter {
             content.documents += 1;
             content.bytes += document.len() as u64;
         }
-        if self.run.len() + document.len() > RUN_BYTES {
-            self.send_run()?;
+        if self.waiting.len() + document.len() > TOGETHER_BYTES {
+            self.send_waiting()?;
         }
-        if document.len() > RUN_BYTES {
+        if document.len() > TOGETHER_BYTES {
             self.crc.update(document);
             return self.encoder.document(document).map_err(archive_failed);
         }
-        self.run.extend_from_slice(document);
+        self.waiting.extend_from_slice(document);
         Ok(())
     }
 
-    fn send_run(&mut self) -> Result<()> {
-        self.crc.update(&self.run);
-        self.encoder.documents(&self.run).map_err(archive_failed)?;
-        self.run.clear();
+    fn send_waiting(&mut self) -> Result<()> {
+        self.crc.update(&self.waiting);
+        self.encoder.documents(&self.waiting).map_err(archive_failed)?;
+        self.waiting.clear();
         Ok(())
     }
 
     /// Ends the open block; the CRC of its documents.
     pub(super) fn end_block(&mut self) -> Result<Crc64> {
-        self.send_run()?;
+        self.send_waiting()?;
         self.encoder.end_block().map_err(archive_failed)?;
         Ok(std::mem::take(&mut self.crc))
     }
@@ -111,6 +117,12 @@ impl SegmentWriter {
         let raw = self.encoder.finish().map_err(archive_failed)?;
         finish(raw, self.contents)
     }
+}
+
+/// How the archive names a namespace's documents: by the collection that holds them.
+pub(super) fn archived(described: &Described) -> ArchiveNamespace {
+    let collection = described.data_collection().unwrap_or_else(|| described.collection.clone());
+    ArchiveNamespace { db: described.db.clone(), collection }
 }
 
 /// The segment that opens the archive: magic number, header, and the metadata of every namespace.

@@ -1,45 +1,76 @@
 //! What a person can choose for a backup.
 
-use std::str::FromStr;
+use serde::{Deserialize, Serialize};
 
 use crate::bucket::Sse;
 use crate::compression::Compression;
-use crate::error::{Code, Error, Result};
+use crate::deployment::ConnectOptions;
 use crate::layout::PlanName;
 use crate::manifest::Selection;
+use crate::quantity::{Bytes, Period};
 use crate::selection::{Filter, Query};
+use crate::settings::{self, at_once_default, choices};
 
 /// What to back up, and how.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Options {
     /// The series the backup belongs to.
     pub plan: PlanName,
     /// Which namespaces.
     pub filter: Filter,
-    /// Collections read at once, at least 1.
+    /// Collections read at once, 1 to 64.
+    #[serde(deserialize_with = "settings::at_once")]
     pub readers: usize,
     /// How segments are compressed.
+    #[serde(with = "settings::text")]
     pub compression: Compression,
     /// What moment it is to hold, where the deployment has such.
-    pub consistency: Wanted,
+    pub consistency: ConsistencyMode,
     /// Which documents, of every collection that is read; all of them if not said. Then no oplog is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub query: Option<Query>,
     /// The encryption to ask the store for, with every object.
     pub sse: Sse,
+    /// Secondaries that lag further behind the newest write are not read.
+    pub max_lag: Period,
     /// Bytes of documents to read in a second at most; none: as fast as it goes.
-    pub rate_max: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_rate: Option<Bytes>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            plan: PlanName::default(),
+            filter: Filter::default(),
+            readers: at_once_default(),
+            compression: Compression::default(),
+            consistency: ConsistencyMode::default(),
+            query: None,
+            sse: Sse::None,
+            max_lag: Period::seconds(30),
+            max_rate: None,
+        }
+    }
 }
 
 impl Options {
+    /// What of it matters for connecting.
+    #[must_use]
+    pub fn connecting(&self) -> ConnectOptions {
+        ConnectOptions { lag_max: self.max_lag.duration() }
+    }
+
     pub(super) fn selection(&self) -> Selection {
-        let query = self.query.clone().map(|query| bson::Bson::Document(query).into_canonical_extjson());
+        let query = self.query.as_ref().map(Query::canonical);
         Selection { query, ..self.filter.selection() }
     }
 }
 
 /// What moment a backup is to hold.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Wanted {
+pub enum ConsistencyMode {
     /// All collections read at one cluster time, where the deployment has such; what cannot be read so is made
     /// exact by the oplog.
     #[default]
@@ -50,16 +81,4 @@ pub enum Wanted {
     None,
 }
 
-impl FromStr for Wanted {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        match name {
-            "snapshot" => Ok(Self::Snapshot),
-            "oplog" => Ok(Self::Oplog),
-            "none" => Ok(Self::None),
-            _ => Err(Error::new(Code::Usage, format!("there is no consistency `{name}`"))
-                .help("Choose snapshot, oplog or none.")),
-        }
-    }
-}
+choices!(ConsistencyMode is "a consistency" { Snapshot "snapshot" Oplog "oplog" None "none" });

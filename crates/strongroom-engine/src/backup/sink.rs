@@ -5,19 +5,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio_util::sync::CancellationToken;
 
-use super::cancelled;
-use super::segment::{Finished, Memory};
+use super::segment::{Buffers, Finished};
 use crate::RESTORE_NOTE;
 use crate::bucket::actions::{self, Operation};
 use crate::bucket::{ObjectStore, Sse, Stored};
 use crate::compression::Compression;
 use crate::error::{Code, Error, Result};
 use crate::hash::sha256;
+use crate::job::Job;
 use crate::layout::{self, BackupId, PlanName};
 use crate::manifest::{Encryption, Manifest, Segment};
-use crate::progress::{Event, Observer, Phase, Warning};
+use crate::progress::{Event, Phase, Warning};
 
 /// How long a backup that ends waits for the answers to what it sent: with them it knows what to take back.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
@@ -30,28 +29,53 @@ pub(super) struct Sink {
     pub(super) compression: Compression,
     pub(super) sse: Sse,
     /// What was sent to the store, whether or not an answer came.
-    pub(super) attempted: Mutex<Vec<Attempt>>,
-    /// Ends every reader: cancelled by the person, or because one of them failed.
-    pub(super) stop: CancellationToken,
-    pub(super) memory: Memory,
-    pub(super) observer: Arc<dyn Observer>,
+    attempted: Mutex<Vec<Attempt>>,
+    /// Its cancel ends every reader: the person's does, and the failure of one of them.
+    pub(super) job: Job,
+    pub(super) buffers: Buffers,
 }
 
 /// A PUT that was begun.
 #[derive(Debug, Clone)]
-pub(super) struct Attempt {
-    pub(super) key: String,
-    pub(super) stored: Option<Stored>,
+struct Attempt {
+    key: String,
+    stored: Option<Stored>,
 }
 
 impl Sink {
-    /// Stores one segment; its run and part give its place in the archive.
-    pub(super) async fn store_segment(&self, run: usize, part: usize, finished: Finished) -> Result<Segment> {
+    /// For the backup `id` that `job` makes.
+    pub(super) fn new(
+        store: Arc<dyn ObjectStore>,
+        (plan, id): (PlanName, BackupId),
+        compression: Compression,
+        sse: Sse,
+        job: &Job,
+    ) -> Self {
+        let job = Job { cancel: job.cancel.child_token(), ..job.clone() };
+        Self {
+            store,
+            plan,
+            id,
+            compression,
+            sse,
+            attempted: Mutex::default(),
+            job,
+            buffers: Buffers::default(),
+        }
+    }
+
+    /// Stores one segment; the number of its stretch and its own in it give its place in the archive.
+    pub(super) async fn store_segment(
+        &self,
+        stretch: usize,
+        part: usize,
+        finished: Finished,
+    ) -> Result<Segment> {
         let extension = self.compression.extension();
-        let key = layout::segment_key(&self.plan, &self.id, run, part, extension);
+        let key = layout::segment_key(&self.plan, &self.id, stretch, part, extension);
         let stored_bytes = finished.body.len() as u64;
         let stored = self.put_hashed(&key, finished.body, &finished.sha256).await?;
-        self.observer.observe(&Event::Segment { key: key.clone(), stored_bytes });
+        self.job.observe(&Event::Segment { key: key.clone(), stored_bytes });
         Ok(Segment {
             key,
             version_id: stored.version_id,
@@ -62,12 +86,12 @@ impl Sink {
         })
     }
 
-    pub(super) async fn put(&self, key: &str, body: Bytes) -> Result<Stored> {
+    async fn put(&self, key: &str, body: Bytes) -> Result<Stored> {
         let sha256 = sha256(&body);
         self.put_hashed(key, body, &sha256).await
     }
 
-    pub(super) async fn put_hashed(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
+    async fn put_hashed(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
         self.attempted().push(Attempt { key: key.into(), stored: None });
         let answer = self.send(key, body, sha256).await;
         let mut attempted = self.attempted();
@@ -86,18 +110,18 @@ impl Sink {
     }
 
     /// A store that gives no answer must not hold up the end.
-    pub(super) async fn send(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
+    async fn send(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
         let too_late = async {
-            self.stop.cancelled().await;
+            self.job.cancel.cancelled().await;
             tokio::time::sleep(LAST_ANSWERS).await;
         };
         tokio::select! {
             answer = self.store.put(key, body, sha256, &self.sse) => answer,
-            () = too_late => Err(cancelled()),
+            () = too_late => Err(Error::new(Code::Cancelled, "cancelled before the storage answered")),
         }
     }
 
-    pub(super) fn attempted(&self) -> MutexGuard<'_, Vec<Attempt>> {
+    fn attempted(&self) -> MutexGuard<'_, Vec<Attempt>> {
         self.attempted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -115,7 +139,7 @@ impl Sink {
 
     /// Takes back what was stored. The manifest goes first, in case its PUT arrived although its answer did not.
     pub(super) async fn clean_up(&self) {
-        self.observer.observe(&Event::Phase { phase: Phase::CleaningUp });
+        self.job.phase(Phase::CleaningUp);
         let attempted = std::mem::take(&mut *self.attempted());
         let mut left = Vec::new();
         for attempt in attempted.into_iter().rev() {
@@ -123,17 +147,17 @@ impl Sink {
                 left.push(attempt.key);
             }
         }
-        self.tell_left(&left);
+        self.report_left(&left);
     }
 
-    fn tell_left(&self, left: &[String]) {
+    fn report_left(&self, left: &[String]) {
         if let Some(first) = left.first() {
             let (objects, example) = (left.len() as u64, first.clone());
-            self.observer.observe(&Event::Warning(Warning::ObjectsLeft { objects, example }));
+            self.job.warn(Warning::ObjectsLeft { objects, example });
         }
     }
 
-    pub(super) async fn take_back(&self, attempt: &Attempt) -> Result<()> {
+    async fn take_back(&self, attempt: &Attempt) -> Result<()> {
         let version = match &attempt.stored {
             Some(stored) => stored.version_id.clone(),
             None => match self.store.get(&attempt.key, None, u64::MAX).await {
@@ -145,9 +169,9 @@ impl Sink {
         self.store.delete(&attempt.key, version.as_deref()).await
     }
 
-    /// Deletes the segments of a run that is read again. What cannot be deleted is no part of the backup, and is
-    /// said.
-    pub(super) async fn take_back_run(&self, number: usize, parts: usize) {
+    /// Deletes the segments of a stretch that is read again. What cannot be deleted is no part of the backup, and is
+    /// reported.
+    pub(super) async fn take_back_stretch(&self, number: usize, parts: usize) {
         let extension = self.compression.extension();
         let keys: Vec<String> = (0..parts)
             .map(|part| layout::segment_key(&self.plan, &self.id, number, part, extension))
@@ -162,7 +186,7 @@ impl Sink {
                 left.push(attempt.key);
             }
         }
-        self.tell_left(&left);
+        self.report_left(&left);
     }
 
     /// What each PUT reported was compared with the request as it came; here they are only gathered.
@@ -181,9 +205,7 @@ impl Sink {
 
     /// Writes the manifest: from then on there is a backup.
     pub(super) async fn commit(&self, manifest: &Manifest) -> Result<()> {
-        if self.stop.is_cancelled() {
-            return Err(cancelled());
-        }
+        self.job.check()?;
         let key = layout::backup_key(&self.plan, &self.id, layout::MANIFEST);
         self.put(&key, manifest.to_json()?.into()).await?;
         Ok(())

@@ -8,14 +8,19 @@ use tokio::task::JoinHandle;
 
 use super::cut::Cutter;
 use super::segment::{Finished, SegmentWriter};
-use super::{Work, cancelled};
+use super::sink::Sink;
 use crate::error::{Code, Error, Result};
+use crate::job::Job;
 use crate::manifest::Segment;
 
-/// The segments of one run, one after the other.
-pub(super) struct RunWriter {
-    work: Arc<Work>,
-    run: usize,
+/// Room for what the archive and a compressor put around documents.
+const FRAMES_BYTES: u64 = 256 * 1024;
+
+/// The segments of one stretch, one after the other.
+pub(super) struct StretchWriter {
+    sink: Arc<Sink>,
+    /// The stretch's number in the archive.
+    stretch: usize,
     /// The next segment's part number.
     part: usize,
     cutter: Cutter,
@@ -29,12 +34,14 @@ pub(super) struct RunWriter {
     segments: Vec<Segment>,
 }
 
-impl RunWriter {
-    /// For the run with this number in the archive; the prelude's is 0.
-    pub(super) fn new(work: Arc<Work>, run: usize, first_part: usize) -> Self {
+impl StretchWriter {
+    /// For the stretch with this number in the archive, in segments of `segment_bytes` of documents on average; the
+    /// prelude's number is 0.
+    pub(super) fn new(sink: Arc<Sink>, segment_bytes: u64, stretch: usize, first_part: usize) -> Self {
         Self {
-            cutter: Cutter::new(work.plan.segment_bytes),
-            run,
+            cutter: Cutter::new(segment_bytes),
+            sink,
+            stretch,
             part: first_part,
             current: None,
             crc: Crc64::new(),
@@ -42,13 +49,17 @@ impl RunWriter {
             finished: VecDeque::new(),
             uploading: None,
             segments: Vec::new(),
-            work,
         }
     }
 
     /// The part number after the last one that was used.
     pub(super) fn next_part(&self) -> usize {
         self.part
+    }
+
+    /// The job that it works for.
+    pub(super) fn job(&self) -> &Job {
+        &self.sink.job
     }
 
     /// What was stored, in order.
@@ -66,15 +77,15 @@ impl RunWriter {
         let Some((place, namespace)) = &self.current else { return Ok(()) };
         let open = match self.open.take() {
             Some(open) => open,
-            None => SegmentWriter::new(self.work.sink.compression, self.work.sink.memory.take(self.room()))?,
+            None => SegmentWriter::new(self.sink.compression, self.sink.buffers.take(self.room()))?,
         };
         self.open.insert(open).begin_block(*place, namespace)
     }
 
-    /// What a segment takes at most, but for the last document of one. What compression leaves unused of it is never
+    /// What a segment takes at most, unless it is one longer document. What compression leaves unused of it is never
     /// touched, so it costs no memory.
     fn room(&self) -> usize {
-        usize::try_from(2 * self.work.plan.segment_bytes).unwrap_or(0)
+        usize::try_from(self.cutter.most() + FRAMES_BYTES).unwrap_or(0)
     }
 
     /// Takes a document in.
@@ -117,8 +128,8 @@ impl RunWriter {
         Ok(crc)
     }
 
-    /// Ends a part of a namespace; the CRC of its documents.
-    pub(super) fn end_part(&mut self) -> Result<Crc64> {
+    /// Ends a range of a namespace; the CRC of its documents.
+    pub(super) fn end_range(&mut self) -> Result<Crc64> {
         let crc = if self.open.is_some() { self.end_block()? } else { std::mem::take(&mut self.crc) };
         self.current = None;
         Ok(crc)
@@ -143,15 +154,13 @@ impl RunWriter {
     pub(super) async fn store_finished(&mut self) -> Result<()> {
         while let Some(finished) = self.finished.pop_front() {
             self.wait().await?;
-            if self.work.sink.stop.is_cancelled() {
-                return Err(cancelled());
-            }
-            let (work, run, part) = (self.work.clone(), self.run, self.part);
+            self.sink.job.check()?;
+            let (sink, stretch, part) = (self.sink.clone(), self.stretch, self.part);
             self.part += 1;
             self.uploading = Some(tokio::spawn(async move {
                 let body = finished.body.clone();
-                let stored = work.sink.store_segment(run, part, finished).await;
-                work.sink.memory.give_back(body);
+                let stored = sink.store_segment(stretch, part, finished).await;
+                sink.buffers.give_back(body);
                 stored
             }));
         }
@@ -161,7 +170,7 @@ impl RunWriter {
     /// Waits for the upload under way.
     pub(super) async fn wait(&mut self) -> Result<()> {
         if let Some(upload) = &mut self.uploading {
-            // Whoever gives up waiting leaves it here, so that it can be waited for before the end.
+            // Whoever stops waiting leaves it here, so that it can be waited for before the end.
             let ended = upload.await;
             self.uploading = None;
             let stored =
@@ -169,5 +178,80 @@ impl RunWriter {
             self.segments.push(stored);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{document, sink};
+    use super::*;
+
+    fn name() -> ArchiveNamespace {
+        ArchiveNamespace { db: "shop".into(), collection: "orders".into() }
+    }
+
+    #[tokio::test]
+    async fn segments_are_stored_in_order_and_add_up() {
+        let (folder, sink) = sink();
+        let mut writer = StretchWriter::new(sink, 1000, 3, 2);
+        writer.begin_namespace(5, name()).unwrap();
+        let mut all = Crc64::new();
+        for number in 0..100 {
+            let document = document(number);
+            all.update(&document);
+            writer.document(&document).unwrap();
+            if writer.has_finished() {
+                writer.store_finished().await.unwrap();
+            }
+        }
+        assert_eq!(writer.end_namespace().unwrap().value(), all.value());
+        writer.end_segment().unwrap();
+        writer.store_finished().await.unwrap();
+        writer.wait().await.unwrap();
+        let next = writer.next_part();
+        let segments = writer.into_segments();
+        assert_eq!(next, 2 + segments.len());
+        let names: Vec<_> = segments.iter().map(|s| s.key.rsplit('/').next().unwrap().to_owned()).collect();
+        assert_eq!(names[..2], ["00003-00002.bson", "00003-00003.bson"]);
+        assert!(names.is_sorted() && names.len() > 2);
+        let contents = || segments.iter().flat_map(|s| &s.contents);
+        assert!(contents().all(|content| content.namespace == 5 && content.bytes <= 1375));
+        assert_eq!(contents().map(|content| content.documents).sum::<u64>(), 100);
+        for segment in &segments {
+            let stored = std::fs::read(folder.path().join(&segment.key)).unwrap();
+            assert_eq!(hex::encode(crate::hash::sha256(&stored)), segment.sha256);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_range_ends_without_the_end_of_its_collection() {
+        let mut lengths = Vec::new();
+        for whole in [false, true] {
+            let (_folder, sink) = sink();
+            let mut writer = StretchWriter::new(sink, 1000, 1, 0);
+            writer.begin_namespace(0, name()).unwrap();
+            writer.document(&document(1)).unwrap();
+            let crc = if whole { writer.end_namespace() } else { writer.end_range() }.unwrap();
+            let mut expected = Crc64::new();
+            expected.update(&document(1));
+            assert_eq!(crc.value(), expected.value());
+            writer.end_segment().unwrap();
+            writer.store_finished().await.unwrap();
+            writer.wait().await.unwrap();
+            lengths.push(writer.into_segments()[0].raw_bytes);
+        }
+        assert!(lengths[0] < lengths[1], "the end of a collection takes bytes of its own: {lengths:?}");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_sent_once_the_job_is_cancelled() {
+        let (folder, sink) = sink();
+        sink.job.cancel.cancel();
+        let mut writer = StretchWriter::new(sink, 1000, 1, 0);
+        writer.begin_namespace(0, name()).unwrap();
+        writer.end_namespace().unwrap();
+        writer.end_segment().unwrap();
+        assert_eq!(writer.store_finished().await.unwrap_err().code(), Code::Cancelled);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 }

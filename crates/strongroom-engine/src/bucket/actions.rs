@@ -27,7 +27,7 @@ pub struct Operation {
     pub level: Level,
 }
 
-const fn on(level: Level, name: &'static str, action: &'static str) -> Operation {
+pub(super) const fn on(level: Level, name: &'static str, action: &'static str) -> Operation {
     Operation { name, action, level }
 }
 
@@ -52,7 +52,7 @@ pub const KMS_DECRYPT: Operation = on(Level::Key, "Decrypt, by S3", "kms:Decrypt
 /// Every kind of request that backing up, restoring and pruning make of S3, and no other.
 pub const OPERATIONS: [Operation; 6] = [LIST, PUT, GET, GET_VERSION, DELETE, DELETE_VERSION];
 
-/// Who makes a request: the three identities of the profile `split`. The other profiles have one for all.
+/// Who makes a request: the three identities of split access. Otherwise one does it all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
@@ -204,8 +204,8 @@ pub const USES: [Use; 15] = {
         ),
         uses(Pruner, KMS_ENCRYPT, Kms, Everything, "delete", "S3 has a data key made for what it remembers"),
         uses(Pruner, KMS_DECRYPT, Kms, Everything, "delete", "S3 opens the manifest's data key"),
-        // What a failed or cancelled backup leaves is taken back by the one who may delete; the writer of the
-        // profile `split` may not, and leaves what is no backup.
+        // What a failed or cancelled backup leaves is taken back by the one who may delete; the writer
+        // of split access may not, and leaves what is no backup.
         uses(
             Pruner,
             DELETE,
@@ -215,128 +215,6 @@ pub const USES: [Use; 15] = {
             "takes back what a backup stored that did not come about",
         ),
         uses(Pruner, DELETE_VERSION, Versioned, Everything, "backup", "the same, by version"),
-    ]
-};
-
-/// Requests of `bucket provision` and of the posture part of `bucket prove`, with the admin's own credentials.
-pub const ADMIN: [(Operation, &str); 35] = {
-    use Level::{Account, Bucket};
-    [
-        (on(Bucket, "CreateBucket", "s3:CreateBucket"), "makes the bucket"),
-        (
-            on(Bucket, "HeadBucket, ListObjectsV2", "s3:ListBucket"),
-            "sees whether the bucket is there, and whether backups are",
-        ),
-        (
-            on(Bucket, "DeleteBucket", "s3:DeleteBucket"),
-            "--destroy: deletes an empty bucket that was made here",
-        ),
-        (on(Bucket, "GetBucketTagging", "s3:GetBucketTagging"), "sees whether the bucket was made here"),
-        (on(Bucket, "PutBucketTagging", "s3:PutBucketTagging"), "remembers that the bucket was made here"),
-        (on(Bucket, "GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock"), "compares Block Public Access"),
-        (on(Bucket, "PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"), "sets it"),
-        (
-            on(Bucket, "GetBucketOwnershipControls", "s3:GetBucketOwnershipControls"),
-            "compares whether ACLs are off",
-        ),
-        (on(Bucket, "PutBucketOwnershipControls", "s3:PutBucketOwnershipControls"), "switches them off"),
-        (on(Bucket, "GetBucketEncryption", "s3:GetEncryptionConfiguration"), "compares default encryption"),
-        (on(Bucket, "PutBucketEncryption", "s3:PutEncryptionConfiguration"), "sets it"),
-        (on(Bucket, "GetBucketVersioning", "s3:GetBucketVersioning"), "compares versioning"),
-        (on(Bucket, "PutBucketVersioning", "s3:PutBucketVersioning"), "switches it on"),
-        (
-            on(Bucket, "GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration"),
-            "compares lifecycle rules",
-        ),
-        (on(Bucket, "PutBucketLifecycleConfiguration", "s3:PutLifecycleConfiguration"), "adds its own"),
-        (
-            on(Bucket, "GetObjectLockConfiguration", "s3:GetBucketObjectLockConfiguration"),
-            "compares Object Lock",
-        ),
-        (
-            on(Bucket, "PutObjectLockConfiguration", "s3:PutBucketObjectLockConfiguration"),
-            "sets the default retention",
-        ),
-        (
-            on(Bucket, "GetBucketPolicy", "s3:GetBucketPolicy"),
-            "compares the bucket policy, statement by statement",
-        ),
-        (on(Bucket, "PutBucketPolicy", "s3:PutBucketPolicy"), "adds its own statements"),
-        (
-            on(Bucket, "DeleteBucketPolicy", "s3:DeleteBucketPolicy"),
-            "--destroy: when no other statement is left",
-        ),
-        (
-            on(Bucket, "GetBucketPolicyStatus", "s3:GetBucketPolicyStatus"),
-            "prove: whether S3 calls the policy public",
-        ),
-        (
-            on(Account, "GetCallerIdentity", "sts:GetCallerIdentity"),
-            "learns account and identity (needs no permission)",
-        ),
-        (
-            on(
-                Account,
-                "GetPolicy, GetPolicyVersion, ListPolicyVersions",
-                "iam:GetPolicy, iam:GetPolicyVersion, iam:ListPolicyVersions",
-            ),
-            "compares the managed policy",
-        ),
-        (
-            on(Account, "CreatePolicy, CreatePolicyVersion", "iam:CreatePolicy, iam:CreatePolicyVersion"),
-            "makes or changes it",
-        ),
-        (
-            on(Account, "DeletePolicyVersion, DeletePolicy", "iam:DeletePolicyVersion, iam:DeletePolicy"),
-            "the oldest of five versions makes room; --destroy",
-        ),
-        (
-            on(Account, "GetGroup, ListAttachedGroupPolicies", "iam:GetGroup, iam:ListAttachedGroupPolicies"),
-            "compares the group",
-        ),
-        (
-            on(
-                Account,
-                "CreateGroup, AttachGroupPolicy, AddUserToGroup",
-                "iam:CreateGroup, iam:AttachGroupPolicy, iam:AddUserToGroup",
-            ),
-            "makes it",
-        ),
-        (
-            on(
-                Account,
-                "DetachGroupPolicy, RemoveUserFromGroup, DeleteGroup",
-                "iam:DetachGroupPolicy, iam:RemoveUserFromGroup, iam:DeleteGroup",
-            ),
-            "--destroy",
-        ),
-        (on(Account, "GetUser, ListAccessKeys", "iam:GetUser, iam:ListAccessKeys"), "compares the user"),
-        (
-            on(Account, "CreateUser, CreateAccessKey", "iam:CreateUser, iam:CreateAccessKey"),
-            "makes it, and its key",
-        ),
-        (on(Account, "DeleteAccessKey, DeleteUser", "iam:DeleteAccessKey, iam:DeleteUser"), "--destroy"),
-        (
-            on(Account, "GetRole, ListAttachedRolePolicies", "iam:GetRole, iam:ListAttachedRolePolicies"),
-            "compares the role",
-        ),
-        (
-            on(
-                Account,
-                "CreateRole, UpdateAssumeRolePolicy, AttachRolePolicy",
-                "iam:CreateRole, iam:UpdateAssumeRolePolicy, iam:AttachRolePolicy",
-            ),
-            "makes it",
-        ),
-        (on(Account, "DetachRolePolicy, DeleteRole", "iam:DetachRolePolicy, iam:DeleteRole"), "--destroy"),
-        (
-            on(
-                Account,
-                "ListGroupsForUser, ListAttachedUserPolicies, ListUserPolicies, GetUserPolicy",
-                "iam:ListGroupsForUser, iam:ListAttachedUserPolicies, iam:ListUserPolicies, iam:GetUserPolicy",
-            ),
-            "explain: reads the policies of an identity, where it may",
-        ),
     ]
 };
 

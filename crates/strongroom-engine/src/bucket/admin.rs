@@ -13,9 +13,10 @@ use aws_sdk_s3::types::{
     VersioningConfiguration,
 };
 
-use super::actions::{Level, Operation};
+use super::actions::{LIST, Operation};
+use super::administration;
 use super::facts::{BucketFacts, DefaultEncryption, LifecycleRule, ObjectLock, PublicAccessBlock, Seen};
-use super::failure::{Failure, SdkFailure};
+use super::failure::{Asked, Failure, SdkFailure};
 use super::{Sse, StoreOptions, session};
 use crate::error::{Code, Error, Result};
 
@@ -31,8 +32,13 @@ pub struct Admin {
     client: Client,
 }
 
-const fn on_bucket(name: &'static str, action: &'static str) -> Operation {
-    Operation { name, action, level: Level::Bucket }
+/// A bucket that was looked for.
+#[derive(Debug)]
+pub struct Opened {
+    /// The bucket and its account.
+    pub admin: Admin,
+    /// Whether the bucket exists.
+    pub exists: bool,
 }
 
 impl Admin {
@@ -40,17 +46,16 @@ impl Admin {
     ///
     /// # Errors
     /// As the server cannot be reached or knows no such key.
-    pub async fn open(bucket: &str, options: StoreOptions) -> Result<(Self, bool)> {
+    pub async fn open(bucket: &str, options: StoreOptions) -> Result<Opened> {
         let shared = session::shared(&options, None).await;
         let client = session::s3(&options, &shared);
         let mut admin = Self { shared, options, bucket: bucket.into(), client };
         let exists = admin.find().await?;
-        Ok((admin, exists))
+        Ok(Opened { admin, exists })
     }
 
     /// Whether the bucket is there; if it lies in another region, requests go there from now on.
     async fn find(&mut self) -> Result<bool> {
-        const HEAD: Operation = on_bucket("HeadBucket", "s3:ListBucket");
         let head = self
             .client
             .head_bucket()
@@ -79,7 +84,7 @@ impl Admin {
             Some(403) => Err(Error::new(Code::Denied, format!("the bucket `{}` may not be looked at", self.bucket)).help(
                 "It belongs to another account, or these credentials lack s3:ListBucket on it: use the credentials of the bucket's owner (AWS_PROFILE).",
             )),
-            _ => Err(self.explained(&failure, HEAD)),
+            _ => Err(self.explained(&failure, administration::HEAD_BUCKET)),
         }
     }
 
@@ -90,7 +95,8 @@ impl Admin {
     }
 
     pub(super) fn explained(&self, failure: &Failure, operation: Operation) -> Error {
-        failure.explain(operation, &self.bucket, "", "", None)
+        let profile = self.options.profile.as_deref();
+        failure.explain(&Asked { operation, bucket: &self.bucket, prefix: "", key: "", sse: None, profile })
     }
 
     fn done<T, E: SdkFailure>(&self, answer: Result<T, SdkError<E>>, operation: Operation) -> Result<T> {
@@ -140,14 +146,14 @@ impl Admin {
 
     async fn made_here(&self) -> Result<Seen<bool>> {
         let answer = self.client.get_bucket_tagging().bucket(&self.bucket).send().await;
-        let seen = self.seen(answer, "NoSuchTagSet", on_bucket("GetBucketTagging", "s3:GetBucketTagging"))?;
+        let seen = self.seen(answer, "NoSuchTagSet", administration::GET_BUCKET_TAGGING)?;
         let ours = |tag: &Tag| tag.key() == TAG && tag.value() == TAG_VALUE;
         Ok(seen.map(|tags| tags.is_some_and(|tags| tags.tag_set().iter().any(ours))))
     }
 
     async fn public_access_block(&self) -> Result<Seen<Option<PublicAccessBlock>>> {
         let answer = self.client.get_public_access_block().bucket(&self.bucket).send().await;
-        let operation = on_bucket("GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock");
+        let operation = administration::GET_PUBLIC_ACCESS_BLOCK;
         let seen = self.seen(answer, "NoSuchPublicAccessBlockConfiguration", operation)?;
         Ok(match seen {
             // An answer without the setting is the answer to something else.
@@ -166,7 +172,7 @@ impl Admin {
 
     async fn ownership(&self) -> Result<Seen<Option<String>>> {
         let answer = self.client.get_bucket_ownership_controls().bucket(&self.bucket).send().await;
-        let operation = on_bucket("GetBucketOwnershipControls", "s3:GetBucketOwnershipControls");
+        let operation = administration::GET_BUCKET_OWNERSHIP_CONTROLS;
         let seen = self.seen(answer, "OwnershipControlsNotFoundError", operation)?;
         Ok(match seen {
             Seen::Is(Some(answer)) => {
@@ -181,7 +187,7 @@ impl Admin {
 
     async fn encryption(&self) -> Result<Seen<Option<DefaultEncryption>>> {
         let answer = self.client.get_bucket_encryption().bucket(&self.bucket).send().await;
-        let operation = on_bucket("GetBucketEncryption", "s3:GetEncryptionConfiguration");
+        let operation = administration::GET_BUCKET_ENCRYPTION;
         let seen = self.seen(answer, "ServerSideEncryptionConfigurationNotFoundError", operation)?;
         Ok(seen.map(|answer| {
             let rule = answer?.server_side_encryption_configuration?.rules.into_iter().next()?;
@@ -196,20 +202,20 @@ impl Admin {
 
     async fn versioning(&self) -> Result<Seen<Option<String>>> {
         let answer = self.client.get_bucket_versioning().bucket(&self.bucket).send().await;
-        let seen = self.seen(answer, "", on_bucket("GetBucketVersioning", "s3:GetBucketVersioning"))?;
+        let seen = self.seen(answer, "", administration::GET_BUCKET_VERSIONING)?;
         Ok(seen.map(|answer| answer?.status.map(|status| status.as_str().to_owned())))
     }
 
     async fn lifecycle(&self) -> Result<Seen<Vec<SdkRule>>> {
         let answer = self.client.get_bucket_lifecycle_configuration().bucket(&self.bucket).send().await;
-        let operation = on_bucket("GetBucketLifecycleConfiguration", "s3:GetLifecycleConfiguration");
+        let operation = administration::GET_BUCKET_LIFECYCLE_CONFIGURATION;
         let seen = self.seen(answer, "NoSuchLifecycleConfiguration", operation)?;
         Ok(seen.map(|answer| answer.and_then(|answer| answer.rules).unwrap_or_default()))
     }
 
     async fn object_lock(&self) -> Result<Seen<Option<ObjectLock>>> {
         let answer = self.client.get_object_lock_configuration().bucket(&self.bucket).send().await;
-        let operation = on_bucket("GetObjectLockConfiguration", "s3:GetBucketObjectLockConfiguration");
+        let operation = administration::GET_OBJECT_LOCK_CONFIGURATION;
         let seen = self.seen(answer, "ObjectLockConfigurationNotFoundError", operation)?;
         Ok(seen.map(|answer| {
             let configuration = answer?.object_lock_configuration?;
@@ -229,14 +235,13 @@ impl Admin {
     /// As the server fails.
     pub async fn policy(&self) -> Result<Seen<Option<String>>> {
         let answer = self.client.get_bucket_policy().bucket(&self.bucket).send().await;
-        let seen =
-            self.seen(answer, "NoSuchBucketPolicy", on_bucket("GetBucketPolicy", "s3:GetBucketPolicy"))?;
+        let seen = self.seen(answer, "NoSuchBucketPolicy", administration::GET_BUCKET_POLICY)?;
         Ok(seen.map(|answer| answer.and_then(|answer| answer.policy)))
     }
 
     async fn policy_public(&self) -> Result<Seen<bool>> {
         let answer = self.client.get_bucket_policy_status().bucket(&self.bucket).send().await;
-        let operation = on_bucket("GetBucketPolicyStatus", "s3:GetBucketPolicyStatus");
+        let operation = administration::GET_BUCKET_POLICY_STATUS;
         let seen = self.seen(answer, "NoSuchBucketPolicy", operation)?;
         Ok(seen.map(|answer| answer.and_then(|answer| answer.policy_status?.is_public).unwrap_or(false)))
     }
@@ -248,7 +253,7 @@ impl Admin {
     pub async fn holds_objects(&self, prefix: &str) -> Result<bool> {
         let listed =
             self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).max_keys(1).send().await;
-        let listed = self.done(listed, on_bucket("ListObjectsV2", "s3:ListBucket"))?;
+        let listed = self.done(listed, LIST)?;
         Ok(!listed.contents().is_empty())
     }
 }
@@ -258,7 +263,7 @@ impl Admin {
     /// Makes the bucket, with a tag that says who made it.
     ///
     /// # Errors
-    /// As the server refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn create_bucket(&self, object_lock: bool) -> Result<()> {
         // The first region has no name here.
         let place = Some(self.region()).filter(|region| *region != session::FIRST_REGION);
@@ -269,26 +274,26 @@ impl Admin {
         });
         let create = self.client.create_bucket().bucket(&self.bucket).set_create_bucket_configuration(place);
         let create = create.set_object_lock_enabled_for_bucket(object_lock.then_some(true));
-        self.done(create.send().await, on_bucket("CreateBucket", "s3:CreateBucket"))?;
+        self.done(create.send().await, administration::CREATE_BUCKET)?;
         Ok(())
     }
 
     /// Says on the bucket who made it.
     ///
     /// # Errors
-    /// As the server refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn tag(&self) -> Result<()> {
         let tag = Tag::builder().key(TAG).value(TAG_VALUE).build().map_err(incomplete)?;
         let tags = Tagging::builder().tag_set(tag).build().map_err(incomplete)?;
         let answer = self.client.put_bucket_tagging().bucket(&self.bucket).tagging(tags).send().await;
-        self.done(answer, on_bucket("PutBucketTagging", "s3:PutBucketTagging"))?;
+        self.done(answer, administration::PUT_BUCKET_TAGGING)?;
         Ok(())
     }
 
     /// Switches all of Block Public Access on.
     ///
     /// # Errors
-    /// As the server refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn block_public_access(&self) -> Result<()> {
         let all = PublicAccessBlockConfiguration::builder()
             .block_public_acls(true)
@@ -298,31 +303,28 @@ impl Admin {
             .build();
         let put =
             self.client.put_public_access_block().bucket(&self.bucket).public_access_block_configuration(all);
-        self.done(put.send().await, on_bucket("PutPublicAccessBlock", "s3:PutBucketPublicAccessBlock"))?;
+        self.done(put.send().await, administration::PUT_PUBLIC_ACCESS_BLOCK)?;
         Ok(())
     }
 
     /// Switches ACLs off.
     ///
     /// # Errors
-    /// As the server refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn enforce_owner(&self) -> Result<()> {
         let rule = OwnershipControlsRule::builder().object_ownership(ObjectOwnership::BucketOwnerEnforced);
         let rule = rule.build().map_err(incomplete)?;
         let controls = OwnershipControls::builder().rules(rule).build().map_err(incomplete)?;
         let put =
             self.client.put_bucket_ownership_controls().bucket(&self.bucket).ownership_controls(controls);
-        self.done(
-            put.send().await,
-            on_bucket("PutBucketOwnershipControls", "s3:PutBucketOwnershipControls"),
-        )?;
+        self.done(put.send().await, administration::PUT_BUCKET_OWNERSHIP_CONTROLS)?;
         Ok(())
     }
 
     /// Sets what S3 encrypts with where a request asks for nothing.
     ///
     /// # Errors
-    /// As the server refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn set_encryption(&self, sse: &Sse) -> Result<()> {
         let mode = ServerSideEncryption::from(sse.header().unwrap_or("AES256"));
         let default = ServerSideEncryptionByDefault::builder()
@@ -341,25 +343,25 @@ impl Admin {
             .put_bucket_encryption()
             .bucket(&self.bucket)
             .server_side_encryption_configuration(all);
-        self.done(put.send().await, on_bucket("PutBucketEncryption", "s3:PutEncryptionConfiguration"))?;
+        self.done(put.send().await, administration::PUT_BUCKET_ENCRYPTION)?;
         Ok(())
     }
 
     /// Switches versions on.
     ///
     /// # Errors
-    /// As the server refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn keep_versions(&self) -> Result<()> {
         let on = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
         let put = self.client.put_bucket_versioning().bucket(&self.bucket).versioning_configuration(on);
-        self.done(put.send().await, on_bucket("PutBucketVersioning", "s3:PutBucketVersioning"))?;
+        self.done(put.send().await, administration::PUT_BUCKET_VERSIONING)?;
         Ok(())
     }
 
     /// Adds a lifecycle rule, or replaces the one of its name; takes it away where none is given. Others stay.
     ///
     /// # Errors
-    /// As the server refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn set_lifecycle_rule(&self, id: &str, rule: Option<&LifecycleRule>) -> Result<()> {
         let mut rules = match self.lifecycle().await? {
             Seen::Is(rules) => rules,
@@ -371,7 +373,7 @@ impl Admin {
         }
         if rules.is_empty() {
             let delete = self.client.delete_bucket_lifecycle().bucket(&self.bucket).send().await;
-            self.done(delete, on_bucket("DeleteBucketLifecycle", "s3:PutLifecycleConfiguration"))?;
+            self.done(delete, administration::DELETE_BUCKET_LIFECYCLE)?;
             return Ok(());
         }
         let all =
@@ -381,17 +383,14 @@ impl Admin {
             .put_bucket_lifecycle_configuration()
             .bucket(&self.bucket)
             .lifecycle_configuration(all);
-        self.done(
-            put.send().await,
-            on_bucket("PutBucketLifecycleConfiguration", "s3:PutLifecycleConfiguration"),
-        )?;
+        self.done(put.send().await, administration::PUT_BUCKET_LIFECYCLE_CONFIGURATION)?;
         Ok(())
     }
 
     /// Locks every new version for so many days.
     ///
     /// # Errors
-    /// As the server refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn lock_objects(&self, mode: &str, days: u32) -> Result<()> {
         let retention = DefaultRetention::builder()
             .mode(ObjectLockRetentionMode::from(mode))
@@ -403,26 +402,23 @@ impl Admin {
             .build();
         let put =
             self.client.put_object_lock_configuration().bucket(&self.bucket).object_lock_configuration(lock);
-        self.done(
-            put.send().await,
-            on_bucket("PutObjectLockConfiguration", "s3:PutBucketObjectLockConfiguration"),
-        )?;
+        self.done(put.send().await, administration::PUT_OBJECT_LOCK_CONFIGURATION)?;
         Ok(())
     }
 
     /// Sets the bucket policy, or takes it away where none is given.
     ///
     /// # Errors
-    /// As the server refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn set_policy(&self, text: Option<&str>) -> Result<()> {
         match text {
             Some(text) => {
                 let put = self.client.put_bucket_policy().bucket(&self.bucket).policy(text).send().await;
-                self.done(put, on_bucket("PutBucketPolicy", "s3:PutBucketPolicy"))?;
+                self.done(put, administration::PUT_BUCKET_POLICY)?;
             }
             None => {
                 let delete = self.client.delete_bucket_policy().bucket(&self.bucket).send().await;
-                self.done(delete, on_bucket("DeleteBucketPolicy", "s3:DeleteBucketPolicy"))?;
+                self.done(delete, administration::DELETE_BUCKET_POLICY)?;
             }
         }
         Ok(())
@@ -431,10 +427,10 @@ impl Admin {
     /// Deletes the bucket, which must be empty.
     ///
     /// # Errors
-    /// As the server refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn delete_bucket(&self) -> Result<()> {
         let delete = self.client.delete_bucket().bucket(&self.bucket).send().await;
-        self.done(delete, on_bucket("DeleteBucket", "s3:DeleteBucket"))?;
+        self.done(delete, administration::DELETE_BUCKET)?;
         Ok(())
     }
 }

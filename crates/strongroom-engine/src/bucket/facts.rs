@@ -133,12 +133,37 @@ pub struct ManagedPolicy {
 pub struct IdentityFacts {
     /// The managed policy of that name.
     pub policy: Option<ManagedPolicy>,
-    /// The group: ARNs of the policies attached to it, and names of its users.
-    pub group: Option<(Vec<String>, Vec<String>)>,
-    /// The user: ids of its access keys.
-    pub user: Option<Vec<String>>,
-    /// The role: who may take it on, and ARNs of the policies attached to it.
-    pub role: Option<(String, Vec<String>)>,
+    /// The group of that name.
+    pub group: Option<GroupFacts>,
+    /// The user of that name.
+    pub user: Option<UserFacts>,
+    /// The role of that name.
+    pub role: Option<RoleFacts>,
+}
+
+/// A group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupFacts {
+    /// ARNs of the policies attached to it.
+    pub policies: Vec<String>,
+    /// Names of its users.
+    pub users: Vec<String>,
+}
+
+/// A user.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UserFacts {
+    /// Ids of its access keys.
+    pub access_keys: Vec<String>,
+}
+
+/// A role.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoleFacts {
+    /// The policy that says who may assume it.
+    pub trust: String,
+    /// ARNs of the policies attached to it.
+    pub policies: Vec<String>,
 }
 
 /// Who asks.

@@ -7,11 +7,28 @@ use chrono::{DateTime, Utc};
 
 use super::actions::{self, Level, Operation};
 use crate::error::{Code, Error, Refused};
+use crate::help;
+use crate::help::{Help, Setting};
 
 /// What an operation of the SDK can fail with.
 pub(super) trait SdkFailure: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static {}
 
 impl<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static> SdkFailure for E {}
+
+/// What was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) operation: Operation,
+    pub(super) bucket: &'a str,
+    /// What keys of the location begin with.
+    pub(super) prefix: &'a str,
+    /// From the bucket's root; of a listing, what the keys begin with.
+    pub(super) key: &'a str,
+    /// The encryption header that went with a PUT.
+    pub(super) sse: Option<&'a str>,
+    /// The AWS profile whose credentials signed it; none: those of the environment.
+    pub(super) profile: Option<&'a str>,
+}
 
 /// The parts of a failed request that matter.
 #[derive(Debug)]
@@ -74,59 +91,47 @@ impl Failure {
         self.status == Some(501)
     }
 
-    /// `sse` is the encryption header that went with a PUT.
-    pub(super) fn explain(
-        &self,
-        operation: Operation,
-        bucket: &str,
-        prefix: &str,
-        key: &str,
-        sse: Option<&str>,
-    ) -> Error {
+    /// What failed, why, and what to do.
+    pub(super) fn explain(&self, asked: &Asked<'_>) -> Error {
         let Some(status) = self.status else { return no_answer(&self.message) };
         let said = self.said(status);
-        if let Some(error) = self.not_found(status, operation, bucket, key, &said) {
-            return error;
-        }
-        if let Some(error) = self.identity(&said) {
-            return error;
-        }
+        self.not_found(status, asked, &said)
+            .or_else(|| self.identity(&said))
+            .unwrap_or_else(|| self.refused(status, asked, &said))
+    }
+
+    fn refused(&self, status: u16, asked: &Asked<'_>, said: &str) -> Error {
+        let name = asked.operation.name;
         match (self.code.as_str(), status) {
             ("RequestTimeTooSkewed", _) => self.clock(now()),
             ("PermanentRedirect" | "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException", _) => {
-                Error::new(Code::BucketRegion, format!("the bucket `{bucket}` lies in another region: {said}"))
+                Error::new(Code::BucketRegion, format!("the bucket `{}` is in another region: {said}", asked.bucket))
                     .help("Set AWS_REGION to the bucket's region.")
             }
-            ("AccessDenied" | "AllAccessDisabled", _) | (_, 403) => {
-                self.denied(operation, bucket, prefix, key, sse, &said)
-            }
+            ("AccessDenied" | "AllAccessDisabled", _) | (_, 403) => self.denied(asked, said),
             (code, _) if code.starts_with("KMS.") => {
                 Error::new(Code::Encryption, format!("the KMS key cannot be used: {said}"))
                     .help("Check that the key exists in the bucket's region, is enabled, and is a symmetric encryption key.")
             }
             ("NotImplemented" | "MethodNotAllowed", _) | (_, 501) => {
-                let name = operation.name;
                 Error::new(Code::NotOffered, format!("the server does not implement what {name} asks for: {said}"))
-                    .help("Strongroom needs S3's PutObject, GetObject, ListObjectsV2 and DeleteObject, and the encryption that --sse names.")
+                    .help(help![
+                        "Strongroom needs S3's PutObject, GetObject, ListObjectsV2 and DeleteObject, and the encryption that ",
+                        Setting::Sse,
+                        " asks for."
+                    ])
             }
-            ("SlowDown" | "ServiceUnavailable" | "InternalError", _) | (_, 500..) => Error::new(
-                Code::Store,
-                format!("the storage kept failing through every repetition of {}: {said}", operation.name),
-            )
-            .help("Try again later; nothing was lost."),
-            ("", _) => not_s3(operation, &said),
-            _ => Error::new(Code::Store, format!("the storage refused {} of `{key}`: {said}", operation.name)),
+            ("SlowDown" | "ServiceUnavailable" | "InternalError", _) | (_, 500..) => {
+                Error::new(Code::Store, format!("the storage failed at every attempt of {name}: {said}"))
+                    .help("Try again later; nothing was lost.")
+            }
+            ("", _) => not_s3(asked.operation, said),
+            _ => Error::new(Code::Store, format!("the storage refused {name} of `{}`: {said}", asked.key)),
         }
     }
 
-    fn not_found(
-        &self,
-        status: u16,
-        operation: Operation,
-        bucket: &str,
-        key: &str,
-        said: &str,
-    ) -> Option<Error> {
+    fn not_found(&self, status: u16, asked: &Asked<'_>, said: &str) -> Option<Error> {
+        let Asked { operation, bucket, key, .. } = *asked;
         let reads = matches!(operation, actions::GET | actions::GET_VERSION);
         let deletes = matches!(operation, actions::DELETE | actions::DELETE_VERSION);
         Some(match (self.code.as_str(), status) {
@@ -186,68 +191,75 @@ impl Failure {
         )
     }
 
-    fn denied(
-        &self,
-        operation: Operation,
-        bucket: &str,
-        prefix: &str,
-        key: &str,
-        sse: Option<&str>,
-        said: &str,
-    ) -> Error {
+    fn denied(&self, asked: &Asked<'_>, said: &str) -> Error {
         if let Some((action, resource)) = kms_permission(&self.message) {
             return kms_denied(action, resource, said);
         }
-        let resource = operation.resource(bucket, key);
-        let message = format!("`{}` on `{resource}` is not allowed: {said}", operation.action);
+        let action = asked.operation.action;
+        let resource = asked.operation.resource(asked.bucket, asked.key);
+        let error = Error::new(Code::Denied, format!("`{action}` on `{resource}` is not allowed: {said}"));
         if self.message.to_ascii_lowercase().contains("object lock") {
-            return Error::new(Code::Denied, message).help(
+            return error.help(
                 "Object Lock keeps this version until its retention ends or its legal hold is lifted; delete it then. No permission is missing.",
             );
         }
-        let help = match kind_of_refusal(said) {
-            Some(kind) if kind.starts_with("A Deny") => {
-                format!(
-                    "{kind}. {}`strongroom bucket explain` tells which statement does, from the policies.",
-                    about_encryption(operation, sse)
-                )
-            }
-            kind => {
-                let why = kind.map(|kind| format!("{kind}. ")).unwrap_or_default();
-                let statement = operation.statement(bucket, prefix);
-                let deny = match operation == actions::PUT {
-                    true => {
-                        format!(" If that is there, a Deny forbids it. {}", about_encryption(operation, sse))
-                    }
-                    false => String::new(),
-                };
-                format!("{why}This statement in the identity's policy allows it: {statement}{deny}")
-                    .trim_end()
-                    .to_owned()
-            }
-        };
-        let mut context: Vec<(String, String)> = Vec::new();
-        if operation == actions::PUT {
-            context.extend([("s3:if-none-match", "*"), ("s3:ObjectCreationOperation", "true")].map(owned));
-            context.extend(sse.map(|sse| owned(("s3:x-amz-server-side-encryption", sse))));
-        }
-        if operation == actions::LIST {
-            context.extend([("s3:prefix", key), ("s3:delimiter", "/")].map(owned));
-        }
-        let refused =
-            Refused { action: operation.action.into(), resource, context, said: said.into(), profile: None };
-        Error::new(Code::Denied, message).help(help).refused(refused)
+        let context = asked.context();
+        let profile = asked.profile.map(str::to_owned);
+        error.help(asked.help(said)).refused(Refused {
+            action: action.into(),
+            resource,
+            context,
+            said: said.into(),
+            profile,
+        })
     }
 }
 
-/// What policies mostly ask of a PUT that they refuse.
-fn about_encryption(operation: Operation, sse: Option<&str>) -> String {
-    match operation == actions::PUT {
-        true => format!(
-            "Policies that demand encryption need --sse AES256 or --sse aws:kms (sent was: {}). ",
-            sse.unwrap_or("none")
-        ),
-        false => String::new(),
+impl Asked<'_> {
+    /// What to do about a refusal.
+    fn help(&self, said: &str) -> Help {
+        match kind_of_refusal(said) {
+            Some(kind) if kind.starts_with("A Deny") => {
+                let help = Help::from(format!("{kind}. "));
+                self.about_encryption(help).and("`bucket explain` finds the statement, from the policies.")
+            }
+            kind => {
+                let why = kind.map(|kind| format!("{kind}. ")).unwrap_or_default();
+                let statement = self.operation.statement(self.bucket, self.prefix);
+                let help = Help::from(format!(
+                    "{why}This statement in the identity's policy allows it: {statement}"
+                ));
+                match self.operation == actions::PUT {
+                    true => self.about_encryption(help.and(" If that is there, a Deny forbids it. ")),
+                    false => help,
+                }
+            }
+        }
+    }
+
+    /// What policies mostly ask of a PUT that they refuse.
+    fn about_encryption(&self, help: Help) -> Help {
+        if self.operation != actions::PUT {
+            return help;
+        }
+        help.and("Policies that demand encryption need ")
+            .and(Setting::Sse.to("AES256"))
+            .and(" or ")
+            .and(Setting::Sse.to("aws:kms"))
+            .and(format!(" (sent was: {}). ", self.sse.unwrap_or("none")))
+    }
+
+    /// The condition keys that it carried.
+    fn context(&self) -> Vec<(String, String)> {
+        let mut context: Vec<(String, String)> = Vec::new();
+        if self.operation == actions::PUT {
+            context.extend([("s3:if-none-match", "*"), ("s3:ObjectCreationOperation", "true")].map(owned));
+            context.extend(self.sse.map(|sse| owned(("s3:x-amz-server-side-encryption", sse))));
+        }
+        if self.operation == actions::LIST {
+            context.extend([("s3:prefix", self.key), ("s3:delimiter", "/")].map(owned));
+        }
+        context
     }
 }
 
@@ -325,7 +337,7 @@ fn no_answer(why: &str) -> Error {
         )
     } else if any(&["certificate", "tls", "handshake", "corrupt message"]) {
         (
-            "no trusted TLS connection comes about",
+            "no trusted TLS connection could be made",
             "Check whether the endpoint (AWS_ENDPOINT_URL) speaks https or http, and that this machine trusts its certificate (AWS_CA_BUNDLE, SSL_CERT_FILE).",
         )
     } else if any(&["timed out", "timeout", "throughput"]) {
@@ -379,7 +391,8 @@ mod tests {
     }
 
     fn explained(operation: Operation, failure: &Failure) -> Error {
-        failure.explain(operation, "backups", "shop", "shop/a", None)
+        let (bucket, prefix, key) = ("backups", "shop", "shop/a");
+        failure.explain(&Asked { operation, bucket, prefix, key, sse: None, profile: Some("admin") })
     }
 
     #[test]
@@ -413,6 +426,12 @@ mod tests {
         assert_eq!(error.code(), Code::Denied);
         assert!(error.message().starts_with("`kms:GenerateDataKey` on `arn:aws:kms:eu-west-1:1:key/k`"));
         assert!(error.help_text().unwrap().to_string().contains(r#""Action": "kms:GenerateDataKey""#));
+    }
+
+    #[test]
+    fn a_refusal_says_whose_credentials_were_refused() {
+        let error = explained(actions::PUT, &answered(403, "AccessDenied", ""));
+        assert_eq!(error.refusal().unwrap().profile.as_deref(), Some("admin"));
     }
 
     #[test]

@@ -5,22 +5,20 @@ use aws_sdk_iam::Client;
 use aws_sdk_iam::error::SdkError;
 
 use super::AccessKey;
-use super::actions::{Level, Operation};
+use super::actions::Operation;
 use super::admin::Admin;
-use super::facts::{Caller, IdentityFacts, ManagedPolicy};
-use super::failure::{Failure, SdkFailure};
+use super::administration;
+use super::facts::{Caller, GroupFacts, IdentityFacts, ManagedPolicy, RoleFacts, UserFacts};
+use super::failure::{Asked, Failure, SdkFailure};
 use super::{StoreOptions, session};
 use crate::error::{Code, Error, Result};
 
 /// A managed policy has at most five versions (IAM User Guide, "IAM and AWS STS quotas").
 const VERSIONS_MAX: usize = 5;
 
-const fn on_account(name: &'static str, action: &'static str) -> Operation {
-    Operation { name, action, level: Level::Account }
-}
-
 fn refused(failure: &Failure, operation: Operation) -> Error {
-    failure.explain(operation, "", "", "", None)
+    // No policy of the bucket bears on it, so nobody is asked to explain it.
+    failure.explain(&Asked { operation, bucket: "", prefix: "", key: "", sse: None, profile: None })
 }
 
 fn done<T, E: SdkFailure>(answer: Result<T, SdkError<E>>, operation: Operation) -> Result<T> {
@@ -66,7 +64,7 @@ pub async fn caller(options: &StoreOptions) -> Result<Caller> {
 
 async fn caller_of(shared: &SdkConfig) -> Result<Caller> {
     let answer = aws_sdk_sts::Client::new(shared).get_caller_identity().send().await;
-    let answer = done(answer, on_account("GetCallerIdentity", "sts:GetCallerIdentity"))?;
+    let answer = done(answer, administration::GET_CALLER_IDENTITY)?;
     match (answer.account, answer.arn) {
         (Some(account), Some(arn)) => Ok(Caller { account, arn }),
         _ => Err(Error::new(Code::StoreHost, "GetCallerIdentity answered without an account")),
@@ -101,19 +99,18 @@ impl Iam {
     async fn policies_of_user(&self, user: &str) -> Result<PolicyTexts> {
         let mut texts = Vec::new();
         let listed = self.0.list_user_policies().user_name(user).send().await;
-        for name in done(listed, on_account("ListUserPolicies", "iam:ListUserPolicies"))?.policy_names {
+        for name in done(listed, administration::LIST_USER_POLICIES)?.policy_names {
             let got = self.0.get_user_policy().user_name(user).policy_name(&name).send().await;
-            let got = done(got, on_account("GetUserPolicy", "iam:GetUserPolicy"))?;
+            let got = done(got, administration::GET_USER_POLICY)?;
             texts.push((format!("policy {name} in user {user}"), decoded(&got.policy_document)));
         }
         let attached = self.0.list_attached_user_policies().user_name(user).send().await;
-        let attached =
-            done(attached, on_account("ListAttachedUserPolicies", "iam:ListAttachedUserPolicies"))?;
+        let attached = done(attached, administration::LIST_ATTACHED_USER_POLICIES)?;
         for policy in attached.attached_policies() {
             texts.extend(self.managed(policy.policy_arn(), &format!("of user {user}")).await?);
         }
         let groups = self.0.list_groups_for_user().user_name(user).send().await;
-        for group in done(groups, on_account("ListGroupsForUser", "iam:ListGroupsForUser"))?.groups {
+        for group in done(groups, administration::LIST_GROUPS_FOR_USER)?.groups {
             texts.extend(self.policies_of_group(group.group_name()).await?);
         }
         Ok(texts)
@@ -122,9 +119,9 @@ impl Iam {
     async fn policies_of_group(&self, group: &str) -> Result<PolicyTexts> {
         let mut texts = Vec::new();
         let listed = self.0.list_group_policies().group_name(group).send().await;
-        for name in done(listed, on_account("ListGroupPolicies", "iam:ListGroupPolicies"))?.policy_names {
+        for name in done(listed, administration::LIST_GROUP_POLICIES)?.policy_names {
             let got = self.0.get_group_policy().group_name(group).policy_name(&name).send().await;
-            let got = done(got, on_account("GetGroupPolicy", "iam:GetGroupPolicy"))?;
+            let got = done(got, administration::GET_GROUP_POLICY)?;
             texts.push((format!("policy {name} in group {group}"), decoded(&got.policy_document)));
         }
         for arn in self.attached_to_group(group).await? {
@@ -136,9 +133,9 @@ impl Iam {
     async fn policies_of_role(&self, role: &str) -> Result<PolicyTexts> {
         let mut texts = Vec::new();
         let listed = self.0.list_role_policies().role_name(role).send().await;
-        for name in done(listed, on_account("ListRolePolicies", "iam:ListRolePolicies"))?.policy_names {
+        for name in done(listed, administration::LIST_ROLE_POLICIES)?.policy_names {
             let got = self.0.get_role_policy().role_name(role).policy_name(&name).send().await;
-            let got = done(got, on_account("GetRolePolicy", "iam:GetRolePolicy"))?;
+            let got = done(got, administration::GET_ROLE_POLICY)?;
             texts.push((format!("policy {name} in role {role}"), decoded(&got.policy_document)));
         }
         for arn in self.attached_to_role(role).await? {
@@ -156,31 +153,29 @@ impl Iam {
 
     async fn policy(&self, arn: &str) -> Result<Option<ManagedPolicy>> {
         let got = self.0.get_policy().policy_arn(arn).send().await;
-        let Some(got) = found(got, on_account("GetPolicy", "iam:GetPolicy"))? else { return Ok(None) };
+        let Some(got) = found(got, administration::GET_POLICY)? else { return Ok(None) };
         let version = got.policy.and_then(|policy| policy.default_version_id).unwrap_or_default();
         let got = self.0.get_policy_version().policy_arn(arn).version_id(version).send().await;
-        let got = done(got, on_account("GetPolicyVersion", "iam:GetPolicyVersion"))?;
+        let got = done(got, administration::GET_POLICY_VERSION)?;
         let text = got.policy_version.and_then(|version| version.document).unwrap_or_default();
         Ok(Some(ManagedPolicy { arn: arn.into(), text: decoded(&text) }))
     }
 
     async fn attached_to_group(&self, group: &str) -> Result<Vec<String>> {
         let attached = self.0.list_attached_group_policies().group_name(group).send().await;
-        let attached =
-            done(attached, on_account("ListAttachedGroupPolicies", "iam:ListAttachedGroupPolicies"))?;
+        let attached = done(attached, administration::LIST_ATTACHED_GROUP_POLICIES)?;
         Ok(attached.attached_policies().iter().filter_map(|p| p.policy_arn().map(str::to_owned)).collect())
     }
 
     async fn attached_to_role(&self, role: &str) -> Result<Vec<String>> {
         let attached = self.0.list_attached_role_policies().role_name(role).send().await;
-        let attached =
-            done(attached, on_account("ListAttachedRolePolicies", "iam:ListAttachedRolePolicies"))?;
+        let attached = done(attached, administration::LIST_ATTACHED_ROLE_POLICIES)?;
         Ok(attached.attached_policies().iter().filter_map(|p| p.policy_arn().map(str::to_owned)).collect())
     }
 
     async fn keys(&self, user: &str) -> Result<Vec<String>> {
         let listed = self.0.list_access_keys().user_name(user).send().await;
-        let listed = done(listed, on_account("ListAccessKeys", "iam:ListAccessKeys"))?;
+        let listed = done(listed, administration::LIST_ACCESS_KEYS)?;
         Ok(listed
             .access_key_metadata()
             .iter()
@@ -191,16 +186,14 @@ impl Iam {
     /// Makes room: the oldest versions that are not in force go.
     async fn make_room(&self, arn: &str) -> Result<()> {
         let listed = self.0.list_policy_versions().policy_arn(arn).send().await;
-        let versions = done(listed, on_account("ListPolicyVersions", "iam:ListPolicyVersions"))?
-            .versions
-            .unwrap_or_default();
+        let versions = done(listed, administration::LIST_POLICY_VERSIONS)?.versions.unwrap_or_default();
         let mut old: Vec<_> = versions.iter().filter(|version| !version.is_default_version()).collect();
         old.sort_by_key(|version| version.create_date().map(aws_sdk_iam::primitives::DateTime::secs));
         let surplus = (versions.len() + 1).saturating_sub(VERSIONS_MAX);
         for version in old.into_iter().take(surplus) {
             let id = version.version_id().unwrap_or_default();
             let deleted = self.0.delete_policy_version().policy_arn(arn).version_id(id).send().await;
-            done(deleted, on_account("DeletePolicyVersion", "iam:DeletePolicyVersion"))?;
+            done(deleted, administration::DELETE_POLICY_VERSION)?;
         }
         Ok(())
     }
@@ -232,24 +225,24 @@ impl Admin {
     pub async fn identity(&self, name: &str, policy_arn: &str) -> Result<IdentityFacts> {
         let iam = self.iam();
         let group = iam.0.get_group().group_name(name).send().await;
-        let group = match found(group, on_account("GetGroup", "iam:GetGroup"))? {
+        let group = match found(group, administration::GET_GROUP)? {
             None => None,
             Some(group) => {
                 let users = group.users().iter().map(|user| user.user_name().to_owned()).collect();
-                Some((iam.attached_to_group(name).await?, users))
+                Some(GroupFacts { policies: iam.attached_to_group(name).await?, users })
             }
         };
         let user = iam.0.get_user().user_name(name).send().await;
-        let user = match found(user, on_account("GetUser", "iam:GetUser"))? {
+        let user = match found(user, administration::GET_USER)? {
             None => None,
-            Some(_) => Some(iam.keys(name).await?),
+            Some(_) => Some(UserFacts { access_keys: iam.keys(name).await? }),
         };
         let role = iam.0.get_role().role_name(name).send().await;
-        let role = match found(role, on_account("GetRole", "iam:GetRole"))?.and_then(|role| role.role) {
+        let role = match found(role, administration::GET_ROLE)?.and_then(|role| role.role) {
             None => None,
             Some(role) => {
                 let trust = decoded(role.assume_role_policy_document().unwrap_or_default());
-                Some((trust, iam.attached_to_role(name).await?))
+                Some(RoleFacts { trust, policies: iam.attached_to_role(name).await? })
             }
         };
         Ok(IdentityFacts { policy: iam.policy(policy_arn).await?, group, user, role })
@@ -258,16 +251,16 @@ impl Admin {
     /// Makes a managed policy.
     ///
     /// # Errors
-    /// As IAM refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn create_policy(&self, name: &str, text: &str) -> Result<()> {
         let created = self.iam().0.create_policy().policy_name(name).policy_document(text).send().await;
-        changed(created, on_account("CreatePolicy", "iam:CreatePolicy"), THERE)
+        changed(created, administration::CREATE_POLICY, THERE)
     }
 
     /// Makes a new version of a managed policy, which is in force at once.
     ///
     /// # Errors
-    /// As IAM refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn change_policy(&self, arn: &str, text: &str) -> Result<()> {
         let iam = self.iam();
         iam.make_room(arn).await?;
@@ -279,46 +272,46 @@ impl Admin {
             .set_as_default(true)
             .send()
             .await;
-        done(created, on_account("CreatePolicyVersion", "iam:CreatePolicyVersion"))?;
+        done(created, administration::CREATE_POLICY_VERSION)?;
         Ok(())
     }
 
     /// Makes a group.
     ///
     /// # Errors
-    /// As IAM refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn create_group(&self, name: &str) -> Result<()> {
         let created = self.iam().0.create_group().group_name(name).send().await;
-        changed(created, on_account("CreateGroup", "iam:CreateGroup"), THERE)
+        changed(created, administration::CREATE_GROUP, THERE)
     }
 
     /// Attaches a managed policy to a group.
     ///
     /// # Errors
-    /// As IAM refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn attach_to_group(&self, name: &str, policy_arn: &str) -> Result<()> {
         let attached =
             self.iam().0.attach_group_policy().group_name(name).policy_arn(policy_arn).send().await;
-        done(attached, on_account("AttachGroupPolicy", "iam:AttachGroupPolicy"))?;
+        done(attached, administration::ATTACH_GROUP_POLICY)?;
         Ok(())
     }
 
     /// Makes a user.
     ///
     /// # Errors
-    /// As IAM refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn create_user(&self, name: &str) -> Result<()> {
         let created = self.iam().0.create_user().user_name(name).send().await;
-        changed(created, on_account("CreateUser", "iam:CreateUser"), THERE)
+        changed(created, administration::CREATE_USER, THERE)
     }
 
     /// Puts the user of this name into the group of this name.
     ///
     /// # Errors
-    /// As IAM refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn join_group(&self, name: &str) -> Result<()> {
         let joined = self.iam().0.add_user_to_group().group_name(name).user_name(name).send().await;
-        done(joined, on_account("AddUserToGroup", "iam:AddUserToGroup"))?;
+        done(joined, administration::ADD_USER_TO_GROUP)?;
         Ok(())
     }
 
@@ -328,7 +321,7 @@ impl Admin {
     /// As IAM refuses it: a user has at most two.
     pub async fn create_access_key(&self, user: &str) -> Result<AccessKey> {
         let created = self.iam().0.create_access_key().user_name(user).send().await;
-        let created = done(created, on_account("CreateAccessKey", "iam:CreateAccessKey"))?;
+        let created = done(created, administration::CREATE_ACCESS_KEY)?;
         let key = created
             .access_key
             .ok_or_else(|| Error::new(Code::StoreHost, "CreateAccessKey answered without a key"))?;
@@ -338,31 +331,31 @@ impl Admin {
     /// Makes a role.
     ///
     /// # Errors
-    /// As IAM refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn create_role(&self, name: &str, trust: &str) -> Result<()> {
         let created =
             self.iam().0.create_role().role_name(name).assume_role_policy_document(trust).send().await;
-        changed(created, on_account("CreateRole", "iam:CreateRole"), THERE)
+        changed(created, administration::CREATE_ROLE, THERE)
     }
 
     /// Changes who may take a role on.
     ///
     /// # Errors
-    /// As IAM refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn change_trust(&self, name: &str, trust: &str) -> Result<()> {
         let changed =
             self.iam().0.update_assume_role_policy().role_name(name).policy_document(trust).send().await;
-        done(changed, on_account("UpdateAssumeRolePolicy", "iam:UpdateAssumeRolePolicy"))?;
+        done(changed, administration::UPDATE_ASSUME_ROLE_POLICY)?;
         Ok(())
     }
 
     /// Attaches a managed policy to a role.
     ///
     /// # Errors
-    /// As IAM refuses it.
+    /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn attach_to_role(&self, name: &str, policy_arn: &str) -> Result<()> {
         let attached = self.iam().0.attach_role_policy().role_name(name).policy_arn(policy_arn).send().await;
-        done(attached, on_account("AttachRolePolicy", "iam:AttachRolePolicy"))?;
+        done(attached, administration::ATTACH_ROLE_POLICY)?;
         Ok(())
     }
 
@@ -373,13 +366,13 @@ impl Admin {
     pub async fn delete_user(&self, name: &str) -> Result<()> {
         let iam = self.iam();
         let left = iam.0.remove_user_from_group().group_name(name).user_name(name).send().await;
-        changed(left, on_account("RemoveUserFromGroup", "iam:RemoveUserFromGroup"), GONE)?;
+        changed(left, administration::REMOVE_USER_FROM_GROUP, GONE)?;
         for key in iam.keys(name).await? {
             let deleted = iam.0.delete_access_key().user_name(name).access_key_id(key).send().await;
-            changed(deleted, on_account("DeleteAccessKey", "iam:DeleteAccessKey"), GONE)?;
+            changed(deleted, administration::DELETE_ACCESS_KEY, GONE)?;
         }
         let deleted = iam.0.delete_user().user_name(name).send().await;
-        changed(deleted, on_account("DeleteUser", "iam:DeleteUser"), GONE)
+        changed(deleted, administration::DELETE_USER, GONE)
     }
 
     /// Deletes the group of this name.
@@ -389,9 +382,9 @@ impl Admin {
     pub async fn delete_group(&self, name: &str, policy_arn: &str) -> Result<()> {
         let iam = self.iam();
         let detached = iam.0.detach_group_policy().group_name(name).policy_arn(policy_arn).send().await;
-        changed(detached, on_account("DetachGroupPolicy", "iam:DetachGroupPolicy"), GONE)?;
+        changed(detached, administration::DETACH_GROUP_POLICY, GONE)?;
         let deleted = iam.0.delete_group().group_name(name).send().await;
-        changed(deleted, on_account("DeleteGroup", "iam:DeleteGroup"), GONE)
+        changed(deleted, administration::DELETE_GROUP, GONE)
     }
 
     /// Deletes the role of this name.
@@ -401,9 +394,9 @@ impl Admin {
     pub async fn delete_role(&self, name: &str, policy_arn: &str) -> Result<()> {
         let iam = self.iam();
         let detached = iam.0.detach_role_policy().role_name(name).policy_arn(policy_arn).send().await;
-        changed(detached, on_account("DetachRolePolicy", "iam:DetachRolePolicy"), GONE)?;
+        changed(detached, administration::DETACH_ROLE_POLICY, GONE)?;
         let deleted = iam.0.delete_role().role_name(name).send().await;
-        changed(deleted, on_account("DeleteRole", "iam:DeleteRole"), GONE)
+        changed(deleted, administration::DELETE_ROLE, GONE)
     }
 
     /// Deletes a managed policy with all its versions.
@@ -413,14 +406,14 @@ impl Admin {
     pub async fn delete_policy(&self, arn: &str) -> Result<()> {
         let iam = self.iam();
         let listed = iam.0.list_policy_versions().policy_arn(arn).send().await;
-        let listed = found(listed, on_account("ListPolicyVersions", "iam:ListPolicyVersions"))?;
+        let listed = found(listed, administration::LIST_POLICY_VERSIONS)?;
         let versions = listed.and_then(|listed| listed.versions).unwrap_or_default();
         for version in versions.iter().filter(|version| !version.is_default_version()) {
             let id = version.version_id().unwrap_or_default();
             let deleted = iam.0.delete_policy_version().policy_arn(arn).version_id(id).send().await;
-            changed(deleted, on_account("DeletePolicyVersion", "iam:DeletePolicyVersion"), GONE)?;
+            changed(deleted, administration::DELETE_POLICY_VERSION, GONE)?;
         }
         let deleted = iam.0.delete_policy().policy_arn(arn).send().await;
-        changed(deleted, on_account("DeletePolicy", "iam:DeletePolicy"), GONE)
+        changed(deleted, administration::DELETE_POLICY, GONE)
     }
 }

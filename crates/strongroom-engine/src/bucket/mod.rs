@@ -4,6 +4,7 @@
 
 pub mod actions;
 pub mod admin;
+pub mod administration;
 pub mod facts;
 mod failure;
 pub mod identity;
@@ -17,14 +18,19 @@ mod stream;
 pub use stream::open_object;
 
 use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
+use crate::help;
+use crate::help::Setting;
 use crate::location::Location;
 use crate::manifest::Encryption;
+use crate::settings::as_text;
 
 /// The server-side encryption to ask for, sent with every PUT exactly as given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -79,22 +85,66 @@ impl Sse {
     }
 }
 
+as_text!(Sse);
+
+impl FromStr for Sse {
+    type Err = Error;
+
+    /// Reads `none`, `AES256`, `aws:kms`, `aws:kms:KEY`, `aws:kms:dsse` or `aws:kms:dsse:KEY`.
+    fn from_str(text: &str) -> Result<Self> {
+        let key = |prefix| text.strip_prefix(prefix).filter(|key| !key.is_empty()).map(str::to_owned);
+        match text {
+            "none" => Ok(Self::None),
+            "AES256" => Ok(Self::Aes256),
+            "aws:kms" => Ok(Self::Kms(None)),
+            "aws:kms:dsse" => Ok(Self::Dsse(None)),
+            _ => match (key("aws:kms:dsse:"), key("aws:kms:")) {
+                (Some(key), _) => Ok(Self::Dsse(Some(key))),
+                (None, Some(key)) if key != "dsse:" => Ok(Self::Kms(Some(key))),
+                _ => Err(Error::new(Code::Usage, format!("`{text}` is not an encryption")).help(
+                    "Choose none, AES256, aws:kms, aws:kms:KEY, aws:kms:dsse or aws:kms:dsse:KEY, where KEY is \
+                     the id, ARN or alias of a KMS key.",
+                )),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Sse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.header().unwrap_or("none"))?;
+        self.kms_key().map_or(Ok(()), |key| write!(f, ":{key}"))
+    }
+}
+
 /// How to talk to the store. What is not given is read as every AWS tool reads it: environment, profiles, roles.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct StoreOptions {
     /// The account that must own the bucket (`x-amz-expected-bucket-owner`), where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_owner: Option<String>,
     /// The URL of the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
     /// The region to ask first.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// The key that signs.
+    /// The key that signs. It is no part of the settings' written form.
+    #[serde(skip)]
     pub key: Option<AccessKey>,
     /// The AWS profile whose credentials sign, whatever the environment holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
 }
 
-/// An access key. Its debug output shows no secret.
+/// An access key. Its debug output shows no secret, and it has no written form:
+///
+/// ```compile_fail
+/// fn written(key: &strongroom_engine::bucket::AccessKey) -> impl serde::Serialize {
+///     key
+/// }
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct AccessKey {
     /// The part that goes with every request.
@@ -187,9 +237,38 @@ pub fn open(location: &Location, options: StoreOptions) -> Result<Arc<dyn Object
         }
         Location::Folder(_) if options != StoreOptions::default() => Err(Error::new(
             Code::Usage,
-            "a folder has neither an owning account nor an endpoint, region or key",
+            "a folder has neither an owning account nor an endpoint, region, key or AWS profile",
         )
-        .help("Leave --expected-bucket-owner out, or back up to an s3:// location.")),
+        .help(help![
+            "Leave ",
+            Setting::ExpectedOwner,
+            " and ",
+            Setting::Profile,
+            " out, or name an s3:// location."
+        ])),
         Location::Folder(path) => Ok(Arc::new(local::Folder::new(path.clone()))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encryption_is_read_as_it_is_written() {
+        for (text, sse) in [
+            ("none", Sse::None),
+            ("AES256", Sse::Aes256),
+            ("aws:kms", Sse::Kms(None)),
+            ("aws:kms:alias/backups", Sse::Kms(Some("alias/backups".into()))),
+            ("aws:kms:dsse", Sse::Dsse(None)),
+            ("aws:kms:dsse:k", Sse::Dsse(Some("k".into()))),
+        ] {
+            assert_eq!(text.parse::<Sse>().unwrap(), sse);
+            assert_eq!(sse.to_string(), text);
+        }
+        for wrong in ["aes256", "AES", "aws:kms:", "aws:kms:dsse:", ""] {
+            assert_eq!(wrong.parse::<Sse>().unwrap_err().code(), Code::Usage, "{wrong}");
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! Requests that a backup never makes: those that a locked bucket has to refuse, and those that show that it does
-//! not refuse too much. Each is made once, as asked, and its answer is given back as it came.
+//! not refuse too much. The answer is given back as it came.
 
 use std::time::Duration;
 
@@ -12,7 +12,6 @@ use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, ObjectCannedAcl, ServerSideEncryption};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use serde::Serialize;
 
 use super::failure::{Failure, SdkFailure};
 use super::s3::{sse_headers, version};
@@ -44,62 +43,84 @@ pub enum Way {
     Anonymous,
 }
 
-/// What came back.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Answer {
-    /// The HTTP status; none where no answer came.
-    pub status: Option<u16>,
-    /// The error's name.
-    pub code: String,
-    /// What the server said.
-    pub message: String,
+/// What came of a request: only what was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The server did it.
+    Done(Done),
+    /// The server answered with an error.
+    Error {
+        /// The HTTP status.
+        status: u16,
+        /// The error's name; empty where the answer has none.
+        code: String,
+        /// What the server said.
+        message: String,
+    },
+    /// No answer came, for this reason.
+    Silence(String),
+}
+
+/// What the answer to a request that was done says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Done {
     /// The encryption that the answer reports.
     pub encryption: Option<String>,
     /// The version that was made or read.
     pub version_id: Option<String>,
     /// What a further request needs: the id of an upload, the bytes of an object.
-    #[serde(skip)]
     pub more: Option<String>,
 }
 
 impl Answer {
-    /// Whether it was done.
+    /// What the answer says, where the request was done.
     #[must_use]
-    pub fn done(&self) -> bool {
-        self.status.is_some_and(|status| (200..300).contains(&status))
+    pub fn done(&self) -> Option<&Done> {
+        match self {
+            Self::Done(done) => Some(done),
+            Self::Error { .. } | Self::Silence(_) => None,
+        }
     }
 
     /// Whether it was refused, and not merely failed.
     #[must_use]
     pub fn refused(&self) -> bool {
-        matches!(self.status, Some(401 | 403 | 405))
-            || matches!(self.code.as_str(), "AccessDenied" | "AccessControlListNotSupported")
+        matches!(self, Self::Error { status, code, .. } if matches!(status, 401 | 403 | 405)
+            || matches!(code.as_str(), "AccessDenied" | "AccessControlListNotSupported"))
     }
 
     /// Whether the server does not know such a request.
     #[must_use]
     pub fn not_offered(&self) -> bool {
-        self.status == Some(501) || matches!(self.code.as_str(), "NotImplemented" | "UnsupportedOperation")
+        matches!(self, Self::Error { status, code, .. } if *status == 501
+            || matches!(code.as_str(), "NotImplemented" | "UnsupportedOperation"))
+    }
+
+    /// The HTTP status of an error.
+    #[must_use]
+    pub fn error_status(&self) -> Option<u16> {
+        match self {
+            Self::Error { status, .. } => Some(*status),
+            Self::Done(_) | Self::Silence(_) => None,
+        }
     }
 }
 
 fn failed<E: SdkFailure>(error: &SdkError<E>) -> Answer {
     let failure = Failure::of(error);
-    Answer {
-        status: failure.status(),
-        code: failure.code().into(),
-        message: failure.message().into(),
-        ..Answer::default()
+    let message = failure.message().to_owned();
+    match failure.status() {
+        Some(status) => Answer::Error { status, code: failure.code().into(), message },
+        None => Answer::Silence(message),
     }
 }
 
 fn done(encryption: Option<&ServerSideEncryption>, version_id: Option<&str>) -> Answer {
-    Answer {
-        status: Some(200),
+    Answer::Done(Done {
         encryption: encryption.map(|sse| sse.as_str().to_owned()),
         version_id: version(version_id),
-        ..Answer::default()
-    }
+        more: None,
+    })
 }
 
 /// One who asks, in one bucket.
@@ -120,7 +141,7 @@ const CUSTOMER_KEY: [u8; 32] = [0x53; 32];
 impl Prober {
     /// Opens the bucket in its region.
     pub async fn open(bucket: &str, options: &StoreOptions) -> Self {
-        let mut shared = once(&session::shared(options, None).await);
+        let mut shared = impatient(&session::shared(options, None).await);
         let client = session::s3(options, &shared);
         // Whatever the answer is, it tells the region.
         let region = match client.list_objects_v2().bucket(bucket).max_keys(0).send().await {
@@ -200,13 +221,14 @@ impl Prober {
             .set_version_id(version_id.map(str::to_owned));
         match get.send().await {
             Ok(answer) => {
-                let found = done(answer.server_side_encryption(), answer.version_id());
+                let encryption = answer.server_side_encryption().map(|sse| sse.as_str().to_owned());
+                let version_id = version(answer.version_id());
                 match answer.body.collect().await {
-                    Ok(body) => Answer {
-                        more: Some(String::from_utf8_lossy(&body.into_bytes()).into_owned()),
-                        ..found
-                    },
-                    Err(error) => Answer { status: None, message: error.to_string(), ..found },
+                    Ok(body) => {
+                        let more = Some(String::from_utf8_lossy(&body.into_bytes()).into_owned());
+                        Answer::Done(Done { encryption, version_id, more })
+                    }
+                    Err(error) => Answer::Silence(error.to_string()),
                 }
             }
             Err(error) => failed(&error),
@@ -217,7 +239,7 @@ impl Prober {
     pub async fn list(&self, way: Way, prefix: &str) -> Answer {
         match self.client(way).list_objects_v2().bucket(&self.bucket).prefix(prefix).max_keys(1).send().await
         {
-            Ok(_) => Answer { status: Some(200), ..Answer::default() },
+            Ok(_) => Answer::Done(Done::default()),
             Err(error) => failed(&error),
         }
     }
@@ -231,11 +253,17 @@ impl Prober {
             .key(key)
             .set_version_id(version_id.map(str::to_owned));
         match delete.send().await {
-            Ok(answer) => {
-                Answer { status: Some(204), version_id: version(answer.version_id()), ..Answer::default() }
-            }
+            Ok(answer) => done(None, answer.version_id()),
             Err(error) => failed(&error),
         }
+    }
+
+    /// The versions and delete markers of one key; none where they may not be listed.
+    pub async fn versions(&self, key: &str) -> Option<Vec<Option<String>>> {
+        let listed = self.usual.list_object_versions().bucket(&self.bucket).prefix(key).send().await.ok()?;
+        let versions = listed.versions().iter().map(|of| (of.key(), of.version_id()));
+        let markers = listed.delete_markers().iter().map(|of| (of.key(), of.version_id()));
+        Some(versions.chain(markers).filter(|(of, _)| *of == Some(key)).map(|(_, id)| version(id)).collect())
     }
 
     /// Makes an object public, or tries to.
@@ -249,7 +277,7 @@ impl Prober {
             .send()
             .await
         {
-            Ok(_) => Answer { status: Some(200), ..Answer::default() },
+            Ok(_) => Answer::Done(Done::default()),
             Err(error) => failed(&error),
         }
     }
@@ -259,12 +287,11 @@ impl Prober {
         let (sse, kms_key) = sse_headers(sse);
         let begin = self.usual.create_multipart_upload().bucket(&self.bucket).key(key);
         match begin.set_server_side_encryption(sse).set_ssekms_key_id(kms_key).send().await {
-            Ok(answer) => Answer {
-                status: Some(200),
+            Ok(answer) => Answer::Done(Done {
                 encryption: answer.server_side_encryption().map(|sse| sse.as_str().to_owned()),
+                version_id: None,
                 more: answer.upload_id().map(str::to_owned),
-                ..Answer::default()
-            },
+            }),
             Err(error) => failed(&error),
         }
     }
@@ -290,14 +317,14 @@ impl Prober {
     pub async fn abort_upload(&self, key: &str, upload: &str) -> Answer {
         match self.usual.abort_multipart_upload().bucket(&self.bucket).key(key).upload_id(upload).send().await
         {
-            Ok(_) => Answer { status: Some(204), ..Answer::default() },
+            Ok(_) => Answer::Done(Done::default()),
             Err(error) => failed(&error),
         }
     }
 }
 
-/// A probe asks once: what it is answered is the finding.
-fn once(shared: &SdkConfig) -> SdkConfig {
+/// A probe asks twice at most, so that one lost connection is no finding, and waits a minute at most.
+fn impatient(shared: &SdkConfig) -> SdkConfig {
     const LONGEST: Duration = Duration::from_secs(60);
     let timeouts = shared
         .timeout_config()

@@ -1,4 +1,4 @@
-//! The one place that decides what is tried again, how often and when.
+//! Which requests to S3 are tried again, how often and when.
 
 use std::time::Duration;
 
@@ -6,21 +6,22 @@ use aws_config::retry::RetryConfig;
 use aws_sdk_s3::config::interceptors::InterceptorContext;
 use aws_sdk_s3::config::retry::{ClassifyRetry, RetryAction};
 
-/// Tries of one request: the first and its repetitions. `AWS_MAX_ATTEMPTS` overrides it.
-pub(super) const ATTEMPTS: u32 = 5;
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
+use crate::backoff::Backoff;
+
+/// Of one request and of a body that breaks off. `AWS_MAX_ATTEMPTS` overrides it for requests.
+const AGAIN: Backoff = Backoff::new(Duration::from_millis(200), PAUSE_MAX, 4);
 const PAUSE_MAX: Duration = Duration::from_secs(20);
 
 /// Repetitions with growing pauses and jitter; none where the environment says how many.
 pub(super) fn config() -> Option<RetryConfig> {
     let said = std::env::var_os("AWS_MAX_ATTEMPTS").is_some();
-    (!said).then(|| RetryConfig::standard().with_max_attempts(ATTEMPTS).with_max_backoff(PAUSE_MAX))
+    (!said)
+        .then(|| RetryConfig::standard().with_max_attempts(AGAIN.retries() + 1).with_max_backoff(PAUSE_MAX))
 }
 
-/// How long to wait before a body that broke off is fetched again; `tries` were made.
-pub(super) fn pause(tries: u32) -> Duration {
-    let longest = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(tries.saturating_sub(1))).min(PAUSE_MAX);
-    longest.mul_f64(rand::random_range(0.5..1.0))
+/// How long to wait before a body that broke off so many times is fetched again; none when it is time to give up.
+pub(super) fn pause(failures: u32) -> Option<Duration> {
+    AGAIN.jittered_pause(failures, rand::random_range(0.0..1.0))
 }
 
 /// S3 answers 409 when two conditional writes of one key meet, and asks for the same request again
@@ -38,18 +39,5 @@ impl ClassifyRetry for Conflicts {
 
     fn name(&self) -> &'static str {
         "conflicting writes"
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_grow_to_a_limit_and_differ() {
-        for (tries, longest) in [(1, FIRST_PAUSE), (3, FIRST_PAUSE * 4), (u32::MAX, PAUSE_MAX)] {
-            let pause = pause(tries);
-            assert!(pause <= longest && pause >= longest / 2, "{tries}: {pause:?}");
-        }
     }
 }

@@ -15,10 +15,9 @@ use futures::future::BoxFuture;
 use tokio::sync::RwLock;
 
 use super::actions::{self, Operation};
-use super::failure::{Failure, SdkFailure};
-use super::retry::{self, ATTEMPTS};
-use super::session;
+use super::failure::{Asked, Failure, SdkFailure};
 use super::{Fetched, Listing, ObjectStore, Sse, StoreOptions, Stored};
+use super::{retry, session};
 use crate::error::{Code, Error, Result};
 use crate::location::Location;
 
@@ -66,7 +65,7 @@ impl Bucket {
     {
         match self.try_request(send).await {
             Ok(answer) => Ok(answer),
-            Err(failure) => Err(failure.explain(operation, &self.bucket, &self.prefix, key, None)),
+            Err(failure) => Err(failure.explain(&self.asked(operation, key))),
         }
     }
 
@@ -84,6 +83,12 @@ impl Bucket {
             Some(there) => send(there).await.map_err(|error| Failure::of(&error)),
             None => Err(failure),
         }
+    }
+
+    /// A request of this bucket, for its errors.
+    fn asked<'a>(&'a self, operation: Operation, key: &'a str) -> Asked<'a> {
+        let profile = self.options.profile.as_deref();
+        Asked { operation, bucket: &self.bucket, prefix: &self.prefix, key, sse: None, profile }
     }
 
     fn key(&self, key: &str) -> String {
@@ -138,7 +143,7 @@ impl Bucket {
         version_id: Option<&str>,
         bytes_max: u64,
     ) -> Result<(Stored, Bytes)> {
-        let mut tries = 1;
+        let mut failures = 0;
         loop {
             let found = self.fetch(key, version_id).await?;
             let stored = Stored {
@@ -147,9 +152,10 @@ impl Bucket {
                 kms_key_id: found.ssekms_key_id().map(str::to_owned),
             };
             match receive(found, bytes_max, key).await {
-                Err(error) if error.code() == Code::StoreHost && tries < ATTEMPTS => {
-                    tokio::time::sleep(retry::pause(tries)).await;
-                    tries += 1;
+                Err(error) if error.code() == Code::StoreHost => {
+                    failures += 1;
+                    let Some(pause) = retry::pause(failures) else { return Err(error) };
+                    tokio::time::sleep(pause).await;
                 }
                 received => return Ok((stored, received?)),
             }
@@ -165,15 +171,14 @@ impl Bucket {
         bytes_max: u64,
         etag: Option<&str>,
     ) -> Result<Part> {
-        let mut tries = 1;
+        let mut failures = 0;
         loop {
             let found = match self.send_part(key, from, bytes_max, etag).await {
                 // There is no first byte of nothing.
                 Err(failure) if failure.is_out_of_range() && from == 0 => return Ok(Part::default()),
                 Err(failure) if failure.is_precondition_failed() => return Err(replaced(key)),
                 Err(failure) => {
-                    let key = self.key(key);
-                    return Err(failure.explain(actions::GET, &self.bucket, &self.prefix, &key, None));
+                    return Err(failure.explain(&self.asked(actions::GET, &self.key(key))));
                 }
                 Ok(found) => found,
             };
@@ -181,9 +186,10 @@ impl Bucket {
             let version_id = version(found.version_id());
             let length = whole_length(&found, from, key)?;
             match receive_start(found, bytes_max, key).await {
-                Err(error) if error.code() == Code::StoreHost && tries < ATTEMPTS => {
-                    tokio::time::sleep(retry::pause(tries)).await;
-                    tries += 1;
+                Err(error) if error.code() == Code::StoreHost => {
+                    failures += 1;
+                    let Some(pause) = retry::pause(failures) else { return Err(error) };
+                    tokio::time::sleep(pause).await;
                 }
                 received => return Ok(Part { body: received?, length, etag, version_id }),
             }
@@ -281,13 +287,9 @@ impl ObjectStore for Bucket {
             },
             Err(failure) if failure.is_precondition_failed() => self.stored_before(key, &body).await?,
             Err(failure) => {
-                return Err(failure.explain(
-                    actions::PUT,
-                    &self.bucket,
-                    &self.prefix,
-                    &self.key(key),
-                    sse.header(),
-                ));
+                let key = self.key(key);
+                let asked = Asked { sse: sse.header(), ..self.asked(actions::PUT, &key) };
+                return Err(failure.explain(&asked));
             }
         };
         check_encryption(sse, &stored, key)?;

@@ -9,8 +9,9 @@ use mongodb::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
 use mongodb::error::Error as DriverError;
 
 use super::failure::{code_of, explain, server_code};
-use super::target::{Target, primary};
+use super::target::{Refused, Target, primary};
 use crate::error::{Code, Error, Result};
+use crate::names::Name;
 
 /// Bytes past which a batch is sent: one operation of 16 MiB just fits into a command.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -84,9 +85,9 @@ impl Target {
     ///
     /// # Errors
     /// [`Code::Mongo`] when it cannot, as a mongos; as the server or the connection fails.
-    pub async fn can_replay(&self, db: &str, collection: &str) -> Result<()> {
+    pub async fn can_replay(&self, name: &Name) -> Result<()> {
         let nobody = rawdoc! { "_id": ObjectId::new() };
-        let question = rawdoc! { "op": "d", "ns": format!("{db}.{collection}"), "o": nobody };
+        let question = rawdoc! { "op": "d", "ns": name.to_string(), "o": nobody };
         match self.apply_ops(RawArrayBuf::from_iter([question])).await {
             Ok(()) => Ok(()),
             // So it answers who knows the command; what the user may do is asked elsewhere.
@@ -112,12 +113,12 @@ impl Target {
     ///
     /// # Errors
     /// As the server or the connection fails.
-    pub async fn newest(&self, db: &str, collection: &str) -> Result<Option<Bson>> {
+    pub async fn newest(&self, name: &Name) -> Result<Option<Bson>> {
         let find = doc! {
-            "find": collection, "sort": { "$natural": -1 }, "limit": 1, "singleBatch": true,
+            "find": &name.collection, "sort": { "$natural": -1 }, "limit": 1, "singleBatch": true,
             "projection": { "_id": 1 },
         };
-        let mut answer = self.command(db, find).await?;
+        let mut answer = self.command(&name.db, find).await?;
         let batch = answer.get_document_mut("cursor").and_then(|cursor| cursor.get_array_mut("firstBatch"));
         let first = batch.ok().and_then(Vec::pop);
         Ok(first.and_then(|first| first.as_document().and_then(|first| first.get("_id").cloned())))
@@ -126,13 +127,14 @@ impl Target {
     /// Changes options of a collection, as `collMod` takes them.
     ///
     /// # Errors
-    /// As the server or the connection fails.
-    pub async fn modify(&self, db: &str, collection: &str, options: Document) -> Result<()> {
-        let mut command = doc! { "collMod": collection };
+    /// [`Refused::Answer`] when the server does not take them.
+    pub async fn modify(&self, name: &Name, options: Document) -> Result<(), Refused> {
+        let mut command = doc! { "collMod": &name.collection };
         command.extend(options);
-        let changed = self.command(db, command).await;
-        changed.map_err(|e| e.context(format!("cannot change the options of `{db}.{collection}`")))?;
-        Ok(())
+        match self.try_command(&name.db, command).await {
+            Ok(_) => Ok(()),
+            Err(e) => Err(Refused::of(&e, &format!("cannot change the options of `{name}`"))),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, RawBson, RawDocument, RawDocumentBuf, Timestamp, doc};
 use mongodb::options::RunCursorCommandOptions;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
+use serde::Serialize;
 
 use super::Deployment;
 use super::failure::explain;
@@ -20,7 +21,8 @@ use crate::moment::ClusterTime;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(4), 5);
 
 /// The moment to read at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ReadAt {
     /// Whatever is there when the cursor comes by.
     Now,
@@ -200,8 +202,7 @@ impl ReadAt {
             Self::Now => None,
             Self::Committed => Some(doc! { "level": "majority" }),
             Self::Snapshot(time) => {
-                let at = Timestamp { time: time.seconds, increment: time.increment };
-                Some(doc! { "level": "snapshot", "atClusterTime": at })
+                Some(doc! { "level": "snapshot", "atClusterTime": Timestamp::from(time) })
             }
         }
     }

@@ -152,12 +152,17 @@ impl Deployment {
     }
 
     fn major_version(&self) -> u32 {
-        self.source.server_version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0)
+        major(&self.source.server_version)
     }
 
     async fn command(&self, db: &str, command: Document) -> Result<Document> {
         run(&self.client.database(db), command, &self.reading).await
     }
+}
+
+/// The first number of a server's version; 0 if it cannot be read.
+fn major(version: &str) -> u32 {
+    version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0)
 }
 
 /// Connects to write: every operation goes to the primary.

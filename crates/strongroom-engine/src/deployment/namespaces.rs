@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::failure::{code_of, explain, server_code};
 use super::{Deployment, whole_number};
 use crate::error::{Code, Error, Result};
-use crate::names::NamespaceKind;
+use crate::names::{BUCKETS, NamespaceKind, is_backed_up, is_server_database};
 
 /// Per-collection questions under way at once: enough to hide round trips, few enough not to crowd the server.
 const QUESTIONS_AT_ONCE: usize = 8;
@@ -50,7 +50,7 @@ impl Described {
         match self.kind {
             NamespaceKind::View | NamespaceKind::Oplog => None,
             NamespaceKind::Collection => Some(self.collection.clone()),
-            NamespaceKind::Timeseries => Some(format!("system.buckets.{}", self.collection)),
+            NamespaceKind::Timeseries => Some(format!("{BUCKETS}{}", self.collection)),
         }
     }
 }
@@ -95,7 +95,7 @@ impl Deployment {
         let answer = self.command("admin", command).await?;
         let databases = answer.get_array("databases").map_err(|_| unexpected("listDatabases"))?;
         let names = databases.iter().filter_map(|db| db.as_document()?.get_str("name").ok());
-        Ok(names.filter(|name| !matches!(*name, "local" | "config")).map(str::to_owned).collect())
+        Ok(names.filter(|name| !is_server_database(name)).map(str::to_owned).collect())
     }
 
     async fn list(&self, db: &str) -> Result<Vec<Listed>> {
@@ -112,7 +112,7 @@ impl Deployment {
         let uuids: HashMap<&str, [u8; 16]> =
             found.iter().filter_map(|entry| Some((entry.get_str("name").ok()?, uuid(entry)?))).collect();
         for series in listed.iter_mut().filter(|found| found.kind == NamespaceKind::Timeseries) {
-            series.uuid = uuids.get(format!("system.buckets.{}", series.name).as_str()).copied();
+            series.uuid = uuids.get(format!("{BUCKETS}{}", series.name).as_str()).copied();
         }
         Ok(listed)
     }
@@ -175,7 +175,7 @@ impl Deployment {
 /// What is to be backed up of an entry of `listCollections`; none if it belongs to the server.
 fn listed(db: &str, entry: &Document) -> Result<Option<Listed>> {
     let name = entry.get_str("name").map_err(|_| unexpected("listCollections"))?;
-    if belongs_to_server(db, name) {
+    if !is_backed_up(db, name) {
         return Ok(None);
     }
     let kind = match entry.get_str("type") {
@@ -190,12 +190,6 @@ fn listed(db: &str, entry: &Document) -> Result<Option<Listed>> {
         options: entry.get_document("options").cloned().unwrap_or_default(),
         uuid: uuid(entry),
     }))
-}
-
-/// `system.*` but for what people put there. (`system.buckets.*` is reached through its time-series.)
-fn belongs_to_server(db: &str, name: &str) -> bool {
-    let kept_in_admin = ["system.users", "system.roles", "system.version"];
-    name.starts_with("system.") && name != "system.js" && !(db == "admin" && kept_in_admin.contains(&name))
 }
 
 fn uuid(entry: &Document) -> Option<[u8; 16]> {

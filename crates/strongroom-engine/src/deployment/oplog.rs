@@ -5,11 +5,11 @@ use mongodb::bson::{Document, RawDocumentBuf, Timestamp, doc};
 use super::batches::Batches;
 use super::setback::Setback;
 use super::{Deployment, ReadAt};
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 use crate::moment::ClusterTime;
 
-const DB: &str = "local";
-const OPLOG: &str = "oplog.rs";
+pub(super) const DB: &str = "local";
+pub(super) const OPLOG: &str = "oplog.rs";
 const VIEWS: &str = r"\.system\.views$";
 /// Commands about databases that no backup holds.
 const INTERNAL: &str = r"^(config|local)\.";
@@ -19,20 +19,6 @@ const WRITTEN_WITHIN_SECONDS: u32 = 5;
 const REPLY_ENTRIES: u32 = 5_000;
 
 impl Deployment {
-    /// The newest entry: [`ReadAt::Committed`] that a majority of the set has, as this member knows it;
-    /// [`ReadAt::Now`] that this member has.
-    ///
-    /// # Errors
-    /// As the server fails, and [`Code::Mongo`] for an empty oplog.
-    pub async fn newest(&self, at: ReadAt) -> Result<ClusterTime> {
-        let find = doc! { "find": OPLOG, "sort": { "$natural": -1 }, "limit": 1, "projection": { "ts": 1 } };
-        let newest = self.first(DB, find, at).await?;
-        newest.as_ref().and_then(|entry| entry.get_timestamp("ts").ok()).map(cluster_time).ok_or_else(|| {
-            Error::new(Code::Mongo, "the oplog of this member is empty")
-                .help("Let the member finish its initial sync, or name another one in the URI.")
-        })
-    }
-
     /// When the oldest transaction began that is under way: its entries stand in the oplog before that of its
     /// commit.
     ///
@@ -49,7 +35,7 @@ impl Deployment {
         };
         let oldest = self.first("config", oldest, ReadAt::Committed).await?;
         let began = oldest.as_ref().and_then(|found| found.get_document("startOpTime").ok());
-        Ok(began.and_then(|began| began.get_timestamp("ts").ok()).map(cluster_time))
+        Ok(began.and_then(|began| began.get_timestamp("ts").ok()).map(ClusterTime::from))
     }
 
     /// An entry of a few seconds before `time`, or the oldest: entries of one transaction are written together, but
@@ -66,7 +52,7 @@ impl Deployment {
             "projection": { "ts": 1 },
         };
         let entry = self.first(DB, find, ReadAt::Now).await?;
-        Ok(entry.as_ref().and_then(|entry| entry.get_timestamp("ts").ok()).map_or(time, cluster_time))
+        Ok(entry.as_ref().and_then(|entry| entry.get_timestamp("ts").ok()).map_or(time, ClusterTime::from))
     }
 
     /// Whether a collection, view or index was made, changed or dropped since, even if not yet committed.
@@ -74,7 +60,7 @@ impl Deployment {
     /// # Errors
     /// As the server fails.
     pub async fn catalog_changed_since(&self, since: ClusterTime) -> Result<bool> {
-        let ts = doc! { "$gt": timestamp(since) };
+        let ts = doc! { "$gt": Timestamp::from(since) };
         let transactions = ["applyOps", "commitTransaction", "abortTransaction"];
         let control = transactions.map(|name| doc! { format!("o.{name}"): { "$exists": true } });
         let changes = doc! {
@@ -97,20 +83,12 @@ impl Deployment {
     /// # Errors
     /// As [`read`](Self::read).
     pub async fn oplog(&self, from: ClusterTime) -> Result<Batches, Setback> {
-        let mut find = doc! { "find": OPLOG, "filter": { "ts": { "$gte": timestamp(from) } } };
+        let mut find = doc! { "find": OPLOG, "filter": { "ts": { "$gte": Timestamp::from(from) } } };
         find.insert("readConcern", ReadAt::Committed.concern());
         self.cursor(DB, find, Some(REPLY_ENTRIES)).await
     }
 
-    async fn first(&self, db: &str, find: Document, at: ReadAt) -> Result<Option<RawDocumentBuf>> {
+    pub(super) async fn first(&self, db: &str, find: Document, at: ReadAt) -> Result<Option<RawDocumentBuf>> {
         Ok(self.documents(db, &find, at).await?.into_iter().next())
     }
-}
-
-pub(super) fn cluster_time(ts: Timestamp) -> ClusterTime {
-    ClusterTime { seconds: ts.time, increment: ts.increment }
-}
-
-fn timestamp(time: ClusterTime) -> Timestamp {
-    Timestamp { time: time.seconds, increment: time.increment }
 }

@@ -7,6 +7,7 @@ use mongodb::bson::{Bson, Document, doc};
 
 use super::{Deployment, Target, any_member, run};
 use crate::error::{Code, Error, Result};
+use crate::names::{BUCKETS, Name, SYSTEM, is_server_database};
 
 /// An action on something, as MongoDB's roles grant them (MongoDB manual, "Privilege Actions").
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +27,12 @@ impl Privilege {
     #[must_use]
     pub fn on_collection(action: &'static str, db: &str, collection: &str) -> Self {
         Self { action, on: On::Collection(db.into(), collection.into()) }
+    }
+
+    /// An action on one collection, by its name.
+    #[must_use]
+    pub fn on(action: &'static str, name: &Name) -> Self {
+        Self::on_collection(action, &name.db, &name.collection)
     }
 
     /// An action on all databases at once.
@@ -80,9 +87,6 @@ enum Resource {
 /// Actions that change what users have stored.
 const WRITES: [&str; 6] =
     ["insert", "update", "remove", "dropCollection", "dropDatabase", "createCollection"];
-/// Databases that hold what belongs to servers and tools.
-const NOT_USER_DATA: [&str; 3] = ["admin", "config", "local"];
-const BUCKETS: &str = "system.buckets.";
 
 impl Deployment {
     /// What the user may do; none without a user: then the server has no access control, or refuses by itself.
@@ -169,7 +173,7 @@ impl Grant {
         let reaches = match &self.resource {
             Resource::Anything => true,
             Resource::Collections(db, collection) => {
-                !NOT_USER_DATA.contains(&db.as_str()) && !collection.starts_with("system.")
+                !(db == "admin" || is_server_database(db) || collection.starts_with(SYSTEM))
             }
             Resource::Buckets(..) | Resource::Other => false,
         };
@@ -198,9 +202,9 @@ impl Resource {
             (Self::Anything, _) => true,
             (Self::Collections(db, collection), On::EveryDatabase) => db.is_empty() && collection.is_empty(),
             (Self::Collections(of, named), On::Collection(db, collection)) => {
-                let system = collection.starts_with("system.");
+                let system = collection.starts_with(SYSTEM);
                 match (of.as_str(), named.as_str()) {
-                    ("", "") => !system && db != "local" && db != "config",
+                    ("", "") => !system && !is_server_database(db),
                     ("", named) => named == collection,
                     (of, "") => of == db && !system,
                     (of, named) => of == db && named == collection,

@@ -3,16 +3,17 @@
 use std::fmt;
 use std::time::Duration;
 
-use mongodb::bson::spec::ElementType;
-use mongodb::bson::{Bson, Document, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, Timestamp, doc};
+use mongodb::bson::{Bson, Document, RawBson, RawDocument, RawDocumentBuf, doc};
 use mongodb::error::Error as DriverError;
 use mongodb::options::{ReadPreference, SelectionCriteria};
 use mongodb::{Client, Database};
 
 use super::failure::{code_of, explain, server_code};
-use super::{ConnectionString, connect_primary, topology};
+use super::{ConnectionString, connect_primary, major, moment, topology};
 use crate::error::{Code, Error, Result};
 use crate::moment::ClusterTime;
+use crate::names::Name;
+use crate::timestamps::{EMPTY_TIMESTAMP, EmptyTimestamps};
 
 const LENGTH_BYTES: usize = 4;
 const TYPE_STRING: u8 = 0x02;
@@ -20,9 +21,10 @@ const TYPE_DOCUMENT: u8 = 0x03;
 const TYPE_ARRAY: u8 = 0x04;
 const TYPE_BOOLEAN: u8 = 0x08;
 
-/// Bytes past which an insert is sent: large enough to make round trips cheap, and far from the server's
-/// limit of a command, which one document of 16 MiB just fits (`BSONObjMaxInternalSize`, 16 MiB + 16 KiB).
-const INSERT_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes past which an insert is sent: large enough to make round trips cheap, and small enough to be in memory four
+/// times, as the driver copies a command that it may have to send again. One document of 16 MiB just fits the server's
+/// limit of a command (`BSONObjMaxInternalSize`, 16 MiB + 16 KiB).
+const INSERT_BYTES: usize = 1024 * 1024;
 /// MongoDB's limit of writes in one command (`maxWriteBatchSize`).
 const INSERT_DOCUMENTS_MAX: usize = 100_000;
 
@@ -30,8 +32,6 @@ const INSERT_DOCUMENTS_MAX: usize = 100_000;
 const MAJORITY_PAUSE: Duration = Duration::from_millis(50);
 const MAJORITY_IDLE_MAX: Duration = Duration::from_secs(60);
 
-/// A value that a server fills in when it stands at the top of an inserted document.
-const EMPTY_TIMESTAMP: Timestamp = Timestamp { time: 0, increment: 0 };
 /// The first major version whose inserts can be told to leave empty timestamps alone.
 const BYPASSES_EMPTY_TIMESTAMPS: u32 = 8;
 
@@ -48,12 +48,12 @@ pub struct InsertBuffer {
     head: Vec<u8>,
     command: Vec<u8>,
     documents: usize,
-    mends_timestamps: bool,
-    mends: Vec<Mend>,
+    fixes_timestamps: bool,
+    fixes: Vec<Fix>,
 }
 
 /// A document whose empty timestamps have to be put back after the server has filled them in.
-struct Mend {
+struct Fix {
     id: RawBson,
     fields: Vec<String>,
 }
@@ -89,15 +89,29 @@ impl RefusedDocument {
 pub enum Refused {
     /// It exists already.
     Exists,
-    /// Anything else.
+    /// The server understood, and does not do it.
+    Answer(Error),
+    /// It could not be asked, or it does not let this user.
     Other(Error),
+}
+
+impl Refused {
+    pub(super) fn of(error: &DriverError, what: &str) -> Self {
+        let explained = explain(error).context(what);
+        match code_of(error) {
+            None | Some(server_code::UNAUTHORIZED | server_code::AUTHENTICATION_FAILED) => {
+                Self::Other(explained)
+            }
+            Some(_) => Self::Answer(explained),
+        }
+    }
 }
 
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Exists => Self::new(Code::TargetNotEmpty, "it exists already"),
-            Refused::Other(error) => error,
+            Refused::Answer(error) | Refused::Other(error) => error,
         }
     }
 }
@@ -137,8 +151,7 @@ impl Target {
     /// stops at the first that is refused.
     #[must_use]
     pub fn buffer(&self, collection: &str, ordered: bool) -> InsertBuffer {
-        let major = self.version.split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
-        InsertBuffer::new(collection, ordered, major >= BYPASSES_EMPTY_TIMESTAMPS)
+        InsertBuffer::new(collection, ordered, major(&self.version) >= BYPASSES_EMPTY_TIMESTAMPS)
     }
 
     /// Names of all collections and views of a database (none if there is no such database).
@@ -149,23 +162,12 @@ impl Target {
         self.client.database(db).list_collection_names().await.map_err(|e| explain(&e))
     }
 
-    /// Whether a collection or view holds anything at all.
-    ///
-    /// # Errors
-    /// As the server or the connection fails.
-    pub async fn has_documents(&self, db: &str, collection: &str) -> Result<bool> {
-        let find = doc! { "find": collection, "limit": 1, "singleBatch": true, "projection": { "_id": 1 } };
-        let answer = self.command(db, find).await?;
-        let batch = answer.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
-        Ok(batch.is_ok_and(|batch| !batch.is_empty()))
-    }
-
     /// Drops a collection or view; one that is not there is not an error.
     ///
     /// # Errors
     /// As the server or the connection fails.
-    pub async fn drop_collection(&self, db: &str, collection: &str) -> Result<()> {
-        match self.try_command(db, doc! { "drop": collection }).await {
+    pub async fn drop_collection(&self, name: &Name) -> Result<()> {
+        match self.try_command(&name.db, doc! { "drop": &name.collection }).await {
             Ok(_) => Ok(()),
             Err(e) if code_of(&e) == Some(server_code::NAMESPACE_NOT_FOUND) => Ok(()),
             Err(e) => Err(explain(&e)),
@@ -176,9 +178,9 @@ impl Target {
     ///
     /// # Errors
     /// As the server or the connection fails.
-    pub async fn empty_collection(&self, db: &str, collection: &str) -> Result<()> {
+    pub async fn empty_collection(&self, name: &Name) -> Result<()> {
         let everything = doc! { "q": {}, "limit": 0 };
-        self.command(db, doc! { "delete": collection, "deletes": [everything] }).await?;
+        self.command(&name.db, doc! { "delete": &name.collection, "deletes": [everything] }).await?;
         Ok(())
     }
 
@@ -186,72 +188,73 @@ impl Target {
     ///
     /// # Errors
     /// [`Refused::Exists`] when a namespace of that name is there.
-    pub async fn create(&self, db: &str, collection: &str, options: Document) -> Result<(), Refused> {
-        let mut command = doc! { "create": collection };
+    pub async fn create(&self, name: &Name, options: Document) -> Result<(), Refused> {
+        let mut command = doc! { "create": &name.collection };
         command.extend(options);
-        match self.try_command(db, command).await {
+        match self.try_command(&name.db, command).await {
             Ok(_) => Ok(()),
             Err(e) if code_of(&e) == Some(server_code::NAMESPACE_EXISTS) => Err(Refused::Exists),
-            Err(e) => Err(Refused::Other(explain(&e).context(format!("cannot create `{db}.{collection}`")))),
+            Err(e) => Err(Refused::of(&e, &format!("cannot create `{name}`"))),
         }
     }
 
     /// Builds indexes, all in one pass over the collection.
     ///
     /// # Errors
-    /// As the server refuses one of them: then none of them is built.
-    pub async fn create_indexes(&self, db: &str, collection: &str, indexes: Vec<Document>) -> Result<()> {
-        let command = doc! { "createIndexes": collection, "indexes": indexes };
-        self.command(db, command)
-            .await
-            .map_err(|e| e.context(format!("cannot build the indexes of `{db}.{collection}`")))?;
-        Ok(())
+    /// [`Refused::Answer`] when the server refuses one of them: then none of them is built.
+    pub async fn create_indexes(&self, name: &Name, indexes: Vec<Document>) -> Result<(), Refused> {
+        let command = doc! { "createIndexes": &name.collection, "indexes": indexes };
+        match self.try_command(&name.db, command).await {
+            Ok(_) => Ok(()),
+            Err(e) => Err(Refused::of(&e, &format!("cannot build the indexes of `{name}`"))),
+        }
     }
 
     /// Sends what the buffer holds, and empties it.
     ///
     /// # Errors
     /// As the server or the connection fails; single refused documents are counted in the answer instead.
-    pub async fn insert(&self, db: &str, collection: &str, buffer: &mut InsertBuffer) -> Result<Inserted> {
+    pub async fn insert(&self, name: &Name, buffer: &mut InsertBuffer) -> Result<Inserted> {
         if buffer.documents == 0 {
             return Ok(Inserted::default());
         }
         let (command, sent) = buffer.take()?;
-        let mends = std::mem::take(&mut buffer.mends);
+        let fixes = std::mem::take(&mut buffer.fixes);
         let answer = self
-            .database(db)
+            .database(&name.db)
             .run_raw_command(command)
             .selection_criteria(primary())
             .await
-            .map_err(|e| explain(&e).context(format!("cannot insert into `{db}.{collection}`")))?;
+            .map_err(|e| explain(&e).context(format!("cannot insert into `{name}`")))?;
         let mut inserted = outcome(&answer, sent)?;
-        for mend in mends {
-            inserted.refused.extend(self.mend(db, collection, mend).await?);
+        for fix in fixes {
+            inserted.refused.extend(self.put_back(name, fix).await?);
         }
         Ok(inserted)
     }
 
     /// Puts empty timestamps back: an insert fills them in, an update by a pipeline does not. A user who may not
     /// update (the role `restore` may not, before MongoDB 8.0) is told which document that left changed.
-    async fn mend(&self, db: &str, collection: &str, mend: Mend) -> Result<Option<RefusedDocument>> {
-        let stages = mend.fields.iter().map(|field| {
+    async fn put_back(&self, name: &Name, fix: Fix) -> Result<Option<RefusedDocument>> {
+        let stages = fix.fields.iter().map(|field| {
             let field = doc! { "$literal": field };
             let set = doc! { "field": field, "input": "$$ROOT", "value": { "$literal": EMPTY_TIMESTAMP } };
             doc! { "$replaceWith": { "$setField": set } }
         });
-        let id = Bson::try_from(mend.id)
+        let id = Bson::try_from(fix.id)
             .map_err(|e| Error::new(Code::Mongo, "an `_id` is not valid BSON").caused_by(e))?;
         let update = doc! {
             "q": { "_id": { "$eq": id.clone() } }, "u": stages.collect::<Vec<_>>(), "collation": { "locale": "simple" },
         };
-        let command = doc! { "update": collection, "updates": [update], "bypassDocumentValidation": true };
-        match self.try_command(db, command).await {
+        let command =
+            doc! { "update": &name.collection, "updates": [update], "bypassDocumentValidation": true };
+        match self.try_command(&name.db, command).await {
             Ok(_) => Ok(None),
             Err(e) if code_of(&e) == Some(server_code::UNAUTHORIZED) => {
-                Ok(Some(changed(&id, &mend.fields, db, collection)))
+                Ok(Some(changed(&id, &fix.fields, name)))
             }
             Err(e) => {
-                let what = format!("cannot put an empty timestamp back into `{db}.{collection}`");
+                let what = format!("cannot put an empty timestamp back into `{name}`");
                 Err(explain(&e).context(what))
             }
         }
@@ -264,7 +267,7 @@ impl Target {
     /// [`Code::Mongo`] when for a minute nothing more reaches a majority; as the connection fails.
     pub async fn wait_for_majority(&self) -> Result<()> {
         let Some(wanted) = self.last_write().await? else { return Ok(()) };
-        let mut reached = topology::committed(&self.client).await?;
+        let mut reached = moment::committed(&self.client).await?;
         let mut idle = Duration::ZERO;
         while reached < Some(wanted) {
             if idle >= MAJORITY_IDLE_MAX {
@@ -275,7 +278,7 @@ impl Target {
                 .help("Check with rs.status() which members are down or behind; the data will follow by itself."));
             }
             tokio::time::sleep(MAJORITY_PAUSE).await;
-            let now = topology::committed(&self.client).await?;
+            let now = moment::committed(&self.client).await?;
             idle = if now > reached { Duration::ZERO } else { idle + MAJORITY_PAUSE };
             reached = now;
         }
@@ -285,7 +288,7 @@ impl Target {
     /// The moment of the primary's newest write.
     async fn last_write(&self) -> Result<Option<ClusterTime>> {
         let hello = self.command("admin", doc! { "hello": 1 }).await?;
-        Ok(topology::cluster_time(&hello, "operationTime"))
+        Ok(topology::newest_of(&hello))
     }
 
     /// Merges users and roles, which were inserted into two collections of `admin`, into the real ones.
@@ -318,7 +321,7 @@ impl Target {
         self.try_command(db, command).await.map_err(|e| explain(&e))
     }
 
-    async fn try_command(&self, db: &str, command: Document) -> Result<Document, DriverError> {
+    pub(super) async fn try_command(&self, db: &str, command: Document) -> Result<Document, DriverError> {
         self.database(db).run_command(command).selection_criteria(primary()).await
     }
 }
@@ -344,11 +347,11 @@ fn outcome(answer: &Document, sent: usize) -> Result<Inserted> {
 }
 
 /// A document that the server filled timestamps in of, and nothing may be done about it.
-fn changed(id: &Bson, fields: &[String], db: &str, collection: &str) -> RefusedDocument {
+fn changed(id: &Bson, fields: &[String], name: &Name) -> RefusedDocument {
     let fields = fields.join("`, `");
     let message = format!(
         "the document with `_id` {id} is there, but the server filled in its empty timestamp `{fields}`; putting it \
-         back needs the privilege `update` on `{db}.{collection}`"
+         back needs the privilege `update` on `{name}`"
     );
     RefusedDocument { code: server_code::UNAUTHORIZED, message }
 }
@@ -379,8 +382,8 @@ impl InsertBuffer {
         }
         element(&mut head, TYPE_ARRAY, b"documents");
         head.extend_from_slice(&[0; LENGTH_BYTES]);
-        let mends_timestamps = !bypasses_timestamps;
-        Self { command: head.clone(), head, documents: 0, mends_timestamps, mends: Vec::new() }
+        let fixes_timestamps = !bypasses_timestamps;
+        Self { command: head.clone(), head, documents: 0, fixes_timestamps, fixes: Vec::new() }
     }
 
     /// Whether `document` should go with the next insert rather than this one.
@@ -395,8 +398,8 @@ impl InsertBuffer {
         element(&mut self.command, TYPE_DOCUMENT, self.documents.to_string().as_bytes());
         self.command.extend_from_slice(document);
         self.documents += 1;
-        if self.mends_timestamps {
-            self.mends.extend(mend(document));
+        if self.fixes_timestamps {
+            self.fixes.extend(fix_of(document));
         }
     }
 
@@ -415,23 +418,9 @@ impl InsertBuffer {
 }
 
 /// What an insert will change in this document. Bytes that are no document are left to the server's judgement.
-fn mend(document: &[u8]) -> Option<Mend> {
-    let document = RawDocument::from_bytes(document).ok()?;
-    let mut id = None;
-    let mut fields = Vec::new();
-    for element in document.iter_elements() {
-        let element = element.ok()?;
-        match element.key().as_str() {
-            "_id" => id = Some(RawBson::from(element.value().ok()?)),
-            key => {
-                let is_timestamp = element.element_type() == ElementType::Timestamp;
-                if is_timestamp && element.value().ok()? == RawBsonRef::Timestamp(EMPTY_TIMESTAMP) {
-                    fields.push(key.to_owned());
-                }
-            }
-        }
-    }
-    if fields.is_empty() { None } else { Some(Mend { id: id?, fields }) }
+fn fix_of(document: &[u8]) -> Option<Fix> {
+    let empty = EmptyTimestamps::of(RawDocument::from_bytes(document).ok()?).ok()??;
+    Some(Fix { id: RawBson::from(empty.id), fields: empty.fields.into_iter().map(str::to_owned).collect() })
 }
 
 /// The head of a BSON element: its type and its name as a C string.

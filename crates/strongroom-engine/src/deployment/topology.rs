@@ -11,6 +11,8 @@ use mongodb::{Client, Database};
 use super::choice::{Candidate, Mode, Tags, Wish, choose};
 use super::{any_member, run};
 use crate::error::{Code, Error, Result};
+use crate::help;
+use crate::help::Setting;
 use crate::members::{Member, MemberState, Source, Topology};
 use crate::moment::ClusterTime;
 
@@ -48,21 +50,11 @@ pub(super) async fn connect(
         _ => (set.clone(), hello, Vec::new()),
     };
     let newest = match topology {
-        Topology::ReplicaSet => cluster_time(&hello, "operationTime"),
+        Topology::ReplicaSet => newest_of(&hello),
         Topology::Standalone | Topology::Sharded => None,
     };
     let source = describe(&client.database("admin"), &hello, topology, members).await?;
     Ok(Chosen { client, newest, source })
-}
-
-/// The newest moment of a member that a majority of its set has.
-pub(super) async fn committed(client: &Client) -> Result<Option<ClusterTime>> {
-    let hello = hello(client).await?;
-    Ok(hello
-        .get_document("lastWrite")
-        .and_then(|last| last.get_document("majorityOpTime"))
-        .ok()
-        .and_then(|op_time| cluster_time(op_time, "ts")))
 }
 
 /// Seconds that the member is behind the primary; none where one of them does not tell.
@@ -74,7 +66,7 @@ pub(super) async fn lag_seconds(set: &Client, member: &Client) -> Option<f64> {
     Some(Duration::from_millis(millis.unsigned_abs()).as_secs_f64())
 }
 
-async fn hello(client: &Client) -> Result<Document> {
+pub(super) async fn hello(client: &Client) -> Result<Document> {
     run(&client.database("admin"), doc! { "hello": 1 }, &any_member()).await
 }
 
@@ -225,7 +217,11 @@ fn nobody(hello: &Document, members: &[Member]) -> Error {
         Code::MongoHost,
         format!("no member of the replica set `{set}` can be read: {}", why.join("; ")),
     )
-    .help("Check the members with rs.status(), `readPreference=` and its tags in the URI, and --max-lag.")
+    .help(help![
+        "Check the members with rs.status(), `readPreference=` and its tags in the URI, and ",
+        Setting::MaxLag,
+        "."
+    ])
 }
 
 async fn describe(
@@ -273,9 +269,9 @@ async fn feature_compatibility_version(admin: &Database) -> Option<String> {
     version.get_str("version").ok().map(str::to_owned)
 }
 
-pub(super) fn cluster_time(document: &Document, key: &str) -> Option<ClusterTime> {
-    let time = document.get_timestamp(key).ok()?;
-    Some(ClusterTime { seconds: time.time, increment: time.increment })
+/// The newest moment of a member; none where its answer to `hello` has none, as without an oplog.
+pub(super) fn newest_of(hello: &Document) -> Option<ClusterTime> {
+    hello.get_timestamp("operationTime").ok().map(ClusterTime::from)
 }
 
 /// Milliseconds since 1970.

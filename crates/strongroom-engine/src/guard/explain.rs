@@ -6,10 +6,12 @@ use iam_policy::{
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::policy::{HEADER, applies};
+use super::policy::{HEADER, HEADER_KEY, IF_NONE_MATCH, applies};
 use super::settings::Settings;
-use crate::bucket::actions::{Level, USES, Use};
+use crate::bucket::actions::{Level, PUT, USES, Use};
 use crate::error::{Code, Error, Result};
+use crate::help;
+use crate::help::{Help, Setting};
 
 /// The policies that bear on a request, as far as they are known.
 #[derive(Debug, Clone, Default)]
@@ -66,7 +68,7 @@ impl Sources {
 fn parse(name: &str, text: &str, kind: Kind) -> Result<Policy> {
     Policy::parse(text, kind).map_err(|e| {
         Error::new(Code::Usage, format!("{name} is not a policy: {e}"))
-            .help("`strongroom bucket lint FILE` says more about it.")
+            .help("`bucket lint` says more about it.")
     })
 }
 
@@ -84,7 +86,7 @@ pub struct Explained {
     /// The statements that decide, and what they saw.
     pub because: Vec<String>,
     /// What to do.
-    pub advice: String,
+    pub advice: Help,
     /// A statement that would allow it, for the identity's policy.
     pub statement: Option<Value>,
 }
@@ -106,43 +108,53 @@ pub fn explain(sources: &Sources, request: &Request) -> Explained {
     }
 }
 
-fn advice(sources: &Sources, request: &Request, evaluation: &Evaluation) -> (String, Option<Value>) {
+fn advice(sources: &Sources, request: &Request, evaluation: &Evaluation) -> (Help, Option<Value>) {
     match evaluation.decision {
         Decision::Allow => (
-            "These policies allow it. If it was refused nevertheless: a service control policy, a permissions boundary, \
-             a VPC endpoint's policy, the KMS key's policy or Object Lock stands in between."
+            "These policies allow it. If it was refused nevertheless, something else forbids it: a service control \
+             policy, a permissions boundary, a VPC endpoint's policy, the KMS key's policy or Object Lock."
                 .into(),
             None,
         ),
         Decision::ExplicitDeny => (denied(sources, request, evaluation), None),
         Decision::ImplicitDeny => {
-            let level = if request.resource.contains('/') { "object" } else { "bucket" };
-            let text = if evaluation.reasons.iter().any(|r| r.effect == Effect::Allow) && !because_of_one_thing(evaluation) {
-                format!("No Allow covers {} on this {level}. Add the statement to the identity's policy.", request.action)
-            } else if because_of_one_thing(evaluation) {
-                format!("An Allow misses it by one thing, named above. Mend that, or add the statement for this {level}.")
-            } else if sources.identity_known || sources.bucket.is_some() {
-                format!("No policy allows anything here. Add the statement for this {level} to the identity's policy.")
-            } else {
-                "No policy is known. Give the identity's with --identity-policy FILE.".into()
-            };
-            (text, Some(json!({"Effect": "Allow", "Action": request.action, "Resource": request.resource})))
+            let statement = json!({"Effect": "Allow", "Action": request.action, "Resource": request.resource});
+            (missing(sources, request, evaluation), Some(statement))
         }
         Decision::NotCertain => (
-            "AWS does not document what follows from the statements above, or it hangs on something that is not known here. \
-             Take it for a refusal, and write them in a way that is documented."
+            "AWS does not document what follows from the statements above, or the answer depends on something unknown \
+             here. Treat it as denied, and rewrite the statements in a documented form."
                 .into(),
             None,
         ),
     }
 }
 
-fn because_of_one_thing(evaluation: &Evaluation) -> bool {
-    evaluation.deciding().next().is_some()
+/// Which Allow is missing.
+fn missing(sources: &Sources, request: &Request, evaluation: &Evaluation) -> Help {
+    let level = if request.resource.contains('/') { "object" } else { "bucket" };
+    if evaluation.deciding().next().is_some() {
+        return format!("One condition named above keeps an Allow from applying. Fix it, or add the statement for this {level}.")
+            .into();
+    }
+    if evaluation.reasons.iter().any(|reason| reason.effect == Effect::Allow) {
+        return format!(
+            "No Allow covers {} on this {level}. Add the statement to the identity's policy.",
+            request.action
+        )
+        .into();
+    }
+    if sources.identity_known || sources.bucket.is_some() {
+        return format!(
+            "No policy allows anything here. Add the statement for this {level} to the identity's policy."
+        )
+        .into();
+    }
+    help!["No policy is known. Give the identity's with ", Setting::IdentityPolicy, "."]
 }
 
 /// What the request would have to be like to get past the statements that deny it.
-fn denied(sources: &Sources, request: &Request, evaluation: &Evaluation) -> String {
+fn denied(sources: &Sources, request: &Request, evaluation: &Evaluation) -> Help {
     let with = |change: &dyn Fn(&mut Request)| {
         let mut other = request.clone();
         change(&mut other);
@@ -150,14 +162,20 @@ fn denied(sources: &Sources, request: &Request, evaluation: &Evaluation) -> Stri
     };
     let sent = request.context.get(HEADER).is_some();
     for mode in ["AES256", "aws:kms", "aws:kms:dsse"] {
-        if request.action.eq_ignore_ascii_case("s3:PutObject")
-            && with(&|other| other.context.set(HEADER, mode))
-        {
-            return format!("With encryption {mode} it would be allowed: use --sse {mode}.");
+        if request.action.eq_ignore_ascii_case(PUT.action) && with(&|other| other.context.set(HEADER, mode)) {
+            return help![
+                format!("With encryption {mode} it would be allowed: use "),
+                Setting::Sse.to(mode),
+                "."
+            ];
         }
     }
     if sent && with(&|other| other.context.remove(HEADER)) {
-        return "Without the encryption header it would be allowed: use --sse none.".into();
+        return help![
+            "Without the encryption header it would be allowed: use ",
+            Setting::Sse.to("none"),
+            "."
+        ];
     }
     if with(&|other| other.context.set("aws:SecureTransport", "true")) {
         return "Over TLS it would be allowed: use an https:// endpoint.".into();
@@ -165,9 +183,10 @@ fn denied(sources: &Sources, request: &Request, evaluation: &Evaluation) -> Stri
     let names: Vec<String> =
         evaluation.deciding().map(|r| format!("statement {} of the {}", r.statement + 1, r.policy)).collect();
     format!(
-        "An explicit Deny wins over every Allow. Change {}, if it should not bind this identity.",
+        "An explicit Deny overrides every Allow. Change {}, if it should not apply to this identity.",
         names.join(" and ")
     )
+    .into()
 }
 
 /// A request that Strongroom makes, and what comes of it under given policies.
@@ -227,13 +246,13 @@ pub(super) fn usual(settings: &Settings, request: &mut Request) {
         context.set("s3:ResourceAccount", account.as_str());
     }
     if request.action == "s3:PutObject" {
-        context.set("s3:if-none-match", "*");
+        context.set(IF_NONE_MATCH, "*");
         context.set("s3:ObjectCreationOperation", "true");
         if let Some(mode) = settings.sse.header() {
             context.set(HEADER, mode);
         }
         if let Some(key) = settings.sse.kms_key() {
-            context.set("s3:x-amz-server-side-encryption-aws-kms-key-id", key);
+            context.set(HEADER_KEY, key);
         }
     }
 }
@@ -241,12 +260,12 @@ pub(super) fn usual(settings: &Settings, request: &mut Request) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guard::{Profile, documents};
+    use crate::guard::{Access, documents};
     use crate::location::Location;
 
     fn classic() -> (Settings, Sources) {
         let location: Location = "s3://backups/shop".parse().unwrap();
-        let settings = Settings { profile: Profile::Classic, ..Settings::of(&location).unwrap() };
+        let settings = Settings { access: Access::Classic, ..Settings::of(&location).unwrap() };
         let mut sources = Sources { account: "111122223333".into(), ..Sources::default() };
         sources.add_identity("mLabS3BackupsPolicy", &documents(&settings)[0].policy.to_string()).unwrap();
         (settings, sources)
@@ -271,8 +290,8 @@ mod tests {
             told.because[0].contains("statement 3") && told.because[0].contains("it is missing"),
             "{told:?}"
         );
-        assert!(told.advice.contains("--sse AES256"), "{told:?}");
-        assert!(explain(&sources, &put(Some("aws:kms"))).advice.contains("--sse AES256"));
+        assert!(told.advice.to_string().contains("`sse: AES256`"), "{told:?}");
+        assert!(explain(&sources, &put(Some("aws:kms"))).advice.to_string().contains("`sse: AES256`"));
         assert!(explain(&sources, &put(Some("AES256"))).allowed);
     }
 
@@ -286,7 +305,7 @@ mod tests {
         );
         let told = explain(&sources, &request);
         assert_eq!(told.statement.unwrap()["Action"], "s3:GetObjectVersion");
-        assert!(told.advice.contains("by one thing"), "{}", told.advice);
+        assert!(told.advice.to_string().contains("One condition"), "{}", told.advice);
     }
 
     #[test]

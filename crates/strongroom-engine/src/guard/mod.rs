@@ -5,20 +5,23 @@
 
 mod explain;
 mod formats;
+mod judged;
 mod policy;
 mod prove;
 pub mod provision;
 mod refusal;
 mod settings;
+mod steps;
 mod table;
 mod thief;
+mod wish;
 
 pub use explain::{Checked, Explained, Sources, explain, plan_check};
 pub use formats::{Format, render};
-pub use policy::{Attached, Document, documents};
-pub use prove::{Credentials, Finding, Report, Verdict, html, prove};
+pub use policy::{Attached, Document, documents, is_own_sid};
+pub use prove::{Counts, Credentials, Finding, Report, Verdict, html, prove};
 pub use refusal::{explain_refusal, gather, principal};
 
-pub use settings::{Dialect, Profile, Retention, RetentionMode, Settings, Trust, partition};
+pub use settings::{Access, Dialect, Retention, RetentionMode, Settings, Trust, partition};
 pub use table::iam_page;
 pub use thief::{Ability, thief};

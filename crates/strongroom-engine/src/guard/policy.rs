@@ -3,12 +3,18 @@
 use iam_policy::Kind;
 use serde_json::{Map, Value, json};
 
-use super::settings::{Dialect, Profile, Settings, Trust};
+use super::settings::{Access, Dialect, Settings, Trust};
 use crate::bucket::Sse;
 use crate::bucket::actions::{Level, Role, Scope, USES, Use, When};
 
 /// Statements whose `Sid` begins so are Strongroom's own: it may replace and remove them.
-pub(super) const OWN_SID: &str = "Strongroom";
+const OWN_SID: &str = "Strongroom";
+
+/// Whether a statement with this `Sid` is Strongroom's own.
+#[must_use]
+pub fn is_own_sid(sid: &str) -> bool {
+    sid.starts_with(OWN_SID)
+}
 
 /// What a document belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,9 +71,9 @@ pub fn documents(settings: &Settings) -> Vec<Document> {
     let mut documents = Vec::new();
     let mut of_bucket = Vec::new();
     for (roles, role) in settings.identities() {
-        let statements = match settings.profile {
-            Profile::Classic => classic(settings),
-            Profile::Single | Profile::Split => allowed(settings, roles),
+        let statements = match settings.access {
+            Access::Classic => classic(settings),
+            Access::Single | Access::Split => allowed(settings, roles),
         };
         if let Some(arn) = &settings.grant_to {
             let allowed = statements.into_iter().filter(|statement| statement["Effect"] == "Allow");
@@ -125,10 +131,64 @@ fn classic_denials(settings: &Settings) -> Vec<Value> {
     vec![deny(json!({"Null": {HEADER: "true"}})), deny(json!({"StringNotEquals": {HEADER: mode}}))]
 }
 
+/// A statement of the bucket policy that forbids something to everybody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Denial {
+    /// Requests over plain HTTP.
+    PlainHttp,
+    /// Another encryption than the one that is required.
+    OtherEncryption,
+    /// Another KMS key.
+    OtherKey,
+    /// Keys of the client's own (SSE-C).
+    CustomerKeys,
+    /// A write that could replace an object.
+    Overwrite,
+    /// A write without the encryption header, as mLab's page forbids it.
+    NoHeader,
+    /// A write with another encryption header, as mLab's page forbids it.
+    OtherHeader,
+    /// ACLs of objects, where they cannot be switched off.
+    Acls,
+    /// A write with a public ACL, where ACLs cannot be switched off.
+    PublicAcl,
+}
+
+impl Denial {
+    /// The `Sid` of its statement.
+    pub(super) fn sid(self) -> String {
+        format!("{OWN_SID}{}", self.name())
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::PlainHttp => "DenyPlainHttp",
+            Self::OtherEncryption => "DenyOtherEncryption",
+            Self::OtherKey => "DenyOtherKey",
+            Self::CustomerKeys => "DenyCustomerKeys",
+            Self::Overwrite => "DenyOverwrite",
+            Self::NoHeader => "DenyNoHeader",
+            Self::OtherHeader => "DenyOtherHeader",
+            Self::Acls => "DenyAcls",
+            Self::PublicAcl => "DenyPublicAcl",
+        }
+    }
+
+    /// Its statement in a bucket policy, where there is one.
+    pub(super) fn statement(self, document: &Document) -> Option<&Value> {
+        let sid = self.sid();
+        document.policy["Statement"].as_array()?.iter().find(|statement| statement["Sid"] == sid.as_str())
+    }
+}
+
 /// The condition key of the encryption header.
 pub(super) const HEADER: &str = "s3:x-amz-server-side-encryption";
-const HEADER_KEY: &str = "s3:x-amz-server-side-encryption-aws-kms-key-id";
-const HEADER_CUSTOMER: &str = "s3:x-amz-server-side-encryption-customer-algorithm";
+/// The condition key of the KMS key.
+pub(super) const HEADER_KEY: &str = "s3:x-amz-server-side-encryption-aws-kms-key-id";
+/// The condition key of a write that replaces nothing.
+pub(super) const IF_NONE_MATCH: &str = "s3:if-none-match";
+/// The condition key of a key of the client's own (SSE-C).
+pub(super) const HEADER_CUSTOMER: &str = "s3:x-amz-server-side-encryption-customer-algorithm";
 
 /// What the table says that these roles do, and nothing else.
 fn allowed(settings: &Settings, roles: &[Role]) -> Vec<Value> {
@@ -210,12 +270,13 @@ fn condition(statement: &mut Value, operator: &str, key: &str, value: Value) {
 /// What nobody may do to the bucket, whoever they are.
 fn denied(settings: &Settings) -> Vec<Value> {
     let named = |statements: Vec<Value>| {
-        let names = ["DenyNoHeader", "DenyOtherHeader"];
-        let statements = statements.into_iter().zip(names);
-        statements.map(|(statement, name)| for_bucket(statement, name, &json!("*"))).collect::<Vec<_>>()
+        let statements = statements.into_iter().zip([Denial::NoHeader, Denial::OtherHeader]);
+        statements
+            .map(|(statement, denial)| for_bucket(statement, denial.name(), &json!("*")))
+            .collect::<Vec<_>>()
     };
-    match (settings.profile, settings.dialect) {
-        (Profile::Classic, _) => named(classic_denials(settings)),
+    match (settings.access, settings.dialect) {
+        (Access::Classic, _) => named(classic_denials(settings)),
         (_, Dialect::Ceph) => [named(classic_denials(settings)), acl_denials(settings)].concat(),
         (_, Dialect::Aws) => modern_denials(settings),
     }
@@ -227,8 +288,8 @@ fn acl_denials(settings: &Settings) -> Vec<Value> {
     let public =
         json!({"StringEquals": {"s3:x-amz-acl": ["public-read", "public-read-write", "authenticated-read"]}});
     vec![
-        json!({"Sid": format!("{OWN_SID}DenyAcls"), "Effect": "Deny", "Principal": "*", "Action": "s3:PutObjectAcl", "Resource": objects}),
-        json!({"Sid": format!("{OWN_SID}DenyPublicAcl"), "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject",
+        json!({"Sid": Denial::Acls.sid(), "Effect": "Deny", "Principal": "*", "Action": "s3:PutObjectAcl", "Resource": objects}),
+        json!({"Sid": Denial::PublicAcl.sid(), "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject",
                "Resource": objects, "Condition": public}),
     ]
 }
@@ -249,12 +310,12 @@ fn for_bucket(statement: Value, name: &str, principal: &Value) -> Value {
 fn modern_denials(settings: &Settings) -> Vec<Value> {
     let bucket = settings.bucket_arn();
     let objects = format!("{bucket}/*");
-    let deny = |name: &str, action: &str, resource: Value, condition: Value| {
-        json!({"Sid": format!("{OWN_SID}Deny{name}"), "Effect": "Deny", "Principal": "*", "Action": action,
+    let deny = |denial: Denial, action: &str, resource: Value, condition: Value| {
+        json!({"Sid": denial.sid(), "Effect": "Deny", "Principal": "*", "Action": action,
                "Resource": resource, "Condition": condition})
     };
     let mut statements = vec![deny(
-        "PlainHttp",
+        Denial::PlainHttp,
         "s3:*",
         json!([bucket, objects]),
         json!({"Bool": {"aws:SecureTransport": "false"}}),
@@ -264,27 +325,27 @@ fn modern_denials(settings: &Settings) -> Vec<Value> {
         if !settings.header_required {
             condition["Null"] = json!({HEADER: "false"});
         }
-        statements.push(deny("OtherEncryption", "s3:PutObject", json!(objects), condition));
+        statements.push(deny(Denial::OtherEncryption, "s3:PutObject", json!(objects), condition));
     }
     if let Some(key) = settings.sse.kms_key() {
         let mut condition = json!({"StringNotEquals": {HEADER_KEY: key}});
         if !settings.header_required {
             condition["Null"] = json!({HEADER_KEY: "false"});
         }
-        statements.push(deny("OtherKey", "s3:PutObject", json!(objects), condition));
+        statements.push(deny(Denial::OtherKey, "s3:PutObject", json!(objects), condition));
     }
     statements.push(deny(
-        "CustomerKeys",
+        Denial::CustomerKeys,
         "s3:PutObject",
         json!(objects),
         json!({"Null": {HEADER_CUSTOMER: "false"}}),
     ));
     // Parts of an upload create no object yet: only what does needs the condition.
     statements.push(deny(
-        "Overwrite",
+        Denial::Overwrite,
         "s3:PutObject",
         json!(settings.object_arn("*")),
-        json!({"Null": {"s3:if-none-match": "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}),
+        json!({"Null": {IF_NONE_MATCH: "true"}, "Bool": {"s3:ObjectCreationOperation": "true"}}),
     ));
     statements
 }
@@ -316,7 +377,7 @@ fn trusted(settings: &Settings, trust: &Trust) -> Value {
 /// Whether these settings let the encryption header be left out.
 pub(super) fn header_may_be_missing(settings: &Settings) -> bool {
     settings.sse == Sse::None
-        || (settings.profile != Profile::Classic
+        || (settings.access != Access::Classic
             && settings.dialect == Dialect::Aws
             && !settings.header_required)
 }
@@ -328,9 +389,9 @@ mod tests {
     use super::*;
     use crate::location::Location;
 
-    fn settings(profile: Profile) -> Settings {
+    fn settings(access: Access) -> Settings {
         let location: Location = "s3://backups/shop".parse().unwrap();
-        Settings { profile, ..Settings::of(&location).unwrap() }
+        Settings { access, ..Settings::of(&location).unwrap() }
     }
 
     fn parsed(documents: &[Document]) -> Vec<Policy> {
@@ -339,7 +400,7 @@ mod tests {
 
     #[test]
     fn the_classic_policies_are_those_of_the_page() {
-        let mut settings = settings(Profile::Classic);
+        let mut settings = settings(Access::Classic);
         settings.sse = Sse::None;
         let first = json!({"Version": "2012-10-17", "Statement": [
             {"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": "arn:aws:s3:::backups"},
@@ -398,7 +459,7 @@ mod tests {
 
     #[test]
     fn a_writer_can_neither_read_nor_delete_and_a_restorer_not_write() {
-        let made = documents(&settings(Profile::Split));
+        let made = documents(&settings(Access::Split));
         for (identity, action, key, wanted) in [
             (0, "s3:PutObject", "shop/default/a", Decision::Allow),
             (0, "s3:GetObject", "shop/default/a", Decision::ImplicitDeny),
@@ -420,7 +481,7 @@ mod tests {
 
     #[test]
     fn the_bucket_refuses_wrong_encryption_plain_http_and_overwriting() {
-        let relaxed = settings(Profile::Single);
+        let relaxed = settings(Access::Single);
         let strict = Settings { header_required: true, ..relaxed.clone() };
         let put = |settings: &Settings, more: &[(&str, &str)]| {
             judge(&documents(settings), 0, "s3:PutObject", Some("shop/a"), &[&NEW[..], more].concat())
@@ -445,7 +506,7 @@ mod tests {
 
     #[test]
     fn every_document_parses_for_all_settings() {
-        for profile in [Profile::Classic, Profile::Single, Profile::Split] {
+        for access in [Access::Classic, Access::Single, Access::Split] {
             for versioned in [false, true] {
                 for sse in [
                     Sse::None,
@@ -464,7 +525,7 @@ mod tests {
                             dialect,
                             trust,
                             account,
-                            ..settings(profile)
+                            ..settings(access)
                         });
                         for document in &made {
                             // A trust policy names no resource, which other policies must.

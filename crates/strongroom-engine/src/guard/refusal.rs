@@ -3,7 +3,7 @@
 use iam_policy::{Principal, Request};
 
 use super::explain::{Explained, Sources, explain};
-use crate::bucket::admin::Admin;
+use crate::bucket::admin::{Admin, Opened};
 use crate::bucket::{StoreOptions, identity};
 use crate::error::{Refused, Result};
 
@@ -42,7 +42,7 @@ pub async fn gather(options: &StoreOptions, arn: &str, bucket: &str) -> Result<S
             sources.add_identity(&name, &text)?;
         }
     }
-    if let Ok((admin, true)) = Admin::open(bucket, options.clone()).await
+    if let Ok(Opened { admin, exists: true }) = Admin::open(bucket, options.clone()).await
         && let Ok(seen) = admin.policy().await
         && let Some(Some(text)) = seen.known()
     {

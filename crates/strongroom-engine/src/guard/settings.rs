@@ -1,48 +1,32 @@
 //! What the bucket's security is made for.
 
+use std::fmt;
 use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 use crate::bucket::Sse;
 use crate::bucket::actions::Role;
 use crate::error::{Code, Error, Result};
 use crate::hash::sha256;
+use crate::help;
+use crate::help::{Help, Setting};
 use crate::location::Location;
+use crate::settings::{Refused, as_text, choices};
 
-/// Which policies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Profile {
+/// Which identities there are, and what each may do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Access {
     /// Those of mLab's page: one identity for the whole bucket.
     Classic,
     /// One identity with what Strongroom needs below its prefix, and nothing else.
+    #[default]
     Single,
     /// Three identities: one writes, one restores, one deletes.
     Split,
 }
 
-impl FromStr for Profile {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "classic" => Ok(Self::Classic),
-            "single" => Ok(Self::Single),
-            "split" => Ok(Self::Split),
-            _ => Err("it is classic, single or split".into()),
-        }
-    }
-}
-
-impl Profile {
-    /// As it is written.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Classic => "classic",
-            Self::Single => "single",
-            Self::Split => "split",
-        }
-    }
-}
+choices!(Access is "a way to give access" { Classic "classic" Single "single" Split "split" });
 
 /// How the server reads policies.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -54,6 +38,8 @@ pub enum Dialect {
     /// `aws:SecureTransport` is missing. Only statements that mean the same there are written.
     Ceph,
 }
+
+choices!(Dialect is "a kind of server" { Aws "aws" Ceph "ceph" });
 
 /// Who may lift a lock before its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,12 +71,16 @@ impl RetentionMode {
 }
 
 impl FromStr for Retention {
-    type Err = String;
+    type Err = Error;
 
     /// `governance:30d` or `compliance:30d`.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self> {
         const DAYS_MAX: u32 = 36_500;
-        let wrong = || "it is governance:DAYSd or compliance:DAYSd, such as governance:30d".to_owned();
+        let wrong = || {
+            Error::new(Code::Usage, format!("`{text}` is not a lock")).help(
+                "Write governance:DAYSd or compliance:DAYSd, such as governance:30d, with 1 to 36500 days.",
+            )
+        };
         let (mode, days) = text.split_once(':').ok_or_else(wrong)?;
         let mode = match mode.to_ascii_lowercase().as_str() {
             "governance" => RetentionMode::Governance,
@@ -104,8 +94,17 @@ impl FromStr for Retention {
     }
 }
 
+impl fmt::Display for Retention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}d", self.mode.as_str().to_ascii_lowercase(), self.days)
+    }
+}
+
+as_text!(Retention);
+
 /// Who may take the role on, where a role is made instead of a user.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum Trust {
     /// Identities of the same account whose own policies let them.
     Account,
@@ -126,7 +125,8 @@ pub enum Trust {
 }
 
 /// All that decides which policies a bucket and its identities get.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Written", into = "Written")]
 pub struct Settings {
     /// The bucket's name.
     pub bucket: String,
@@ -136,8 +136,8 @@ pub struct Settings {
     pub region: String,
     /// The account that owns it, where it is known.
     pub account: Option<String>,
-    /// Which policies.
-    pub profile: Profile,
+    /// Which identities there are, and what each may do.
+    pub access: Access,
     /// Whether the bucket keeps versions.
     pub versioned: bool,
     /// The encryption that is required; none: the bucket's default decides.
@@ -154,6 +154,82 @@ pub struct Settings {
     pub dialect: Dialect,
     /// What names of policies, groups, users and roles begin with.
     pub name: String,
+}
+
+/// The written form: what is left out has its default.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Written {
+    location: Location,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    region: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    #[serde(default)]
+    access: Access,
+    #[serde(default)]
+    versioned: bool,
+    #[serde(default = "encrypted")]
+    sse: Sse,
+    #[serde(default)]
+    require_header: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    object_lock: Option<Retention>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trust: Option<Trust>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant_to: Option<String>,
+    #[serde(default)]
+    server: Dialect,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+}
+
+fn encrypted() -> Sse {
+    Sse::Aes256
+}
+
+impl From<Settings> for Written {
+    fn from(settings: Settings) -> Self {
+        Self {
+            location: Location::S3 { bucket: settings.bucket, prefix: settings.prefix },
+            region: Some(settings.region),
+            account: settings.account,
+            access: settings.access,
+            versioned: settings.versioned,
+            sse: settings.sse,
+            require_header: settings.header_required,
+            object_lock: settings.object_lock,
+            trust: settings.trust,
+            grant_to: settings.grant_to,
+            server: settings.dialect,
+            name: Some(settings.name),
+        }
+    }
+}
+
+impl TryFrom<Written> for Settings {
+    type Error = Refused;
+
+    fn try_from(written: Written) -> Result<Self, Refused> {
+        let plain = Self::of(&written.location)?;
+        let settings = Self {
+            region: written.region.unwrap_or(plain.region),
+            account: written.account,
+            access: written.access,
+            versioned: written.versioned,
+            sse: written.sse,
+            header_required: written.require_header,
+            object_lock: written.object_lock,
+            trust: written.trust,
+            grant_to: written.grant_to,
+            dialect: written.server,
+            name: written.name.unwrap_or(plain.name),
+            ..plain
+        };
+        settings.check()?;
+        Ok(settings)
+    }
 }
 
 /// The partition that a region lies in (AWS General Reference, "Amazon Resource Names").
@@ -190,7 +266,7 @@ impl Settings {
             prefix: prefix.into(),
             region: "us-east-1".into(),
             account: None,
-            profile: Profile::Single,
+            access: Access::Single,
             versioned: false,
             sse: Sse::Aes256,
             header_required: false,
@@ -207,36 +283,51 @@ impl Settings {
     /// # Errors
     /// [`Code::Usage`], with what to change.
     pub fn check(&self) -> Result<()> {
-        let refuse = |message: &str, help: &str| Err(Error::new(Code::Usage, message).help(help));
+        let refuse = |message: &str, help: Help| Err(Error::new(Code::Usage, message).help(help));
         if self.object_lock.is_some() && !self.versioned {
-            return refuse("Object Lock needs a bucket with versions", "Add --versioned.");
+            return refuse(
+                "Object Lock needs a bucket with versions",
+                help!["Add ", Setting::Versioned, "."],
+            );
         }
         if let Some(key) = self.sse.kms_key()
             && !key.starts_with("arn:")
-            && self.profile != Profile::Classic
+            && self.access != Access::Classic
         {
             return refuse(
                 "policies name a KMS key by its ARN, not by its id or alias",
-                "Write --sse aws:kms:arn:aws:kms:REGION:ACCOUNT:key/ID; `aws kms describe-key` shows it.",
+                help![
+                    "Write ",
+                    Setting::Sse.to("aws:kms:arn:aws:kms:REGION:ACCOUNT:key/ID"),
+                    "; `aws kms describe-key` shows it."
+                ],
             );
         }
         if self.account.as_ref().is_some_and(|a| a.len() != 12 || !a.bytes().all(|b| b.is_ascii_digit())) {
             return refuse(
                 "an account's number has twelve digits",
-                "`aws sts get-caller-identity` shows it.",
+                "`aws sts get-caller-identity` shows it.".into(),
             );
         }
-        if self.grant_to.is_some() && (self.profile == Profile::Split || self.trust.is_some()) {
+        if self.grant_to.is_some() && (self.access == Access::Split || self.trust.is_some()) {
             return refuse(
-                "--grant-to names one identity that is there: neither three, nor a role that is to be made",
-                "Use --profile single or classic, without --role.",
+                "access can be granted to one identity that exists: neither to three, nor to a role that is to be made",
+                help![
+                    "Use ",
+                    Setting::Access.to("single"),
+                    " or ",
+                    Setting::Access.to("classic"),
+                    ", without ",
+                    Setting::Role,
+                    "."
+                ],
             );
         }
         let fits = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if self.name.is_empty() || self.name.len() > NAME_MAX || !self.name.chars().all(fits) {
             return refuse(
                 "the name for policies and users has 1 to 50 letters, digits, `-`, `_` or `.`",
-                "Choose a shorter --name.",
+                help!["Choose a shorter ", Setting::Name, "."],
             );
         }
         Ok(())
@@ -260,16 +351,16 @@ impl Settings {
         format!("{}/{}{pattern}", self.bucket_arn(), self.below())
     }
 
-    /// The identities that the profile has: their roles, and what their names end with.
+    /// The identities that there are: their roles, and what their names end with.
     #[must_use]
     pub fn identities(&self) -> Vec<(&'static [Role], Option<Role>)> {
-        match self.profile {
-            Profile::Split => vec![
+        match self.access {
+            Access::Split => vec![
                 (&[Role::Writer], Some(Role::Writer)),
                 (&[Role::Restorer], Some(Role::Restorer)),
                 (&[Role::Pruner], Some(Role::Pruner)),
             ],
-            Profile::Classic | Profile::Single => vec![(&Role::ALL, None)],
+            Access::Classic | Access::Single => vec![(&Role::ALL, None)],
         }
     }
 
@@ -318,7 +409,8 @@ mod tests {
     #[test]
     fn retentions_are_read() {
         let thirty = Retention { mode: RetentionMode::Governance, days: 30 };
-        assert_eq!("governance:30d".parse(), Ok(thirty));
+        assert_eq!("governance:30d".parse::<Retention>().unwrap(), thirty);
+        assert_eq!(thirty.to_string(), "governance:30d");
         assert_eq!("COMPLIANCE:1".parse::<Retention>().unwrap().mode, RetentionMode::Compliance);
         for wrong in
             ["", "30d", "governance", "governance:0", "governance:x", "legal:3d", "governance:99999d"]

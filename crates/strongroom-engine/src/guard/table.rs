@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use super::policy::documents;
-use super::settings::{Profile, Settings};
-use crate::bucket::actions::{ADMIN, Level, Scope, USES, When};
+use super::settings::{Access, Settings};
+use crate::bucket::actions::{Level, Scope, USES, When};
+use crate::bucket::administration::ADMIN;
 
 /// The page.
 #[must_use]
@@ -24,7 +25,7 @@ pub fn iam_page() -> String {
             When::Always => "every bucket",
             When::Unversioned => "buckets without versions",
             When::Versioned => "buckets with versions",
-            When::Kms => "buckets with a KMS key of one's own",
+            When::Kms => "buckets with your own KMS key",
         };
         // Writing to a String cannot fail.
         let _ = writeln!(
@@ -36,23 +37,25 @@ pub fn iam_page() -> String {
             line.why
         );
     }
-    page += "\n## What `bucket provision`, `prove` and `explain` need besides, of an admin\n\n| permission | request | why |\n|---|---|---|\n";
-    for (operation, why) in &ADMIN {
-        let actions: Vec<String> = operation.action.split(", ").map(|action| format!("`{action}`")).collect();
-        let _ = writeln!(page, "| {} | {} | {why} |", actions.join(", "), operation.name);
+    page += "\n## What `bucket provision`, `prove` and `explain` also need, with an administrator's credentials\n\n| permission | request | why |\n|---|---|---|\n";
+    for row in &ADMIN {
+        let mut actions: Vec<String> = row.operations.iter().map(|of| format!("`{}`", of.action)).collect();
+        actions.dedup();
+        let names: Vec<&str> = row.operations.iter().map(|of| of.name).collect();
+        let _ = writeln!(page, "| {} | {} | {} |", actions.join(", "), names.join(", "), row.why);
     }
     page += "\n## The policies\n\nFor bucket `BUCKET`, prefix `PREFIX`, encryption `AES256`, without versions. `strongroom bucket policy` prints\nthem for yours.\n";
-    for profile in [Profile::Classic, Profile::Single, Profile::Split] {
-        let _ = writeln!(page, "\n### {}", profile.as_str());
-        for document in documents(&example(profile)) {
+    for access in [Access::Classic, Access::Single, Access::Split] {
+        let _ = writeln!(page, "\n### {}", access.as_str());
+        for document in documents(&example(access)) {
             let _ = writeln!(page, "\n{}:\n\n```json\n{:#}\n```", document.title(), document.policy);
         }
     }
     page
 }
 
-const INTRODUCTION: &str = "# Permissions\n\nMade from the table in `crates/strongroom-engine/src/bucket/actions.rs`; a test compares. Another test runs every\ncommand under exactly these permissions, and again without each of them.\n\nProfiles: **classic** is mLab's page, one identity for the whole bucket; **single** is one identity below its prefix;\n**split** has a writer that can neither read nor delete, a restorer, and a pruner.\n";
+const INTRODUCTION: &str = "# Permissions\n\nMade from the tables in `crates/strongroom-engine/src/bucket/actions.rs` and `administration.rs`; a test compares. Another test runs every\ncommand under exactly these permissions, and again without each of them.\n\nAccess: **classic** is mLab's page, one identity for the whole bucket; **single** is one identity below its prefix;\n**split** has a writer that can neither read nor delete, a restorer, and a pruner.\n";
 
-fn example(profile: Profile) -> Settings {
-    Settings { name: "strongroom".into(), profile, ..Settings::new("BUCKET", "PREFIX") }
+fn example(access: Access) -> Settings {
+    Settings { name: "strongroom".into(), access, ..Settings::new("BUCKET", "PREFIX") }
 }

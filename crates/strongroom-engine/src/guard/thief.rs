@@ -4,6 +4,7 @@ use iam_policy::{Decision, Principal, Request};
 use serde::Serialize;
 
 use super::explain::{Sources, usual};
+use super::policy::{HEADER, HEADER_CUSTOMER, IF_NONE_MATCH};
 use super::settings::Settings;
 
 /// Something that would hurt.
@@ -23,19 +24,30 @@ pub struct Ability {
 
 enum On {
     Backup,
+    /// A backup, by a PUT that may replace what is there.
+    Replaced,
+    /// The same under a key of the client's own (SSE-C).
+    ReplacedUnderOwnKey,
     Elsewhere,
     Bucket,
+    /// A listing of the whole bucket.
+    WholeBucket,
     Anything,
 }
 
 /// The names, what they mean, the permissions, and what they are judged on.
 const ABILITIES: [(&str, &str, &str, On); 20] = [
     ("read-backups", "read the backups, which is all data of the database", "s3:GetObject", On::Backup),
-    ("list-names", "list what is in the bucket", "s3:ListBucket", On::Bucket),
+    ("list-names", "list what is in the bucket", "s3:ListBucket", On::WholeBucket),
     ("read-elsewhere", "read objects of others in the bucket", "s3:GetObject", On::Elsewhere),
     ("write-backups", "add objects among the backups", "s3:PutObject", On::Backup),
-    ("overwrite", "replace a backup by other bytes", "s3:PutObject", On::Backup),
-    ("ransom", "replace a backup by one under a key of their own (SSE-C)", "s3:PutObject", On::Backup),
+    ("overwrite", "replace a backup by other bytes", "s3:PutObject", On::Replaced),
+    (
+        "ransom",
+        "replace a backup by one under a key of their own (SSE-C)",
+        "s3:PutObject",
+        On::ReplacedUnderOwnKey,
+    ),
     ("write-elsewhere", "write objects elsewhere in the bucket", "s3:PutObject", On::Elsewhere),
     ("delete", "delete a backup (in a bucket with versions: hide it)", "s3:DeleteObject", On::Backup),
     ("delete-for-good", "delete versions of a backup for good", "s3:DeleteObjectVersion", On::Backup),
@@ -84,22 +96,24 @@ fn judge(
 ) -> Ability {
     let bucket = settings.bucket_arn();
     let resource = match on {
-        On::Backup => settings.object_arn("default/20261123T020000Z-7f3k/manifest.json"),
+        On::Backup | On::Replaced | On::ReplacedUnderOwnKey => {
+            settings.object_arn("default/20261123T020000Z-7f3k/manifest.json")
+        }
         On::Elsewhere => format!("{bucket}/somewhere/else"),
-        On::Bucket => bucket,
+        On::Bucket | On::WholeBucket => bucket,
         On::Anything => principal.arn().unwrap_or_else(|| "*".into()),
     };
     let mut request = Request::new(principal.clone(), action, &resource);
     usual(settings, &mut request);
-    match id {
-        "overwrite" => request.context.remove("s3:if-none-match"),
-        "ransom" => {
-            request.context.remove("s3:if-none-match");
-            request.context.remove("s3:x-amz-server-side-encryption");
-            request.context.set("s3:x-amz-server-side-encryption-customer-algorithm", "AES256");
+    match on {
+        On::Replaced => request.context.remove(IF_NONE_MATCH),
+        On::ReplacedUnderOwnKey => {
+            request.context.remove(IF_NONE_MATCH);
+            request.context.remove(HEADER);
+            request.context.set(HEADER_CUSTOMER, "AES256");
         }
-        "list-names" => request.context.set("s3:prefix", ""),
-        _ => {}
+        On::WholeBucket => request.context.set("s3:prefix", ""),
+        On::Backup | On::Elsewhere | On::Bucket | On::Anything => {}
     }
     let can = match sources.decide(&request) {
         Decision::Allow => Some(true),
@@ -112,12 +126,12 @@ fn judge(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::guard::{Attached, Profile, documents};
+    use crate::guard::{Access, Attached, documents};
     use crate::location::Location;
 
-    fn abilities(profile: Profile, identity: usize) -> Vec<&'static str> {
+    fn abilities(access: Access, identity: usize) -> Vec<&'static str> {
         let location: Location = "s3://backups/shop".parse().unwrap();
-        let settings = Settings { profile, ..Settings::of(&location).unwrap() };
+        let settings = Settings { access, ..Settings::of(&location).unwrap() };
         let made = documents(&settings);
         let mut sources = Sources { account: "111122223333".into(), ..Sources::default() };
         sources.add_identity("identity", &made[identity].policy.to_string()).unwrap();
@@ -129,12 +143,12 @@ mod tests {
     }
 
     #[test]
-    fn the_narrower_the_profile_the_less_a_thief_can_do() {
-        assert_eq!(abilities(Profile::Split, 0), ["write-backups"]);
-        assert_eq!(abilities(Profile::Split, 1), ["read-backups"]);
-        assert_eq!(abilities(Profile::Split, 2), ["read-backups", "delete"]);
-        assert_eq!(abilities(Profile::Single, 0), ["read-backups", "write-backups", "delete"]);
-        let classic = abilities(Profile::Classic, 0);
+    fn the_narrower_the_access_the_less_a_thief_can_do() {
+        assert_eq!(abilities(Access::Split, 0), ["write-backups"]);
+        assert_eq!(abilities(Access::Split, 1), ["read-backups"]);
+        assert_eq!(abilities(Access::Split, 2), ["read-backups", "delete"]);
+        assert_eq!(abilities(Access::Single, 0), ["read-backups", "write-backups", "delete"]);
+        let classic = abilities(Access::Classic, 0);
         for more in ["list-names", "read-elsewhere", "overwrite", "write-elsewhere", "publish-object"] {
             assert!(classic.contains(&more), "{classic:?}");
         }

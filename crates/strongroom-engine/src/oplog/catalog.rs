@@ -8,13 +8,11 @@ use std::collections::BTreeMap;
 use bson::{Bson, Document, RawBsonRef};
 
 use super::entry::{Kind, Operation, split, strange};
-use super::filter::{BUCKETS, VIEWS, view_name};
+use super::filter::view_name;
 use crate::error::Result;
+use crate::names::{BUCKETS, Name, VIEWS};
 
-/// A database and a collection; a time-series by the collection of its buckets.
-pub type Name = (String, String);
-
-/// What there is.
+/// What there is. A time-series stands under the name of the collection of its buckets.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Catalog {
     /// Collections.
@@ -49,11 +47,10 @@ pub enum Change {
 
 impl Catalog {
     /// Whether there is such a collection; changes of one that is not there are counted.
-    pub fn holds(&mut self, db: &str, collection: &str) -> bool {
-        let name = (db.to_owned(), collection.to_owned());
-        let holds = self.collections.contains_key(&name);
+    pub fn holds(&mut self, name: &Name) -> bool {
+        let holds = self.collections.contains_key(name);
         if !holds {
-            *self.orphans.entry(name).or_default() += 1;
+            *self.orphans.entry(name.clone()).or_default() += 1;
         }
         holds
     }
@@ -64,7 +61,7 @@ impl Catalog {
     /// [`Code::Damaged`](crate::error::Code::Damaged) for what is not a view's definition.
     pub fn view(&mut self, part: &Operation<'_>) -> Result<()> {
         let (db, view) = split(view_name(part)?);
-        let name = (db.to_owned(), view.to_owned());
+        let name = Name::new(db, view);
         if part.kind == Kind::Delete {
             self.views.remove(&name);
             return Ok(());
@@ -84,14 +81,14 @@ impl Catalog {
     /// [`Code::Damaged`](crate::error::Code::Damaged) for commands that are not as MongoDB writes them.
     pub fn command(&mut self, part: &Operation<'_>) -> Result<Option<Change>> {
         let (command, RawBsonRef::String(collection)) = part.command()? else { return Ok(None) };
-        let name = (part.db.to_owned(), collection.to_owned());
+        let name = Name::new(part.db, collection);
         let mut o = document(part.o)?;
         o.remove(command);
         match command {
             // The views themselves are documents of it, and go with it.
             "create" if collection == VIEWS => Ok(None),
             "drop" if collection == VIEWS => {
-                self.views.retain(|(db, _), _| db != part.db);
+                self.views.retain(|view, _| view.db != part.db);
                 Ok(None)
             }
             "create" => Ok(self.create(name, o)),
@@ -108,7 +105,7 @@ impl Catalog {
     fn create(&mut self, name: Name, mut options: Document) -> Option<Change> {
         // A temporary collection would vanish with the server's next start.
         options.remove("temp");
-        if name.1.starts_with(BUCKETS) {
+        if name.collection.starts_with(BUCKETS) {
             options = timeseries(&options);
         }
         if self.collections.contains_key(&name) {
@@ -128,7 +125,7 @@ impl Catalog {
         let collection = self.there(name)?;
         for specification in specifications {
             collection.forget(&index_name(&specification));
-            let buckets = name.1.starts_with(BUCKETS);
+            let buckets = name.collection.starts_with(BUCKETS);
             let list = if buckets { &mut collection.bucket_indexes } else { &mut collection.indexes };
             list.push(specification);
         }
@@ -158,7 +155,7 @@ impl Catalog {
     }
 
     fn there(&mut self, name: &Name) -> Option<&mut Collection> {
-        if !self.holds(&name.0, &name.1) {
+        if !self.holds(name) {
             return None;
         }
         self.collections.get_mut(name)
@@ -241,7 +238,7 @@ mod tests {
     }
 
     fn name(collection: &str) -> Name {
-        ("shop".into(), collection.into())
+        Name::new("shop", collection)
     }
 
     fn indexes(catalog: &Catalog, collection: &str) -> Vec<String> {
@@ -264,7 +261,7 @@ mod tests {
     #[test]
     fn what_changes_a_missing_collection_is_counted_until_it_is_dropped() {
         let mut catalog = Catalog::default();
-        assert!(!catalog.holds("shop", "a"));
+        assert!(!catalog.holds(&name("a")));
         assert_eq!(run(&mut catalog, rawdoc! { "collMod": "a", "validator": {} }), None);
         assert_eq!(catalog.orphans[&name("a")], 2);
         run(&mut catalog, rawdoc! { "drop": "a" });

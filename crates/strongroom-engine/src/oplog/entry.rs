@@ -8,6 +8,7 @@ use bson::{RawBsonRef, RawDocument};
 
 use crate::error::{Code, Error, Result};
 use crate::moment::ClusterTime;
+use crate::names::Name;
 
 /// The deepest nesting of `applyOps` that is looked into: the server's own limit.
 const DEPTH_MAX: u32 = 10;
@@ -56,11 +57,11 @@ pub enum Kind {
 /// What an entry is to a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role<'a> {
-    /// It takes effect by itself.
+    /// It takes effect by itself, as a transaction of a single entry does.
     Alone,
     /// A part of a transaction that goes on in a later entry.
     Part(Transaction<'a>),
-    /// The last part, or the whole: the transaction takes effect here.
+    /// The last of several parts: the transaction takes effect here.
     Last(Transaction<'a>),
     /// The last part of a transaction that takes effect when it is committed.
     Prepared(Transaction<'a>),
@@ -130,7 +131,7 @@ impl<'a> Fields<'a> {
         let value = value_of(element)?;
         match (key, value) {
             ("ts", RawBsonRef::Timestamp(ts)) => {
-                self.ts = Some(ClusterTime { seconds: ts.time, increment: ts.increment });
+                self.ts = Some(ts.into());
             }
             ("op", RawBsonRef::String(op)) => self.op = Some(op),
             ("ns", RawBsonRef::String(ns)) => self.ns = Some(ns),
@@ -173,7 +174,7 @@ impl<'a> Fields<'a> {
         Ok(match operation.command()?.0 {
             "applyOps" if flag(operation.o, "partialTxn")? => Role::Part(transaction),
             "applyOps" if flag(operation.o, "prepare")? => Role::Prepared(transaction),
-            "applyOps" => Role::Last(transaction),
+            "applyOps" if self.continues => Role::Last(transaction),
             "commitTransaction" => Role::Commit(transaction),
             "abortTransaction" => Role::Abort(transaction),
             _ => Role::Alone,
@@ -182,6 +183,12 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Operation<'a> {
+    /// What it changes.
+    #[must_use]
+    pub fn name(&self) -> Name {
+        Name::new(self.db, self.collection)
+    }
+
     /// A command's name and argument: the first field of `o`.
     ///
     /// # Errors
@@ -314,6 +321,7 @@ mod tests {
         assert!(part.starts_with("Part") && part.contains("continues: false"), "{part}");
         let last = role(rawdoc! { "applyOps": [], "count": 2_i64 }, later.clone());
         assert!(last.starts_with("Last") && last.contains("continues: true"), "{last}");
+        assert_eq!(role(rawdoc! { "applyOps": [] }, first.clone()), "Alone");
         assert!(role(rawdoc! { "applyOps": [], "prepare": true }, first).starts_with("Prepared"));
         assert!(role(rawdoc! { "commitTransaction": 1 }, later.clone()).starts_with("Commit"));
         assert!(role(rawdoc! { "abortTransaction": 1 }, later).starts_with("Abort"));

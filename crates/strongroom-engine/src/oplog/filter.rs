@@ -4,11 +4,8 @@ use bson::RawBsonRef;
 
 use super::entry::{Entry, Kind, Operation, Role, split, strange};
 use crate::error::Result;
+use crate::names::{VIEWS, is_replayed, known_as};
 
-/// How the collection of a time-series' buckets is named.
-pub(crate) const BUCKETS: &str = "system.buckets.";
-/// A database's views stand in this collection of it.
-pub(crate) const VIEWS: &str = "system.views";
 /// Stands for a whole database where the selection is asked about it.
 const WHOLE: &str = "$cmd";
 
@@ -20,11 +17,9 @@ const WHOLE: &str = "$cmd";
 /// # Errors
 /// [`Code::Damaged`](crate::error::Code::Damaged) for entries that are not as MongoDB writes them.
 pub fn touches(entry: &Entry<'_>, accepts: &dyn Fn(&str, &str) -> bool) -> Result<bool> {
-    match entry.role {
-        Role::Part(_) | Role::Prepared(_) | Role::Commit(_) | Role::Abort(_) => return Ok(true),
-        // The end of a transaction gathers its other parts, whatever it holds itself.
-        Role::Last(transaction) if transaction.continues => return Ok(true),
-        Role::Last(_) | Role::Alone => {}
+    // The end of a transaction gathers its other parts, whatever it holds itself.
+    if entry.role != Role::Alone {
+        return Ok(true);
     }
     for part in entry.operation.parts()? {
         if part_touches(&part, accepts)? {
@@ -36,9 +31,8 @@ pub fn touches(entry: &Entry<'_>, accepts: &dyn Fn(&str, &str) -> bool) -> Resul
 
 /// Whether one operation (no `applyOps`) is of a namespace that is wanted.
 pub(crate) fn part_touches(part: &Operation<'_>, accepts: &dyn Fn(&str, &str) -> bool) -> Result<bool> {
-    let wanted = |db: &str, collection: &str| {
-        !is_internal(db, collection) && accepts(db, collection.strip_prefix(BUCKETS).unwrap_or(collection))
-    };
+    let wanted =
+        |db: &str, collection: &str| is_replayed(db, collection) && accepts(db, known_as(collection));
     match part.kind {
         Kind::Noop => Ok(false),
         Kind::Command => command_touches(part, &wanted),
@@ -60,7 +54,7 @@ fn command_touches(part: &Operation<'_>, wanted: &dyn Fn(&str, &str) -> bool) ->
         }
         "importCollection" => wanted(split(argument).0, split(argument).1),
         // It holds any view of the database, wanted or not.
-        "create" | "drop" if argument == VIEWS => !is_internal(part.db, argument),
+        "create" | "drop" if argument == VIEWS => is_replayed(part.db, argument),
         _ => wanted(part.db, argument),
     })
 }
@@ -69,18 +63,6 @@ fn command_touches(part: &Operation<'_>, wanted: &dyn Fn(&str, &str) -> bool) ->
 pub(crate) fn view_name<'a>(part: &Operation<'a>) -> Result<&'a str> {
     let named = if part.kind == Kind::Update { part.o2.unwrap_or(part.o) } else { part.o };
     named.get_str("_id").map_err(|e| strange("a view has no name").caused_by(e))
-}
-
-/// What a server keeps for itself; no backup holds it (as `deployment/namespaces.rs` lists collections).
-fn is_internal(db: &str, collection: &str) -> bool {
-    if matches!(db, "" | "local" | "config") {
-        return true;
-    }
-    let kept_in_admin = ["system.users", "system.roles", "system.version"];
-    let kept = collection.starts_with(BUCKETS)
-        || matches!(collection, "system.js" | VIEWS)
-        || (db == "admin" && kept_in_admin.contains(&collection));
-    collection.starts_with("system.") && !kept
 }
 
 #[cfg(test)]

@@ -1,30 +1,28 @@
 //! Operations in the form in which `applyOps` takes them.
 
-use bson::raw::cstr;
-use bson::spec::ElementType;
-use bson::{RawBsonRef, RawDocument, RawDocumentBuf, Timestamp, rawdoc};
+use bson::raw::{CStr, cstr};
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::entry::{Kind, Operation, strange};
 use crate::error::Result;
+use crate::names::Name;
+use crate::timestamps::{EMPTY_TIMESTAMP, EmptyTimestamps};
 
-/// A value that a server fills in when it stands at the top of an inserted or replacing document.
-const EMPTY_TIMESTAMP: Timestamp = Timestamp { time: 0, increment: 0 };
-
-/// Writes an insert, update or delete as `applyOps` takes it, for the collection `db.collection` of the target.
+/// Writes an insert, update or delete as `applyOps` takes it, for the collection `name` of the target.
 ///
 /// What only the source knows (collection UUIDs, sessions, retry images, migration marks) is left out. Where the
 /// server would fill in an empty timestamp, a second operation puts it back.
 ///
 /// # Errors
 /// [`Code::Damaged`](crate::error::Code::Damaged) for documents that cannot be read.
-pub(crate) fn rewrite(part: &Operation<'_>, db: &str, collection: &str) -> Result<Vec<RawDocumentBuf>> {
+pub(crate) fn rewrite(part: &Operation<'_>, name: &Name) -> Result<Vec<RawDocumentBuf>> {
     let op = match part.kind {
         Kind::Insert => "i",
         Kind::Update => "u",
         Kind::Delete => "d",
         Kind::Command | Kind::Noop => return Err(strange("a command stands where a change should")),
     };
-    let ns = format!("{db}.{collection}");
+    let ns = name.to_string();
     let mut written = rawdoc! { "op": op, "ns": ns.as_str() };
     let old_form = part.kind == Kind::Update && is_versioned_as_1(part.o)?;
     if old_form {
@@ -37,7 +35,7 @@ pub(crate) fn rewrite(part: &Operation<'_>, db: &str, collection: &str) -> Resul
     }
     let mut all = vec![written];
     if part.kind != Kind::Delete && !old_form {
-        all.extend(mend(part.o, &ns)?);
+        all.extend(put_back(part.o, &ns)?);
     }
     Ok(all)
 }
@@ -46,8 +44,8 @@ pub(crate) fn rewrite(part: &Operation<'_>, db: &str, collection: &str) -> Resul
 ///
 /// # Errors
 /// As [`rewrite`].
-pub(crate) fn is_mended(part: &Operation<'_>) -> Result<bool> {
-    Ok(part.kind == Kind::Insert && mend(part.o, "")?.is_some())
+pub(crate) fn is_filled_in(part: &Operation<'_>) -> Result<bool> {
+    Ok(part.kind == Kind::Insert && empty_timestamps(part.o)?.is_some())
 }
 
 /// `{$v: 1, $set: …}` is how servers before 5.0 write changes; `applyOps` takes it without the version.
@@ -70,30 +68,25 @@ fn without_version(o: &RawDocument) -> Result<RawDocumentBuf> {
 
 /// The change that puts empty timestamps back; none where there are none. A change that is written as a difference
 /// names its fields in `diff`, so that none of them stands at the top.
-fn mend(o: &RawDocument, ns: &str) -> Result<Option<RawDocumentBuf>> {
+fn put_back(o: &RawDocument, ns: &str) -> Result<Option<RawDocumentBuf>> {
+    let Some(EmptyTimestamps { id, fields: empty }) = empty_timestamps(o)? else { return Ok(None) };
     let mut fields = RawDocumentBuf::new();
-    let mut id = None;
-    for element in o.iter_elements() {
-        let element = element.map_err(|e| strange("a document is cut off").caused_by(e))?;
-        let is_timestamp = element.element_type() == ElementType::Timestamp;
-        if element.key().as_str() == "_id" {
-            id = Some(element.value().map_err(|e| strange("an `_id` cannot be read").caused_by(e))?);
-        } else if is_timestamp
-            && element.value().is_ok_and(|value| value == RawBsonRef::Timestamp(EMPTY_TIMESTAMP))
-        {
-            fields.append(element.key(), EMPTY_TIMESTAMP);
-        }
+    for field in empty {
+        let field = <&CStr>::try_from(field).map_err(|e| strange("a field cannot be read").caused_by(e))?;
+        fields.append(field, EMPTY_TIMESTAMP);
     }
-    let (Some(id), false) = (id, fields.is_empty()) else { return Ok(None) };
     let mut o2 = RawDocumentBuf::new();
     o2.append(cstr!("_id"), id);
     Ok(Some(rawdoc! { "op": "u", "ns": ns, "o": { "$v": 2, "diff": { "u": fields } }, "o2": o2 }))
 }
 
+fn empty_timestamps(o: &RawDocument) -> Result<Option<EmptyTimestamps<'_>>> {
+    EmptyTimestamps::of(o).map_err(|e| strange("a document cannot be read").caused_by(e))
+}
+
 #[cfg(test)]
 mod tests {
-    use bson::Document;
-    use bson::doc;
+    use bson::{Document, Timestamp, doc};
 
     use super::super::entry::Entry;
     use super::*;
@@ -104,7 +97,7 @@ mod tests {
             "fromMigrate": true, "needsRetryImage": "preImage", "stmtId": 0, "v": 2_i64, "t": 1_i64,
         };
         let operation = Entry::of(raw.as_bytes()).unwrap().operation;
-        let written = rewrite(&operation, "copy", "b").unwrap();
+        let written = rewrite(&operation, &Name::new("copy", "b")).unwrap();
         written.iter().map(|raw| Document::try_from(raw.as_ref()).unwrap()).collect()
     }
 

@@ -1,9 +1,12 @@
 //! Transactions that stand in several entries, put together until they take effect.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use super::entry::{Entry, Role, Transaction};
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error};
+use crate::help;
+use crate::help::Setting;
 
 /// The most bytes of transactions that are held because they have not taken effect yet.
 const OPEN_BYTES_MAX: usize = 512 * 1024 * 1024;
@@ -35,6 +38,45 @@ pub enum Effect {
     Nothing,
 }
 
+/// Why a transaction cannot be put together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// It takes effect, and its beginning was not among the entries.
+    BeganBefore {
+        /// Its number in its session.
+        number: i64,
+    },
+    /// Those that are under way at one moment are too large to be held.
+    TooLarge {
+        /// The most that is held, in bytes.
+        bytes_max: usize,
+    },
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BeganBefore { number } => {
+                write!(f, "transaction {number} of a session began before the oplog of the backup")
+            }
+            Self::TooLarge { bytes_max } => {
+                let megabytes = bytes_max / (1024 * 1024);
+                write!(f, "transactions that are under way at one moment hold more than {megabytes} MiB")
+            }
+        }
+    }
+}
+
+impl From<Unfit> for Error {
+    fn from(unfit: Unfit) -> Self {
+        Self::new(Code::NotReplayable, format!("the oplog cannot be replayed: {unfit}")).help(help![
+            "Choose an earlier moment with ",
+            Setting::At,
+            ", or another backup."
+        ])
+    }
+}
+
 impl Default for Transactions {
     fn default() -> Self {
         Self::with_bytes_max(OPEN_BYTES_MAX)
@@ -51,12 +93,11 @@ impl Transactions {
     /// Takes the next entry, which `bytes` are.
     ///
     /// # Errors
-    /// [`Code::Damaged`] when a transaction takes effect whose beginning was not among the entries;
-    /// [`Code::Internal`] when too many bytes are under way.
-    pub fn take(&mut self, entry: &Entry<'_>, bytes: &[u8]) -> Result<Effect> {
+    /// [`Unfit`], when a transaction takes effect whose beginning was not among the entries, or when too many bytes
+    /// are under way.
+    pub fn take(&mut self, entry: &Entry<'_>, bytes: &[u8]) -> Result<Effect, Unfit> {
         match entry.role {
             Role::Alone => Ok(Effect::Alone),
-            Role::Last(transaction) if !transaction.continues => Ok(Effect::Alone),
             Role::Part(transaction) | Role::Prepared(transaction) => {
                 self.hold(transaction, bytes).map(|()| Effect::Nothing)
             }
@@ -80,15 +121,10 @@ impl Transactions {
         entries
     }
 
-    fn hold(&mut self, transaction: Transaction<'_>, bytes: &[u8]) -> Result<()> {
+    fn hold(&mut self, transaction: Transaction<'_>, bytes: &[u8]) -> Result<(), Unfit> {
         self.bytes += bytes.len();
         if self.bytes > self.bytes_max {
-            let megabytes = self.bytes_max / (1024 * 1024);
-            return Err(Error::new(
-                Code::Internal,
-                format!("transactions that are under way at one moment hold more than {megabytes} MiB"),
-            )
-            .help("Choose an earlier moment with --at, or another backup."));
+            return Err(Unfit::TooLarge { bytes_max: self.bytes_max });
         }
         let open = self.open.entry(key(transaction)).or_default();
         open.headless |= open.entries.is_empty() && transaction.continues;
@@ -96,17 +132,10 @@ impl Transactions {
         Ok(())
     }
 
-    fn end(&mut self, transaction: Transaction<'_>) -> Result<Vec<Vec<u8>>> {
+    fn end(&mut self, transaction: Transaction<'_>) -> Result<Vec<Vec<u8>>, Unfit> {
         match self.close(transaction) {
             Some(open) if !open.headless => Ok(open.entries),
-            _ => Err(Error::new(
-                Code::Damaged,
-                format!(
-                    "transaction {} of a session began before the oplog of the backup",
-                    transaction.number
-                ),
-            )
-            .help("Choose an earlier moment with --at, or another backup.")),
+            _ => Err(Unfit::BeganBefore { number: transaction.number }),
         }
     }
 
@@ -142,7 +171,7 @@ mod tests {
         entry(session, rawdoc! { "applyOps": [], "n": n, "partialTxn": true }, first)
     }
 
-    fn take(transactions: &mut Transactions, bytes: &[u8]) -> Result<Effect> {
+    fn take(transactions: &mut Transactions, bytes: &[u8]) -> Result<Effect, Unfit> {
         transactions.take(&Entry::of(bytes).unwrap(), bytes)
     }
 
@@ -172,8 +201,7 @@ mod tests {
         let abort = entry(1, rawdoc! { "abortTransaction": 1 }, false);
         assert_eq!(take(&mut transactions, &abort).unwrap(), Effect::Nothing);
         assert_eq!(transactions.bytes, 0);
-        let error = take(&mut transactions, &commit(1)).unwrap_err();
-        assert!(error.message().contains("began before"), "{error}");
+        assert_eq!(take(&mut transactions, &commit(1)), Err(Unfit::BeganBefore { number: 1 }));
     }
 
     #[test]
@@ -181,8 +209,11 @@ mod tests {
         let mut transactions = Transactions::with_bytes_max(600);
         take(&mut transactions, &part(1, 2, false)).unwrap();
         let last = entry(1, rawdoc! { "applyOps": [] }, false);
-        assert!(take(&mut transactions, &last).unwrap_err().message().contains("began before"));
-        let error = (0..9).find_map(|n| take(&mut transactions, &part(1, n, n == 0)).err()).unwrap();
+        assert_eq!(take(&mut transactions, &last), Err(Unfit::BeganBefore { number: 1 }));
+        let unfit = (0..9).find_map(|n| take(&mut transactions, &part(1, n, n == 0)).err()).unwrap();
+        assert_eq!(unfit, Unfit::TooLarge { bytes_max: 600 });
+        let error = Error::from(unfit);
+        assert_eq!(error.code(), Code::NotReplayable);
         assert!(error.message().contains("more than 0 MiB"), "{error}");
     }
 

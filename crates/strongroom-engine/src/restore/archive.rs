@@ -1,6 +1,5 @@
 //! An archive that mongodump made, plain or compressed, read once from its beginning to its end.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
@@ -11,11 +10,11 @@ use serde_json::value::RawValue;
 use super::spool::Spool;
 use crate::error::{Code, Error, Result};
 use crate::manifest::Namespace;
-use crate::names::NamespaceKind;
+use crate::names::{Name, NamespaceKind};
 use crate::segments::Names;
 use crate::stream::decompress_any;
 
-/// Documents handed on at once, in bytes: as much as one insert takes.
+/// Documents handed on at once, in bytes: some inserts' worth.
 const CHUNK_BYTES: usize = 4 << 20;
 
 type Stream = Decoder<Box<dyn Read + Send>>;
@@ -30,8 +29,8 @@ pub struct Archive {
 /// Documents of one namespace, one after another.
 #[derive(Debug)]
 pub(super) struct Chunk {
-    /// The namespace's place in the list of contents.
-    pub(super) place: usize,
+    /// The namespace's number in the list of contents.
+    pub(super) namespace: usize,
     pub(super) documents: Vec<u8>,
 }
 
@@ -83,7 +82,7 @@ impl Archive {
     /// [`Code::Damaged`] where the archive is damaged or cut off; as the stream or `take` fails.
     pub(super) fn read(
         &self,
-        wanted: &HashSet<usize>,
+        wanted: &dyn Fn(usize) -> bool,
         take: &mut dyn FnMut(Chunk) -> Result<()>,
     ) -> Result<Spool> {
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
@@ -106,7 +105,7 @@ impl fmt::Debug for Archive {
 struct Reading<'a> {
     archive: &'a Archive,
     names: Names,
-    wanted: &'a HashSet<usize>,
+    wanted: &'a dyn Fn(usize) -> bool,
     take: &'a mut dyn FnMut(Chunk) -> Result<()>,
     /// Of each namespace, by its place: the sum so far.
     sums: Vec<Crc64>,
@@ -118,7 +117,7 @@ struct Reading<'a> {
 impl<'a> Reading<'a> {
     fn new(
         archive: &'a Archive,
-        wanted: &'a HashSet<usize>,
+        wanted: &'a dyn Fn(usize) -> bool,
         take: &'a mut dyn FnMut(Chunk) -> Result<()>,
     ) -> Self {
         Self {
@@ -128,7 +127,7 @@ impl<'a> Reading<'a> {
             take,
             sums: vec![Crc64::new(); archive.namespaces.len()],
             ended: vec![false; archive.namespaces.len()],
-            chunk: Chunk { place: 0, documents: Vec::new() },
+            chunk: Chunk { namespace: 0, documents: Vec::new() },
             oplog: Spool::default(),
         }
     }
@@ -137,7 +136,7 @@ impl<'a> Reading<'a> {
         match event {
             Event::Prelude(_) => Ok(()),
             Event::BlockStart(namespace) => {
-                self.chunk.place = self.names.place(namespace).map_err(|e| self.damaged(e))?;
+                self.chunk.namespace = self.names.place(namespace).map_err(|e| self.damaged(e))?;
                 Ok(())
             }
             Event::Document(document) => self.document(document),
@@ -156,10 +155,10 @@ impl<'a> Reading<'a> {
     }
 
     fn document(&mut self, document: &[u8]) -> Result<()> {
-        let place = self.chunk.place;
+        let place = self.chunk.namespace;
         self.sums[place].update(document);
         let is_oplog = self.archive.namespaces[place].kind == NamespaceKind::Oplog;
-        if !is_oplog && !self.wanted.contains(&place) {
+        if !is_oplog && !(self.wanted)(place) {
             return Ok(());
         }
         if let Err(wrong) = check_document(document) {
@@ -180,7 +179,10 @@ impl<'a> Reading<'a> {
         if self.chunk.documents.is_empty() {
             return Ok(());
         }
-        (self.take)(Chunk { place: self.chunk.place, documents: std::mem::take(&mut self.chunk.documents) })
+        (self.take)(Chunk {
+            namespace: self.chunk.namespace,
+            documents: std::mem::take(&mut self.chunk.documents),
+        })
     }
 
     /// A stream may be cut off right where one namespace has ended and the next would begin.
@@ -205,6 +207,7 @@ impl<'a> Reading<'a> {
 /// A namespace as the archive's beginning describes it. Old versions of mongodump leave the kind out; views can be
 /// told by their options.
 fn namespace(listed: &Metadata) -> Result<Namespace> {
+    let name = Name::new(&listed.db, &listed.collection);
     let kind = match listed.kind.as_str() {
         "" if listed.db.is_empty() => NamespaceKind::Oplog,
         "" if is_view(&listed.metadata) => NamespaceKind::View,
@@ -212,16 +215,13 @@ fn namespace(listed: &Metadata) -> Result<Namespace> {
         "view" => NamespaceKind::View,
         "timeseries" => NamespaceKind::Timeseries,
         other => {
-            let (db, collection) = (&listed.db, &listed.collection);
-            let what = format!("`{db}.{collection}` is of the unknown kind `{}`", other.escape_debug());
+            let what = format!("`{name}` is of the unknown kind `{}`", other.escape_debug());
             return Err(Error::new(Code::Damaged, what));
         }
     };
     let metadata = if listed.metadata.is_empty() { "{}" } else { &listed.metadata };
-    let metadata = RawValue::from_string(metadata.to_owned()).map_err(|e| {
-        let (db, collection) = (&listed.db, &listed.collection);
-        Error::new(Code::Damaged, format!("the metadata of `{db}.{collection}` is not JSON: {e}"))
-    })?;
+    let metadata = RawValue::from_string(metadata.to_owned())
+        .map_err(|e| Error::new(Code::Damaged, format!("the metadata of `{name}` is not JSON: {e}")))?;
     Ok(Namespace {
         db: listed.db.clone(),
         collection: listed.collection.clone(),
@@ -229,7 +229,7 @@ fn namespace(listed: &Metadata) -> Result<Namespace> {
         metadata,
         documents: 0,
         bytes: 0,
-        crc64: format!("{:016x}", 0),
+        crc64: Crc64::new().to_string(),
     })
 }
 

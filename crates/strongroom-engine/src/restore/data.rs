@@ -1,65 +1,94 @@
 //! Documents: from segments into the target, several segments at once, each document as it was.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use mongo_archive::Crc64;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::archive::Chunk;
+use super::item::Item;
 use super::spool::Spool;
-use super::{Backup, Restored, Source, Work, cancelled, replay};
-use crate::deployment::{InsertBuffer, Inserted};
+use super::tally::Tally;
+use super::{Backup, Source};
+use crate::deployment::{InsertBuffer, Inserted, Target};
 use crate::error::{Code, Error, Result};
+use crate::job::Job;
 use crate::manifest::{Manifest, Segment};
+use crate::names::Name;
 use crate::progress::Event;
 use crate::segments::{self, Found, Names, Step, Walk};
 
+/// Where the documents of one namespace go.
+#[derive(Debug, Clone)]
+pub(super) struct Destination {
+    to: Name,
+    /// The order of a capped collection is its content.
+    ordered: bool,
+    /// A document may come twice: it was deleted and inserted again while it was read. The replay of the oplog leaves
+    /// the right one of the two.
+    may_repeat: bool,
+}
+
+/// By the number of the namespace in the source's list of contents.
+type Destinations = BTreeMap<usize, Destination>;
+
+/// What every writer needs.
+#[derive(Clone)]
+struct Writing {
+    target: Target,
+    destinations: Arc<Destinations>,
+    job: Job,
+}
+
 /// A piece of work: segments that are taken in order, and whose documents are meant.
 struct Lane {
-    /// Places of segments in the manifest.
+    /// Numbers of segments in the manifest.
     segments: Vec<usize>,
-    /// Places of namespaces to insert.
-    namespaces: Arc<HashSet<usize>>,
-    ordered: bool,
+    destinations: Arc<Destinations>,
 }
 
-/// What became of a lane's documents.
-#[derive(Default)]
-struct Done {
-    documents: u64,
-    /// For each namespace: how many were refused, and the first reason.
-    refused: BTreeMap<usize, (u64, String)>,
-    /// By place of the segment.
-    crcs: Vec<(usize, Vec<(usize, Crc64)>)>,
+/// Inserts all documents of these items; what came of it, and the oplog that came along.
+pub(super) async fn insert(
+    source: &Arc<Source>,
+    target: &Target,
+    items: &[Item],
+    replays: bool,
+    writers: usize,
+    job: &Job,
+) -> Result<(Tally, Spool)> {
+    let destinations = Arc::new(destinations(source, items, replays));
+    let writing = Writing { target: target.clone(), destinations, job: job.clone() };
+    let writers = Writers { limit: writers.max(1), running: JoinSet::new(), all: Tally::default() };
+    match &**source {
+        Source::Backup(backup) => Ok((from_segments(writing, backup, writers).await?, Spool::default())),
+        Source::Archive(_) => from_stream(writing, source.clone(), writers).await,
+    }
 }
 
-/// Inserts all documents of the plan; what came of it, and the oplog that came along.
-pub(super) async fn insert(work: &Arc<Work>) -> Result<(Restored, Spool)> {
-    let planned = work.plan.namespaces.iter().filter(|planned| planned.action.inserts()).map(|p| p.place);
-    let places: HashSet<usize> = planned.filter(|&place| work.data_target(place).is_some()).collect();
-    let (done, oplog) = match &*work.source {
-        Source::Backup(backup) => (from_segments(work, backup, &places).await?, Spool::default()),
-        Source::Archive(_) => from_stream(work, places).await?,
-    };
-    Ok((report(work, &done), oplog))
+fn destinations(source: &Source, items: &[Item], replays: bool) -> Destinations {
+    let inserted = items.iter().filter(|item| item.action.inserts());
+    inserted
+        .filter_map(|item| {
+            let may_repeat = replays && item.action.creates() && source.is_read_later(&item.from);
+            Some((
+                item.number,
+                Destination { to: item.data_to()?, ordered: item.metadata.capped(), may_repeat },
+            ))
+        })
+        .collect()
 }
 
 /// Inserts on their way side by side.
 struct Writers {
     limit: usize,
-    running: JoinSet<Result<Done>>,
-    all: Done,
+    running: JoinSet<Result<Tally>>,
+    all: Tally,
 }
 
 impl Writers {
-    fn new(work: &Work) -> Self {
-        Self { limit: work.options.writers.max(1), running: JoinSet::new(), all: Done::default() }
-    }
-
     /// Begins with one more, once there is room.
-    async fn begin(&mut self, writing: impl Future<Output = Result<Done>> + Send + 'static) -> Result<()> {
+    async fn begin(&mut self, writing: impl Future<Output = Result<Tally>> + Send + 'static) -> Result<()> {
         while self.running.len() >= self.limit {
             self.join().await?;
         }
@@ -69,13 +98,13 @@ impl Writers {
 
     async fn join(&mut self) -> Result<()> {
         let Some(ended) = self.running.join_next().await else { return Ok(()) };
-        let done =
+        let tally =
             ended.map_err(|e| Error::new(Code::Internal, "a writer ended abruptly").caused_by(e))??;
-        self.all.add(done);
+        self.all.add(tally);
         Ok(())
     }
 
-    async fn finish(mut self) -> Result<Done> {
+    async fn finish(mut self) -> Result<Tally> {
         while !self.running.is_empty() {
             self.join().await?;
         }
@@ -83,38 +112,32 @@ impl Writers {
     }
 }
 
-async fn from_segments(work: &Arc<Work>, backup: &Backup, places: &HashSet<usize>) -> Result<Done> {
+async fn from_segments(writing: Writing, backup: &Backup, mut writers: Writers) -> Result<Tally> {
     let names = Arc::new(Names::of(&backup.manifest.namespaces));
-    let mut writers = Writers::new(work);
-    for lane in lanes(work, &backup.manifest, places) {
-        writers.begin(run(work.clone(), backup.clone(), names.clone(), lane)).await?;
+    for lane in lanes(&backup.manifest, &writing.destinations) {
+        writers.begin(run(writing.clone(), backup.clone(), names.clone(), lane)).await?;
     }
-    let mut done = writers.finish().await?;
-    compare(&backup.manifest, &mut done)?;
-    Ok(done)
+    let mut tally = writers.finish().await?;
+    tally.compare(&backup.manifest.namespaces)?;
+    Ok(tally)
 }
 
-/// The stream is read in one place; what it brings is inserted side by side, but for capped collections, whose
-/// order is their content.
-async fn from_stream(work: &Arc<Work>, places: HashSet<usize>) -> Result<(Done, Spool)> {
+/// The stream is read in one place; what it brings is inserted side by side, but for capped collections.
+async fn from_stream(writing: Writing, source: Arc<Source>, mut writers: Writers) -> Result<(Tally, Spool)> {
     let (sender, mut chunks) = mpsc::channel(1);
-    let reader = work.clone();
+    let wanted = writing.destinations.clone();
     let reading = tokio::task::spawn_blocking(move || {
-        let Source::Archive(archive) = &*reader.source else { return Ok(Spool::default()) };
-        archive.read(&places, &mut |chunk| sender.blocking_send(chunk).map_err(|_| cancelled()))
+        let Source::Archive(archive) = &*source else { return Ok(Spool::default()) };
+        let is_wanted = |number| wanted.contains_key(&number);
+        let unwanted = |_| Error::new(Code::Cancelled, "nobody takes the documents any more");
+        archive.read(&is_wanted, &mut |chunk| sender.blocking_send(chunk).map_err(unwanted))
     });
-    let mut writers = Writers::new(work);
-    loop {
-        let chunk = tokio::select! {
-            chunk = chunks.recv() => chunk,
-            () = work.cancel.cancelled() => return Err(cancelled()),
-        };
-        let Some(chunk) = chunk else { break };
-        if work.metadata[chunk.place].capped() {
-            let done = insert_chunk(work.clone(), chunk, true).await?;
-            writers.all.add(done);
+    while let Some(chunk) = writing.job.unless_cancelled(async { Ok(chunks.recv().await) }).await? {
+        if writing.destinations.get(&chunk.namespace).is_some_and(|to| to.ordered) {
+            let tally = insert_chunk(writing.clone(), chunk).await?;
+            writers.all.add(tally);
         } else {
-            writers.begin(insert_chunk(work.clone(), chunk, false)).await?;
+            writers.begin(insert_chunk(writing.clone(), chunk)).await?;
         }
     }
     let oplog =
@@ -122,78 +145,76 @@ async fn from_stream(work: &Arc<Work>, places: HashSet<usize>) -> Result<(Done, 
     Ok((writers.finish().await?, oplog))
 }
 
-async fn insert_chunk(work: Arc<Work>, chunk: Chunk, ordered: bool) -> Result<Done> {
-    let mut done = Done::default();
-    let Some(mut open) = Open::of(&work, chunk.place, ordered) else { return Ok(done) };
+async fn insert_chunk(writing: Writing, chunk: Chunk) -> Result<Tally> {
+    let mut tally = Tally::default();
+    let Some(destination) = writing.destinations.get(&chunk.namespace) else { return Ok(tally) };
+    let mut open = Open::of(&writing, chunk.namespace, destination);
     for document in chunk.documents() {
-        open.take(&work, document, &mut done).await?;
+        open.take(&writing, document, &mut tally).await?;
     }
-    open.send(&work, &mut done).await?;
-    Ok(done)
+    open.send(&writing, &mut tally).await?;
+    Ok(tally)
 }
 
-/// Segments may come in any order, but not those of a capped collection, whose order is its content.
-fn lanes(work: &Work, manifest: &Manifest, places: &HashSet<usize>) -> Vec<Lane> {
-    let (capped, free): (HashSet<usize>, HashSet<usize>) =
-        places.iter().partition(|&&place| work.metadata[place].capped());
-    let holding = |wanted: &HashSet<usize>| {
-        let holds = |s: &Segment| s.contents.iter().any(|c| c.documents > 0 && wanted.contains(&c.namespace));
-        let places = manifest.segments.iter().enumerate().filter(move |(_, s)| holds(s));
-        places.map(|(place, _)| place).collect::<Vec<_>>()
+/// Segments may come in any order, but not those of a capped collection.
+fn lanes(manifest: &Manifest, destinations: &Destinations) -> Vec<Lane> {
+    let (capped, free): (Destinations, Destinations) =
+        destinations.clone().into_iter().partition(|(_, destination)| destination.ordered);
+    let holding = |wanted: &Destinations| {
+        let holds =
+            |s: &Segment| s.contents.iter().any(|c| c.documents > 0 && wanted.contains_key(&c.namespace));
+        let segments = manifest.segments.iter().enumerate().filter(move |(_, s)| holds(s));
+        segments.map(|(number, _)| number).collect::<Vec<_>>()
     };
     let free = Arc::new(free);
     let mut lanes: Vec<Lane> = holding(&free)
         .into_iter()
-        .map(|segment| Lane { segments: vec![segment], namespaces: free.clone(), ordered: false })
+        .map(|segment| Lane { segments: vec![segment], destinations: free.clone() })
         .collect();
-    lanes.extend(capped.into_iter().map(|place| {
-        let namespaces = Arc::new(HashSet::from([place]));
-        Lane { segments: holding(&namespaces), namespaces, ordered: true }
+    lanes.extend(capped.into_iter().map(|one| {
+        let destinations = Arc::new(Destinations::from([one]));
+        Lane { segments: holding(&destinations), destinations }
     }));
     lanes
 }
 
-async fn run(work: Arc<Work>, backup: Backup, names: Arc<Names>, lane: Lane) -> Result<Done> {
-    let mut done = Done::default();
-    for &place in &lane.segments {
-        let segment = &backup.manifest.segments[place];
-        let body = tokio::select! {
-            body = segments::fetch(&*backup.store, segment) => body?,
-            () = work.cancel.cancelled() => return Err(cancelled()),
-        };
+async fn run(writing: Writing, backup: Backup, names: Arc<Names>, lane: Lane) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for &number in &lane.segments {
+        let segment = &backup.manifest.segments[number];
+        let body = writing.job.unless_cancelled(segments::fetch(&*backup.store, segment)).await?;
         let walk = Walk::new(backup.manifest.compression, &names, &body)?;
-        let found = insert_segment(&work, walk, &lane, segment, &mut done).await?;
-        let crcs = found.contents.into_iter().filter(|(c, _)| lane.namespaces.contains(&c.namespace));
-        done.crcs.push((place, crcs.map(|(content, crc)| (content.namespace, crc)).collect()));
-        work.observer
-            .observe(&Event::Segment { key: segment.key.clone(), stored_bytes: segment.stored_bytes });
+        let found = insert_segment(&writing, walk, &lane, segment, &mut tally).await?;
+        let sums = found.contents.into_iter().map(|(content, sum)| (content.namespace, sum));
+        tally.segment(number, sums.filter(|(place, _)| lane.destinations.contains_key(place)).collect());
+        writing.job.observe(&Event::Segment { key: segment.key.clone(), stored_bytes: segment.stored_bytes });
     }
-    Ok(done)
+    Ok(tally)
 }
 
 async fn insert_segment(
-    work: &Work,
+    writing: &Writing,
     mut walk: Walk<'_>,
     lane: &Lane,
     segment: &Segment,
-    done: &mut Done,
+    tally: &mut Tally,
 ) -> Result<Found> {
     let mut open: Option<Open> = None;
     while let Some(step) = walk.next().map_err(|e| segments::damaged(segment, e))? {
         match step {
-            Step::Begin(place) if lane.namespaces.contains(&place) => {
-                open = Open::of(work, place, lane.ordered);
+            Step::Begin(number) => {
+                let destination = lane.destinations.get(&number);
+                open = destination.map(|destination| Open::of(writing, number, destination));
             }
-            Step::Begin(_) => open = None,
             Step::Document(document) => {
                 if let Some(open) = &mut open {
-                    open.take(work, document, done).await?;
+                    open.take(writing, document, tally).await?;
                 }
             }
             Step::Ended => {}
             Step::End => {
                 if let Some(mut open) = open.take() {
-                    open.send(work, done).await?;
+                    open.send(writing, tally).await?;
                 }
             }
         }
@@ -203,88 +224,39 @@ async fn insert_segment(
 
 /// A block whose documents are on their way.
 struct Open {
-    place: usize,
-    db: String,
-    collection: String,
+    number: usize,
+    destination: Destination,
     buffer: InsertBuffer,
     bytes: u64,
 }
 
 impl Open {
-    fn of(work: &Work, place: usize, ordered: bool) -> Option<Self> {
-        let (db, collection) = work.data_target(place)?;
-        let buffer = work.target.buffer(&collection, ordered);
-        Some(Self { place, db: db.to_owned(), collection, buffer, bytes: 0 })
+    fn of(writing: &Writing, number: usize, destination: &Destination) -> Self {
+        let buffer = writing.target.buffer(&destination.to.collection, destination.ordered);
+        Self { number, destination: destination.clone(), buffer, bytes: 0 }
     }
 
-    async fn take(&mut self, work: &Work, document: &[u8], done: &mut Done) -> Result<()> {
+    async fn take(&mut self, writing: &Writing, document: &[u8], tally: &mut Tally) -> Result<()> {
         if self.buffer.is_full_for(document) {
-            self.send(work, done).await?;
+            self.send(writing, tally).await?;
         }
         self.buffer.push(document);
         self.bytes += document.len() as u64;
         Ok(())
     }
 
-    async fn send(&mut self, work: &Work, done: &mut Done) -> Result<()> {
-        if work.cancel.is_cancelled() {
-            return Err(cancelled());
-        }
-        let Inserted { documents, mut refused } =
-            work.target.insert(&self.db, &self.collection, &mut self.buffer).await?;
-        done.documents += documents;
-        // The replay of the oplog leaves the right one of the two.
-        if !refused.is_empty() && replay::may_repeat(work, self.place) {
+    async fn send(&mut self, writing: &Writing, tally: &mut Tally) -> Result<()> {
+        writing.job.check()?;
+        let Destination { to, may_repeat, .. } = &self.destination;
+        let Inserted { documents, mut refused } = writing.target.insert(to, &mut self.buffer).await?;
+        tally.documents += documents;
+        if *may_repeat {
             refused.retain(|document| !document.is_duplicate());
         }
         if let Some(first) = refused.first() {
-            let entry = done.refused.entry(self.place).or_insert_with(|| (0, first.message.clone()));
-            entry.0 += refused.len() as u64;
+            tally.refuse(self.number, refused.len() as u64, &first.message);
         }
-        work.observer.observe(&Event::Advanced { documents, bytes: std::mem::take(&mut self.bytes) });
+        writing.job.observe(&Event::Advanced { documents, bytes: std::mem::take(&mut self.bytes) });
         Ok(())
-    }
-}
-
-impl Done {
-    fn add(&mut self, other: Self) {
-        self.documents += other.documents;
-        self.crcs.extend(other.crcs);
-        for (place, (refused, message)) in other.refused {
-            self.refused.entry(place).or_insert((0, message)).0 += refused;
-        }
-    }
-}
-
-/// The documents of each collection, put together in the archive's order, must be those that were backed up.
-fn compare(manifest: &Manifest, all: &mut Done) -> Result<()> {
-    all.crcs.sort_by_key(|(segment, _)| *segment);
-    let mut sums: BTreeMap<usize, Crc64> = BTreeMap::new();
-    for (place, crc) in all.crcs.iter().flat_map(|(_, crcs)| crcs) {
-        sums.entry(*place).or_default().append(crc);
-    }
-    for (place, crc) in sums {
-        let namespace = &manifest.namespaces[place];
-        if format!("{:016x}", crc.value()) != namespace.crc64 {
-            return Err(Error::new(
-                Code::Damaged,
-                format!("the documents of `{}` are not those that the manifest describes", namespace.name()),
-            )
-            .help("Do not use what was restored; `strongroom verify` looks for the cause."));
-        }
-    }
-    Ok(())
-}
-
-fn report(work: &Work, all: &Done) -> Restored {
-    let sentence = |(place, (refused, first)): (&usize, &(u64, String))| {
-        let name = work.source.namespaces()[*place].name();
-        format!("{refused} documents of `{name}` were refused or changed; the first: {first}")
-    };
-    Restored {
-        documents: all.documents,
-        refused: all.refused.values().map(|(refused, _)| refused).sum(),
-        exceptions: all.refused.iter().map(sentence).collect(),
-        ..Restored::default()
     }
 }

@@ -3,8 +3,11 @@
 use bson::Document;
 use futures::{StreamExt, stream};
 
-use super::{Action, PlannedNamespace, Restored, Work, cancelled};
-use crate::error::{Code, Result};
+use super::Restored;
+use super::left::Build;
+use crate::deployment::{Refused, Target};
+use crate::error::Result;
+use crate::job::Job;
 
 /// How many of a collection's indexes were built, and why others were not.
 #[derive(Default)]
@@ -13,9 +16,16 @@ struct Built {
     exceptions: Vec<String>,
 }
 
-pub(super) async fn build(work: &Work, restored: &mut Restored) -> Result<()> {
-    let mut built = stream::iter(work.plan.namespaces.iter().map(|planned| of_one(work, planned)))
-        .buffer_unordered(work.options.writers.max(1));
+/// Builds them, `at_once` collections at a time.
+pub(super) async fn build(
+    target: &Target,
+    builds: &[Build],
+    at_once: usize,
+    restored: &mut Restored,
+    job: &Job,
+) -> Result<()> {
+    let mut built =
+        stream::iter(builds.iter().map(|build| of_one(target, build, job))).buffer_unordered(at_once.max(1));
     while let Some(outcome) = built.next().await {
         let Built { indexes, exceptions } = outcome?;
         restored.indexes += indexes;
@@ -24,23 +34,17 @@ pub(super) async fn build(work: &Work, restored: &mut Restored) -> Result<()> {
     Ok(())
 }
 
-async fn of_one(work: &Work, planned: &PlannedNamespace) -> Result<Built> {
+async fn of_one(target: &Target, build: &Build, job: &Job) -> Result<Built> {
     let mut built = Built::default();
-    let indexes = work.metadata[planned.place].indexes_to_build();
-    match planned.action {
-        Action::Merge | Action::Skip => return Ok(built),
-        _ if indexes.is_empty() => return Ok(built),
-        Action::Missing => {
-            built.exceptions.push(format!("`{}` is not there, so it has no indexes", planned.target));
-            return Ok(built);
-        }
-        _ => {}
+    if build.missing {
+        built.exceptions.push(format!("`{}` is not there, so it has no indexes", build.on));
+        return Ok(built);
     }
-    if !create(work, planned, indexes.clone(), &mut built).await? && indexes.len() > 1 {
+    if !create(target, build, &build.indexes, &mut built, job).await? && build.indexes.len() > 1 {
         // One that the server refuses, such as a kind that it no longer knows, must not cost the others.
         built.exceptions.clear();
-        for index in indexes {
-            create(work, planned, vec![index], &mut built).await?;
+        for index in &build.indexes {
+            create(target, build, std::slice::from_ref(index), &mut built, job).await?;
         }
     }
     Ok(built)
@@ -48,23 +52,20 @@ async fn of_one(work: &Work, planned: &PlannedNamespace) -> Result<Built> {
 
 /// Whether these could be built, all of them or none.
 async fn create(
-    work: &Work,
-    planned: &PlannedNamespace,
-    indexes: Vec<Document>,
+    target: &Target,
+    build: &Build,
+    indexes: &[Document],
     built: &mut Built,
+    job: &Job,
 ) -> Result<bool> {
-    if work.cancel.is_cancelled() {
-        return Err(cancelled());
-    }
-    let number = indexes.len() as u64;
-    let (db, collection) = &work.names[planned.place];
-    match work.target.create_indexes(db, collection, indexes).await {
-        Ok(()) => built.indexes += number,
-        Err(error) if error.code() == Code::Mongo => {
+    job.check()?;
+    match target.create_indexes(&build.on, indexes.to_vec()).await {
+        Ok(()) => built.indexes += indexes.len() as u64,
+        Err(Refused::Answer(error)) => {
             built.exceptions.push(error.to_string());
             return Ok(false);
         }
-        Err(error) => return Err(error),
+        Err(refused) => return Err(refused.into()),
     }
     Ok(true)
 }

@@ -6,7 +6,7 @@ use crate::error::{Code, Error, Result};
 use crate::manifest::Namespace;
 
 /// A namespace's options and indexes as BSON.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Metadata {
     pub(super) options: Document,
     pub(super) indexes: Vec<Document>,

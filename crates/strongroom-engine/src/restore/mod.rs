@@ -1,43 +1,55 @@
-//! A restore: look, refuse or prepare, create, insert, index, then views, users and roles.
+//! A restore: what it will do is prepared and can be shown; then just that is run.
 
 mod archive;
+mod create;
 mod data;
 mod indexes;
+mod item;
+mod left;
 mod metadata;
 mod plan;
+mod present;
+mod preview;
 mod privileges;
 mod replay;
 mod settings;
 mod source;
 mod spool;
+mod tally;
 mod users;
 mod views;
 
 pub use archive::Archive;
-pub use plan::{Action, Plan, PlannedNamespace};
-pub use replay::window::Window;
+pub use item::Action;
+pub use preview::{Preview, PreviewedNamespace};
+pub use replay::Window;
 pub use settings::{Existing, Indexes, Options, Users};
 pub use source::{Backup, Source};
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
 
-use crate::deployment::{Refused, Target};
+use crate::deployment::{Privileges, Target};
 use crate::error::{Code, Error, Result};
+use crate::help;
+use crate::help::Setting;
 use crate::job::Job;
-use crate::names::NamespaceKind;
-use crate::progress::{Event, Observer, Phase};
-use crate::renames::STORED_FUNCTIONS;
-use metadata::Metadata;
-use users::authorization;
+use crate::progress::Phase;
+use item::Item;
+use left::Left;
+use present::Present;
+use replay::Replay;
+use users::Merging;
 
 /// What a restore did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Restored {
+    /// The backup or archive that was restored.
+    pub backup: String,
+    /// The plan that the backup belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// Collections and views.
     pub namespaces: u64,
     /// Documents inserted.
@@ -50,160 +62,156 @@ pub struct Restored {
     pub exceptions: Vec<String>,
 }
 
-/// What would be done, without doing it.
-///
-/// # Errors
-/// [`Code::Usage`] when names cannot be as asked; as the target fails. A conflict is part of the plan, not an error.
-pub async fn plan(target: &Target, source: &Source, options: &Options) -> Result<Plan> {
-    Ok(plan::make(target, source, options).await?.0)
-}
-
-/// Restores by the plan. Needs a multi-threaded runtime.
-///
-/// # Errors
-/// [`Code::TargetNotEmpty`] when a collection exists and nothing said what to do with it, before anything is
-/// touched; as the source or the target fails. What one server refuses of single documents or indexes is
-/// in the answer.
-pub async fn run(source: Source, target: Target, options: Options, job: Job) -> Result<Restored> {
-    let (plan, metadata) = plan::make(&target, &source, &options).await?;
-    plan.check()?;
-    let names = source.namespaces().iter().map(|n| options.renames.apply(&n.db, &n.collection)).collect();
-    let source = Arc::new(source);
-    let Job { observer, cancel, .. } = job;
-    let work = Work { source, target, options, plan, names, metadata, observer, cancel };
-    let work = Arc::new(work);
-    privileges::check(&work).await?;
-    replay::may(&work).await?;
-    work.run().await.map_err(|e| {
-        let name = work.source.name();
-        e.context(format!("the restore of `{name}` did not finish, the target holds a part of it"))
-    })
-}
-
-/// Everything that the parts of one restore share.
-#[derive(Clone)]
-struct Work {
+/// A restore that can be shown, and then run as it was shown.
+#[derive(Debug)]
+pub struct Prepared {
     source: Arc<Source>,
     target: Target,
-    options: Options,
-    plan: Plan,
-    /// Where every namespace of the source goes: database and collection, by its place.
-    names: Vec<(String, String)>,
-    /// Of every namespace of the source, by its place.
-    metadata: Vec<Metadata>,
-    observer: Arc<dyn Observer>,
-    cancel: CancellationToken,
+    settings: Options,
+    items: Vec<Item>,
+    window: Option<Window>,
+    present: Present,
+    preview: Preview,
 }
 
-impl Work {
-    async fn run(self: &Arc<Self>) -> Result<Restored> {
-        self.observer.observe(&self.plan.event());
-        let mut restored = Restored::default();
-        if self.options.indexes != Indexes::Only {
-            self.phase(Phase::Preparing);
-            self.create_collections().await?;
-            self.phase(Phase::Inserting);
-            let oplog;
-            (restored, oplog) = data::insert(self).await?;
-            // After the data, and before the indexes, which what lies in between may contradict.
-            let left = replay::run(self, &oplog, &mut restored).await?;
-            return left.finish(restored).await;
-        }
-        self.finish(restored).await
+/// Looks at source and target, and decides what will be done. Changes nothing.
+///
+/// # Errors
+/// [`Code::Usage`] when names or the moment cannot be as asked; as the target fails. A collection that is in the way
+/// is shown in the preview, and an error only when it is run.
+pub async fn prepare(source: Source, target: Target, settings: Options) -> Result<Prepared> {
+    settings.check()?;
+    let wanted = plan::wanted(&source, &settings)?;
+    let present = Present::look(&target, wanted.iter().map(|wanted| wanted.to.db.as_str()).collect()).await?;
+    let items = plan::items(&wanted, &source, &present, &settings)?;
+    let window = match settings.indexes {
+        Indexes::Only => None,
+        Indexes::Build | Indexes::None => replay::window(&source, settings.at)?,
+    };
+    let preview = Preview::of(&source, &target, &items, window);
+    Ok(Prepared { source: Arc::new(source), target, settings, items, window, present, preview })
+}
+
+impl Prepared {
+    /// What will be done.
+    #[must_use]
+    pub fn preview(&self) -> &Preview {
+        &self.preview
     }
 
-    /// What comes after the data: by then it is as of one moment.
-    async fn finish(&self, mut restored: Restored) -> Result<Restored> {
-        let targets: HashSet<&str> = self.plan.namespaces.iter().map(|n| n.target.as_str()).collect();
-        restored.namespaces = targets.len() as u64;
-        if self.options.indexes != Indexes::None {
-            self.phase(Phase::BuildingIndexes);
-            indexes::build(self, &mut restored).await?;
+    /// Restores what the preview says. Needs a multi-threaded runtime.
+    ///
+    /// # Errors
+    /// Before anything is touched: [`Code::TargetNotEmpty`] when a collection exists and nothing said what to do with
+    /// it; [`Code::TargetChanged`] when the target is no longer as the preview says; [`Code::MongoPrivilege`];
+    /// [`Code::NotReplayable`]. Afterwards as the source or the target fails. What one server refuses of single
+    /// documents or indexes is in the answer.
+    pub async fn run(self, job: Job) -> Result<Restored> {
+        job.observe(&self.preview.began());
+        let privileges = self.check(&job).await?;
+        job.observe(&self.preview.planned());
+        self.change(privileges.as_ref(), &job).await.map_err(|e| self.unfinished(e))
+    }
+
+    /// Everything that can be known before anything is touched.
+    async fn check(&self, job: &Job) -> Result<Option<Privileges>> {
+        self.preview.check()?;
+        let now = self.present.look_again(&self.target).await?;
+        let decided = self.items.iter().filter(|item| item.action.depends_on_target());
+        self.present.unchanged(&now, decided.map(|item| &item.to))?;
+        let privileges = self.target.privileges().await?;
+        if let Some(privileges) = &privileges {
+            let builds_indexes = self.settings.indexes != Indexes::None;
+            let needed = privileges::needed(&self.items, builds_indexes, self.merging().as_ref());
+            privileges.require(&needed, "restore")?;
         }
-        self.phase(Phase::CreatingViews);
-        self.create_views().await?;
-        self.phase(Phase::MergingUsers);
-        users::merge(self).await?;
-        self.settle().await?;
+        if let Some(replay) = self.replay(privileges.as_ref(), job) {
+            replay.check().await?;
+        }
+        Ok(privileges)
+    }
+
+    async fn change(&self, privileges: Option<&Privileges>, job: &Job) -> Result<Restored> {
+        let mut restored = Restored {
+            backup: self.preview.backup.clone(),
+            plan: self.preview.plan.clone(),
+            ..Restored::default()
+        };
+        let left = match self.settings.indexes {
+            Indexes::Only => Left::of(&self.items),
+            Indexes::Build | Indexes::None => self.fill(privileges, &mut restored, job).await?,
+        };
+        self.finish(left, &mut restored, job).await?;
         Ok(restored)
     }
 
-    fn phase(&self, phase: Phase) {
-        self.observer.observe(&Event::Phase { phase });
-    }
-
-    /// Where the documents of a namespace are inserted. Views have none; the server keeps users, roles and their version
-    /// itself.
-    fn data_target(&self, place: usize) -> Option<(&str, String)> {
-        let namespace = &self.source.namespaces()[place];
-        if let Some(kept) = authorization(&namespace.db, &namespace.collection) {
-            return kept.temporary().map(|temporary| ("admin", temporary.to_owned()));
+    /// Collections and their data, as of one moment; what is left to be done then.
+    async fn fill(
+        &self,
+        privileges: Option<&Privileges>,
+        restored: &mut Restored,
+        job: &Job,
+    ) -> Result<Left> {
+        let Self { source, target, items, .. } = self;
+        let writers = self.settings.writers;
+        job.phase(Phase::Preparing);
+        if let Some(merging) = self.merging() {
+            merging.prepare(target).await?;
         }
-        let (db, collection) = &self.names[place];
-        (namespace.kind != NamespaceKind::View)
-            .then(|| (db.as_str(), namespace.kind.data_collection(collection)))
-    }
-
-    async fn create_collections(&self) -> Result<()> {
-        users::prepare(self).await?;
-        stream::iter(self.plan.namespaces.iter().map(|planned| self.prepare(planned)))
-            .buffer_unordered(self.options.writers.max(1))
-            .try_collect()
-            .await
-    }
-
-    async fn prepare(&self, planned: &PlannedNamespace) -> Result<()> {
-        if self.cancel.is_cancelled() {
-            return Err(cancelled());
-        }
-        let (db, collection) = &self.names[planned.place];
-        // A server does not let it be dropped.
-        if planned.action == Action::Replace && collection == STORED_FUNCTIONS {
-            return self.target.empty_collection(db, collection).await;
-        }
-        if planned.action == Action::Replace {
-            self.target.drop_collection(db, collection).await?;
-        }
-        if !planned.action.creates() || planned.kind == NamespaceKind::View {
-            return Ok(());
-        }
-        self.create(planned.place).await
-    }
-
-    async fn create(&self, place: usize) -> Result<()> {
-        let (db, collection) = &self.names[place];
-        let options = self.metadata[place].options.clone();
-        match self.target.create(db, collection, options).await {
-            Ok(()) => Ok(()),
-            Err(Refused::Exists) => Err(Error::new(
-                Code::TargetNotEmpty,
-                format!("`{db}.{collection}` was created by somebody else meanwhile"),
-            )
-            .help("Make sure that nothing else writes to the target, and restore again.")),
-            Err(Refused::Other(error)) => Err(error),
+        create::collections(target, items, writers, job).await?;
+        job.phase(Phase::Inserting);
+        let (tally, oplog) = data::insert(source, target, items, self.window.is_some(), writers, job).await?;
+        restored.documents = tally.documents;
+        restored.refused = tally.refused();
+        restored.exceptions = tally.exceptions(source.namespaces());
+        // After the data, and before the indexes, which what lies in between may contradict.
+        match self.replay(privileges, job) {
+            Some(replay) => replay.run(&oplog, self.merging().as_ref()).await,
+            None => Ok(Left::of(items)),
         }
     }
 
-    async fn create_views(&self) -> Result<()> {
-        let created = self.plan.namespaces.iter().filter(|planned| planned.action.creates());
-        let views = created.filter(|planned| planned.kind == NamespaceKind::View);
-        let places: Vec<usize> = views.map(|planned| planned.place).collect();
-        for place in views::in_order(&self.names, &self.metadata, &places) {
-            self.create(place).await?;
+    /// Indexes, views and users: by then the data is as of one moment.
+    async fn finish(&self, left: Left, restored: &mut Restored, job: &Job) -> Result<()> {
+        restored.namespaces = left.names.len() as u64;
+        restored.exceptions.extend(left.exceptions);
+        if self.settings.indexes != Indexes::None {
+            job.phase(Phase::BuildingIndexes);
+            indexes::build(&self.target, &left.indexes, self.settings.writers, restored, job).await?;
         }
-        Ok(())
-    }
-
-    /// A replica set has all of it when a majority has the last of it.
-    async fn settle(&self) -> Result<()> {
+        job.phase(Phase::CreatingViews);
+        create::views(&self.target, &left.views).await?;
+        job.phase(Phase::MergingUsers);
+        if let Some(merging) = self.merging() {
+            merging.run(&self.target).await?;
+        }
+        // A replica set has all of it when a majority has the last of it.
         match self.target.set_name() {
             Some(_) => self.target.wait_for_majority().await,
             None => Ok(()),
         }
     }
-}
 
-fn cancelled() -> Error {
-    Error::new(Code::Cancelled, "it was cancelled")
-        .help("Restore again with --drop to replace what is there, or drop the restored databases by hand.")
+    fn merging(&self) -> Option<Merging> {
+        Merging::of(&self.items, self.window.is_some())
+    }
+
+    fn replay<'a>(&'a self, privileges: Option<&'a Privileges>, job: &'a Job) -> Option<Replay<'a>> {
+        let Self { source, target, items, settings, .. } = self;
+        Some(Replay::new(source, target, items, replay::Scope::new(self.window?, settings), privileges, job))
+    }
+
+    fn unfinished(&self, error: Error) -> Error {
+        let name = self.source.name();
+        let error =
+            error.context(format!("the restore of `{name}` did not finish, the target holds a part of it"));
+        match error.code() {
+            Code::Cancelled => error.help(help![
+                "Restore again with ",
+                Setting::Existing.to("drop"),
+                " to replace what is there, or drop the restored databases by hand.",
+            ]),
+            _ => error,
+        }
+    }
 }

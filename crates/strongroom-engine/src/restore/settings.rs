@@ -1,11 +1,18 @@
 //! What a person can choose for a restore.
 
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Code, Error, Result};
+use crate::help;
+use crate::help::Setting;
 use crate::moment::ClusterTime;
 use crate::renames::Renames;
 use crate::selection::Filter;
+use crate::settings::{self, at_once_default, choices};
 
 /// What to restore, and how.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Options {
     /// Which namespaces of the backup, by their names in it.
     pub filter: Filter,
@@ -18,9 +25,51 @@ pub struct Options {
     /// What to do about users and roles.
     pub users: Users,
     /// The moment to restore, by replaying the oplog that comes along; if not said, the earliest that is consistent.
+    #[serde(with = "settings::optional_text", skip_serializing_if = "Option::is_none")]
     pub at: Option<ClusterTime>,
-    /// Segments read and inserted at once; 0 counts as 1.
+    /// Segments read and inserted at once, 1 to 64.
+    #[serde(deserialize_with = "settings::at_once")]
     pub writers: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            filter: Filter::default(),
+            renames: Renames::default(),
+            existing: Existing::default(),
+            indexes: Indexes::default(),
+            users: Users::default(),
+            at: None,
+            writers: at_once_default(),
+        }
+    }
+}
+
+impl Options {
+    /// Refuses what cannot be together.
+    ///
+    /// # Errors
+    /// [`Code::Usage`], with what to change.
+    pub fn check(&self) -> Result<()> {
+        let more = self.existing != Existing::Refuse || self.users == Users::Only;
+        if self.indexes == Indexes::Only && more {
+            return Err(Error::new(
+                Code::Usage,
+                "a restore of indexes alone touches neither documents nor users",
+            )
+            .help(help![
+                "Leave out ",
+                Setting::Existing.to("drop"),
+                ", ",
+                Setting::Existing.to("keep"),
+                " and ",
+                Setting::Users.to("only"),
+                "."
+            ]));
+        }
+        Ok(())
+    }
 }
 
 /// What to do with collections that exist in the target.
@@ -58,3 +107,7 @@ pub enum Users {
     /// Restore nothing else.
     Only,
 }
+
+choices!(Existing is "a treatment of collections that exist" { Refuse "refuse" Drop "drop" Keep "keep" });
+choices!(Indexes is "a treatment of indexes" { Build "build" None "none" Only "only" });
+choices!(Users is "a treatment of users and roles" { Merge "merge" None "none" Only "only" });

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::archive::Archive;
 use crate::bucket::ObjectStore;
-use crate::manifest::{Manifest, Namespace};
+use crate::manifest::{Consistency, Manifest, Namespace};
+use crate::names::{Name, known_as};
 
 /// Where what is restored comes from.
 #[derive(Debug)]
@@ -43,6 +44,28 @@ impl Source {
         match self {
             Self::Backup(backup) => &backup.manifest.id,
             Self::Archive(archive) => archive.name(),
+        }
+    }
+
+    /// The plan that the backup belongs to; an archive belongs to none.
+    #[must_use]
+    pub fn plan(&self) -> Option<&str> {
+        match self {
+            Self::Backup(backup) => Some(&backup.manifest.plan),
+            Self::Archive(_) => None,
+        }
+    }
+
+    /// Whether a collection was read after the moment from which the oplog is applied.
+    pub(super) fn is_read_later(&self, name: &Name) -> bool {
+        match self {
+            Self::Archive(_) => true,
+            Self::Backup(backup) => match &backup.manifest.consistency {
+                Consistency::Oplog { read_plainly, .. } => {
+                    read_plainly.contains(&Name::new(&name.db, known_as(&name.collection)).to_string())
+                }
+                Consistency::Snapshot { .. } | Consistency::None { .. } => false,
+            },
         }
     }
 

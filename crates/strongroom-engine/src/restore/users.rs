@@ -2,104 +2,123 @@
 
 use std::collections::BTreeSet;
 
-use super::{Action, Work};
-use crate::deployment::Privilege;
+use super::item::{Action, Item};
+use crate::deployment::{Privilege, Refused, Target};
 use crate::error::Result;
-use crate::manifest::Namespace;
+use crate::names::{Authorization, Name};
 
 /// The collections that MongoDB's own role `restore` may merge users and roles from.
 const TEMPORARY_USERS: &str = "tempusers";
 const TEMPORARY_ROLES: &str = "temproles";
 /// What merging needs (`_mergeAuthzCollections`).
 const MERGE: [&str; 4] = ["createUser", "createRole", "grantRole", "revokeRole"];
-/// The merge takes users and roles of all databases where it is told none.
+/// The merge takes users and roles of all databases where it is given this one.
 const ALL_DATABASES: &str = "";
 
-/// What a namespace holds that is no collection of anybody's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Authorization {
-    Users,
-    Roles,
-    /// How users are stored, of the server they came from.
-    Version,
-}
-
-/// What a namespace holds of users and roles: those of the server, or those of its database alone, which
-/// `mongodump --dumpDbUsersAndRoles` names `$admin.system.users`.
-pub(super) fn authorization(db: &str, collection: &str) -> Option<Authorization> {
-    let name = match collection.strip_prefix("$admin.") {
-        Some(name) => name,
-        None if db == "admin" => collection,
-        None => return None,
-    };
-    match name {
-        "system.users" => Some(Authorization::Users),
-        "system.roles" => Some(Authorization::Roles),
-        "system.version" => Some(Authorization::Version),
-        _ => None,
+/// Where users or roles are inserted first; their version is the target's own.
+pub(super) fn temporary(kept: Authorization) -> Option<Name> {
+    match kept {
+        Authorization::Users => Some(Name::new("admin", TEMPORARY_USERS)),
+        Authorization::Roles => Some(Name::new("admin", TEMPORARY_ROLES)),
+        Authorization::Version => None,
     }
 }
 
-impl Authorization {
-    /// Where it is inserted first; the version is the target's own.
-    pub(super) fn temporary(self) -> Option<&'static str> {
-        match self {
-            Self::Users => Some(TEMPORARY_USERS),
-            Self::Roles => Some(TEMPORARY_ROLES),
-            Self::Version => None,
+/// Users and roles that are to be merged.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Merging {
+    /// The databases whose users and roles are taken.
+    dbs: BTreeSet<String>,
+    /// Where they are inserted first.
+    temporary: BTreeSet<Name>,
+}
+
+impl Merging {
+    /// None where there is nothing to merge. The oplog may bring users where the backup held none when it was read.
+    pub(super) fn of(items: &[Item], replays: bool) -> Option<Self> {
+        let merged = items.iter().filter(|item| item.action == Action::Merge);
+        let merged: Vec<&Item> = merged.filter(|item| replays || item.documents != Some(0)).collect();
+        let of_the_server = merged.iter().any(|item| item.from.db == "admin");
+        // Of an archive of one database only that database's users and roles are taken.
+        let dbs: BTreeSet<String> = match of_the_server {
+            true => BTreeSet::from([ALL_DATABASES.to_owned()]),
+            false => merged.iter().map(|item| item.from.db.clone()).collect(),
+        };
+        let temporary = merged.iter().filter_map(|item| item.data_to()).collect();
+        (!merged.is_empty()).then_some(Self { dbs, temporary })
+    }
+
+    /// What a user needs to merge them, beyond what is needed for other collections.
+    pub(super) fn needed(&self) -> Vec<Privilege> {
+        let collections = [TEMPORARY_USERS, TEMPORARY_ROLES].into_iter().flat_map(|collection| {
+            let actions = ["insert", "find", "dropCollection"].into_iter();
+            actions.map(move |action| Privilege::on_collection(action, "admin", collection))
+        });
+        collections.chain(MERGE.into_iter().map(Privilege::on_every_database)).collect()
+    }
+
+    /// Clears away what an earlier restore may have left.
+    pub(super) async fn prepare(&self, target: &Target) -> Result<()> {
+        for temporary in [TEMPORARY_USERS, TEMPORARY_ROLES] {
+            target.drop_collection(&Name::new("admin", temporary)).await?;
         }
+        Ok(())
     }
-}
 
-/// Clears away what an earlier restore may have left.
-pub(super) async fn prepare(work: &Work) -> Result<()> {
-    if merged(work).next().is_none() {
-        return Ok(());
-    }
-    for temporary in [TEMPORARY_USERS, TEMPORARY_ROLES] {
-        work.target.drop_collection("admin", temporary).await?;
-    }
-    Ok(())
-}
-
-/// Merges what was inserted. Of an archive of one database only that database's users and roles are taken.
-pub(super) async fn merge(work: &Work) -> Result<()> {
-    let of_the_server = merged(work).any(|namespace| namespace.db == "admin");
-    let dbs: BTreeSet<&str> = match of_the_server {
-        true => BTreeSet::from([ALL_DATABASES]),
-        false => merged(work).map(|namespace| namespace.db.as_str()).collect(),
-    };
-    if dbs.is_empty() {
-        return Ok(());
-    }
-    let present = work.target.collections("admin").await?;
-    let given = |name| present.iter().any(|n| n == name).then_some(name);
-    let (users, roles) = (given(TEMPORARY_USERS), given(TEMPORARY_ROLES));
-    if users.is_some() || roles.is_some() {
-        for db in dbs {
-            work.target.merge_users_and_roles(db, users, roles).await?;
+    /// The oplog changes documents of collections that have to be there.
+    pub(super) async fn make_room(&self, target: &Target) -> Result<()> {
+        for temporary in &self.temporary {
+            match target.create(temporary, bson::Document::new()).await {
+                Ok(()) | Err(Refused::Exists) => {}
+                Err(refused) => return Err(refused.into()),
+            }
         }
+        Ok(())
     }
-    for temporary in [users, roles].into_iter().flatten() {
-        work.target.drop_collection("admin", temporary).await?;
+
+    /// Merges what was inserted.
+    pub(super) async fn run(&self, target: &Target) -> Result<()> {
+        let present = target.collections("admin").await?;
+        let given = |name| present.iter().any(|n| n == name).then_some(name);
+        let (users, roles) = (given(TEMPORARY_USERS), given(TEMPORARY_ROLES));
+        if users.is_some() || roles.is_some() {
+            for db in &self.dbs {
+                target.merge_users_and_roles(db, users, roles).await?;
+            }
+        }
+        for temporary in [users, roles].into_iter().flatten() {
+            target.drop_collection(&Name::new("admin", temporary)).await?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
-/// What a user needs to merge them, beyond what is needed for their collections.
-pub(super) fn needed(work: &Work) -> Vec<Privilege> {
-    if merged(work).next().is_none() {
-        return Vec::new();
-    }
-    let collections = [TEMPORARY_USERS, TEMPORARY_ROLES].into_iter().flat_map(|collection| {
-        let actions = ["insert", "find", "dropCollection"].into_iter();
-        actions.map(move |action| Privilege::on_collection(action, "admin", collection))
-    });
-    collections.chain(MERGE.into_iter().map(Privilege::on_every_database)).collect()
-}
+#[cfg(test)]
+mod tests {
+    use super::super::item::tests::item;
+    use super::*;
 
-/// What holds users and roles that are to be merged.
-fn merged(work: &Work) -> impl Iterator<Item = &Namespace> {
-    let planned = work.plan.namespaces.iter().filter(|planned| planned.action == Action::Merge);
-    planned.filter(|planned| planned.documents != Some(0)).map(|p| &work.source.namespaces()[p.place])
+    fn merging(names: &[&str], replays: bool) -> Option<Merging> {
+        let items: Vec<Item> = names.iter().map(|name| item(name, Action::Merge)).collect();
+        Merging::of(&items, replays)
+    }
+
+    #[test]
+    fn the_whole_servers_users_are_merged_or_those_of_the_dumped_databases() {
+        let all = merging(&["admin.system.users", "shop.$admin.system.roles"], false).unwrap();
+        assert_eq!(all.dbs, BTreeSet::from([String::new()]));
+        assert_eq!(all.temporary.len(), 2);
+        let two = merging(&["shop.$admin.system.users", "b.$admin.system.users"], false).unwrap();
+        assert_eq!(two.dbs, ["b", "shop"].map(String::from).into());
+        assert_eq!(two.temporary, BTreeSet::from([Name::new("admin", TEMPORARY_USERS)]));
+        assert_eq!(merging(&[], true), None);
+    }
+
+    #[test]
+    fn where_none_were_read_there_may_be_some_in_the_oplog() {
+        let mut none = item("admin.system.users", Action::Merge);
+        none.documents = Some(0);
+        assert_eq!(Merging::of(&[none.clone()], false), None);
+        assert!(Merging::of(&[none], true).is_some());
+    }
 }

@@ -4,40 +4,46 @@ use std::collections::{HashMap, HashSet};
 
 use bson::{Bson, Document};
 
-use super::metadata::Metadata;
+use crate::names::Name;
 use crate::renames::Renames;
 
-/// Views in an order in which they can be created: each after the views it reads. Both lists are by place.
-pub(super) fn in_order(names: &[(String, String)], metadata: &[Metadata], places: &[usize]) -> Vec<usize> {
-    let named = |&place: &usize| ((names[place].0.as_str(), names[place].1.as_str()), place);
-    let views: HashMap<(&str, &str), usize> = places.iter().map(named).collect();
-    let mut order = Order { names, metadata, views: &views, begun: HashSet::new(), done: Vec::new() };
-    places.iter().for_each(|&place| order.take(place));
+/// A view that is to be created.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct View {
+    pub(super) name: Name,
+    /// Its definition, with the names of the target.
+    pub(super) options: Document,
+}
+
+/// Views in an order in which they can be created: each after the views it reads.
+pub(super) fn in_order(views: &[View]) -> Vec<&View> {
+    let named = views.iter().map(|view| (&view.name, view)).collect();
+    let mut order = Order { views: &named, begun: HashSet::new(), done: Vec::new() };
+    views.iter().for_each(|view| order.take(view));
     order.done
 }
 
-struct Order<'a> {
-    names: &'a [(String, String)],
-    metadata: &'a [Metadata],
-    views: &'a HashMap<(&'a str, &'a str), usize>,
-    begun: HashSet<usize>,
-    done: Vec<usize>,
+struct Order<'o, 'a> {
+    views: &'o HashMap<&'a Name, &'a View>,
+    begun: HashSet<&'a Name>,
+    done: Vec<&'a View>,
 }
 
-impl Order<'_> {
+impl<'a> Order<'_, 'a> {
     /// MongoDB allows 20 views upon each other and no circle; a hostile manifest ends here too, as nothing
     /// is begun twice.
-    fn take(&mut self, place: usize) {
-        if !self.begun.insert(place) {
+    fn take(&mut self, view: &'a View) {
+        if !self.begun.insert(&view.name) {
             return;
         }
         let mut names = Vec::new();
-        reads(&self.metadata[place].options, &mut names);
-        let db = self.names[place].0.as_str();
-        let before: Vec<usize> =
-            names.iter().filter_map(|name| self.views.get(&(db, name.as_str())).copied()).collect();
-        before.into_iter().for_each(|place| self.take(place));
-        self.done.push(place);
+        reads(&view.options, &mut names);
+        for name in names {
+            if let Some(before) = self.views.get(&Name::new(&view.name.db, name)) {
+                self.take(before);
+            }
+        }
+        self.done.push(view);
     }
 }
 
@@ -61,13 +67,13 @@ fn reads_in(value: &Bson, names: &mut Vec<String>) {
     }
 }
 
-/// Makes the definition of a view of `db` read what it read before, under its new names.
+/// Makes the definition of the view `view` (its name in the source) read what it read before, under its new names.
 ///
 /// # Errors
 /// The name of what would be in another database than the others, where no view can read it.
-pub(super) fn rename(options: &mut Document, db: &str, view: &str, renames: &Renames) -> Result<(), String> {
-    let there = renames.apply(db, view).0;
-    let renaming = Renaming { db, there: &there, renames };
+pub(super) fn rename(options: &mut Document, view: &Name, renames: &Renames) -> Result<(), Name> {
+    let there = renames.apply(&view.db, &view.collection).db;
+    let renaming = Renaming { db: &view.db, there: &there, renames };
     if let Some(on) = options.get_mut("viewOn") {
         renaming.name(on)?;
     }
@@ -83,17 +89,17 @@ struct Renaming<'a> {
 
 impl Renaming<'_> {
     /// Anything but text is left to the server's judgement.
-    fn name(&self, value: &mut Bson) -> Result<(), String> {
+    fn name(&self, value: &mut Bson) -> Result<(), Name> {
         let Bson::String(name) = value else { return Ok(()) };
-        let (db, renamed) = self.renames.apply(self.db, name);
-        if db != self.there {
-            return Err(format!("{db}.{renamed}"));
+        let renamed = self.renames.apply(self.db, name);
+        if renamed.db != self.there {
+            return Err(renamed);
         }
-        *name = renamed;
+        *name = renamed.collection;
         Ok(())
     }
 
-    fn pipeline(&self, pipeline: &mut Bson) -> Result<(), String> {
+    fn pipeline(&self, pipeline: &mut Bson) -> Result<(), Name> {
         let Bson::Array(stages) = pipeline else { return Ok(()) };
         let stages = stages.iter_mut().filter_map(Bson::as_document_mut);
         stages
@@ -102,7 +108,7 @@ impl Renaming<'_> {
     }
 
     /// The stages that name collections or hold pipelines (MongoDB manual, "Aggregation Stages").
-    fn stage(&self, operator: &str, argument: &mut Bson) -> Result<(), String> {
+    fn stage(&self, operator: &str, argument: &mut Bson) -> Result<(), Name> {
         match (operator, argument) {
             ("$unionWith", name @ Bson::String(_)) => self.name(name),
             ("$lookup" | "$graphLookup" | "$unionWith", Bson::Document(argument)) => {
@@ -130,11 +136,9 @@ mod tests {
     use super::*;
 
     fn order(views: Vec<(&str, Document)>) -> Vec<String> {
-        let names: Vec<_> = views.iter().map(|(name, _)| ("shop".to_owned(), (*name).to_owned())).collect();
-        let metadata: Vec<_> =
-            views.into_iter().map(|(_, options)| Metadata { options, indexes: Vec::new() }).collect();
-        let places: Vec<usize> = (0..names.len()).collect();
-        in_order(&names, &metadata, &places).into_iter().map(|place| names[place].1.clone()).collect()
+        let view = |(name, options)| View { name: Name::new("shop", name), options };
+        let views: Vec<View> = views.into_iter().map(view).collect();
+        in_order(&views).into_iter().map(|view| view.name.collection.clone()).collect()
     }
 
     #[test]
@@ -169,17 +173,23 @@ mod tests {
             ] }
         };
         let mut options = definition("a", "b");
-        rename(&mut options, "shop", "v", &renames("shop.*=copy.old_*")).unwrap();
+        rename(&mut options, &Name::new("shop", "v"), &renames("shop.*=copy.old_*")).unwrap();
         assert_eq!(options, definition("old_a", "old_b"));
         let mut options = definition("a", "b");
-        rename(&mut options, "shop", "v", &renames("shop.v=shop.w")).unwrap();
+        rename(&mut options, &Name::new("shop", "v"), &renames("shop.v=shop.w")).unwrap();
         assert_eq!(options, definition("a", "b"));
     }
 
     #[test]
     fn a_view_cannot_read_from_another_database() {
         let mut options = doc! { "viewOn": "a", "pipeline": [] };
-        assert_eq!(rename(&mut options, "shop", "v", &renames("shop.v=copy.v")), Err("shop.a".into()));
-        assert_eq!(rename(&mut options, "shop", "v", &renames("shop.a=copy.a")), Err("copy.a".into()));
+        assert_eq!(
+            rename(&mut options, &Name::new("shop", "v"), &renames("shop.v=copy.v")),
+            Err(Name::new("shop", "a"))
+        );
+        assert_eq!(
+            rename(&mut options, &Name::new("shop", "v"), &renames("shop.a=copy.a")),
+            Err(Name::new("copy", "a"))
+        );
     }
 }

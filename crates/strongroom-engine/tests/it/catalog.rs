@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use sandbox::Sandbox;
 use strongroom_engine::bucket::{Fetched, Listing, ObjectStore, Sse, Stored};
 use strongroom_engine::catalog::{self, Entry};
 use strongroom_engine::compression::Compression;
@@ -16,6 +17,8 @@ use strongroom_engine::manifest::Manifest;
 use strongroom_engine::verify::verify;
 use testbed::Mongod;
 
+use crate::bucket::bucket;
+use crate::bucket_contract::put;
 use crate::setup::{backup, folder, options, small_collections, unwatched};
 
 const BACKUPS: u64 = 2_000;
@@ -210,4 +213,38 @@ async fn a_copied_backup_cannot_take_the_original_with_it() {
     }
     let report = verify(store.clone(), &made, 2, &unwatched()).await.unwrap();
     assert_eq!(report.problems, []);
+}
+
+/// A user who may list below the prefix only, as our own policies say: S3 then may answer 403 for what is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_missing_may_answer_403() {
+    const BUCKET: &str = "youraccountname-mlab-backups";
+    let (arn, objects) = (format!("arn:aws:s3:::{BUCKET}"), format!("arn:aws:s3:::{BUCKET}/shop/*"));
+    let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Resource": objects, "Action": ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]},
+        {"Effect": "Allow", "Resource": arn, "Action": "s3:ListBucket", "Condition": {"StringLike": {"s3:prefix": "shop/*"}}},
+    ]});
+    let sandbox = Sandbox::builder().start().await.unwrap();
+    assert!(sandbox.create_bucket(BUCKET));
+    sandbox.account().create_user("backup").unwrap();
+    let key = sandbox.account().create_access_key("backup").unwrap();
+    sandbox.account().put_user_policy("backup", "own", &policy.to_string()).unwrap();
+    let store = bucket(&sandbox.endpoint(), (&key.id, &key.secret));
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    let made = backup(&source, &store, options(Compression::None)).await.unwrap();
+    // What a killed backup leaves.
+    put(&*store, "default/20990101T000000Z-aaaa/segments/00000-00000.zst", b"x", &Sse::None).await.unwrap();
+    let missing = store.get("default/20990101T000000Z-aaaa/manifest.json", None, 1).await.unwrap_err();
+    assert_eq!(missing.code(), Code::Denied, "{missing:?}");
+
+    let entries = catalog::list(&*store, None).await.unwrap();
+    assert!(
+        matches!(&entries[..], [Entry::Backup(s), Entry::Unfinished(_)] if s.id == made.id),
+        "{entries:?}"
+    );
+    assert_eq!(catalog::find(&*store, None, "latest").await.unwrap().id, made.id);
+    let id = made.id.parse().unwrap();
+    catalog::delete(store.clone(), None, &id, &unwatched()).await.unwrap();
+    assert_eq!(catalog::list(&*store, None).await.unwrap().len(), 1);
 }

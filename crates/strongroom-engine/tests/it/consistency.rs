@@ -11,7 +11,7 @@ use bson::{Document, doc};
 use futures::TryStreamExt;
 use mongodb::options::IndexOptions;
 use mongodb::{Client, IndexModel};
-use strongroom_engine::backup::{self, Wanted};
+use strongroom_engine::backup::{self, ConsistencyMode};
 use strongroom_engine::bucket::ObjectStore;
 use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::Deployment;
@@ -24,7 +24,7 @@ use testbed::Mongod;
 use testbed::mongod::Options;
 use tokio_util::sync::CancellationToken;
 
-use crate::setup::{backup, folder, job, options, restore, small_collections};
+use crate::setup::{back_up, backup, folder, job, options, restore, small_collections};
 
 const BOOKS: u32 = 8;
 const ACCOUNTS: u32 = 400;
@@ -120,7 +120,7 @@ async fn source() -> Mongod {
     server
 }
 
-fn wanted(consistency: Wanted) -> backup::Options {
+fn wanted(consistency: ConsistencyMode) -> backup::Options {
     backup::Options { consistency, ..options(Compression::None) }
 }
 
@@ -147,7 +147,7 @@ async fn restored(store: &Arc<dyn ObjectStore>, manifest: &Manifest) -> (i64, bo
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_under_writes_is_one_moment() {
     let source = source().await;
-    let (_place, store, manifest) = backup_under_writes(&source, wanted(Wanted::Snapshot)).await;
+    let (_place, store, manifest) = backup_under_writes(&source, wanted(ConsistencyMode::Snapshot)).await;
     // The ring cannot be read in the past, so the oplog leads on to where it was read.
     let Consistency::Oplog { read_plainly, from, at } = &manifest.consistency else {
         panic!("{:?}", manifest.consistency)
@@ -163,7 +163,7 @@ async fn a_snapshot_under_writes_is_one_moment() {
 async fn without_a_ring_a_snapshot_needs_no_replay() {
     let source = source().await;
     let filter = Filter::new(vec!["bank.book*".into()], vec![]).unwrap();
-    let wanted = backup::Options { filter, ..wanted(Wanted::Snapshot) };
+    let wanted = backup::Options { filter, ..wanted(ConsistencyMode::Snapshot) };
     let (_place, store, manifest) = backup_under_writes(&source, wanted).await;
     assert!(matches!(manifest.consistency, Consistency::Snapshot { .. }), "{:?}", manifest.consistency);
     assert_eq!(restored(&store, &manifest).await.0, 0);
@@ -175,7 +175,7 @@ async fn when_the_snapshots_moment_is_lost_the_oplog_makes_it_one() {
     let arguments = ["--setParameter", "minSnapshotHistoryWindowInSeconds=0"].map(String::from).to_vec();
     let server = Mongod::start(Options { replica_set: true, arguments, ..Options::default() }).await.unwrap();
     open_books(&server.client().await.unwrap()).await;
-    let (_place, store, manifest) = backup_under_writes(&server, wanted(Wanted::Snapshot)).await;
+    let (_place, store, manifest) = backup_under_writes(&server, wanted(ConsistencyMode::Snapshot)).await;
     let Consistency::Oplog { read_plainly, .. } = &manifest.consistency else {
         panic!("{:?}", manifest.consistency)
     };
@@ -186,7 +186,7 @@ async fn when_the_snapshots_moment_is_lost_the_oplog_makes_it_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn by_the_oplog_alone_it_is_one_moment_too() {
     let source = source().await;
-    let (_place, store, manifest) = backup_under_writes(&source, wanted(Wanted::Oplog)).await;
+    let (_place, store, manifest) = backup_under_writes(&source, wanted(ConsistencyMode::Oplog)).await;
     assert!(matches!(manifest.consistency, Consistency::Oplog { .. }), "{:?}", manifest.consistency);
     assert_eq!(restored(&store, &manifest).await, (0, true));
 }
@@ -201,7 +201,9 @@ async fn without_consistency_a_copy_can_be_torn() {
         let place = tempfile::tempdir().unwrap();
         let store = folder(place.path());
         let manifest =
-            backup(&source, &store, backup::Options { readers: 1, ..wanted(Wanted::None) }).await.unwrap();
+            backup(&source, &store, backup::Options { readers: 1, ..wanted(ConsistencyMode::None) })
+                .await
+                .unwrap();
         assert!(matches!(manifest.consistency, Consistency::None { .. }));
         assert_eq!(manifest.oplog, None);
         let (sum, _) = restored(&store, &manifest).await;
@@ -245,18 +247,18 @@ async fn backup_meanwhile<Fut: Future<Output = ()>>(
     act: impl Fn() -> Fut + Send + Sync + 'static,
 ) -> strongroom_engine::error::Result<Manifest> {
     let observer = Meanwhile { when: planned, act, done: AtomicBool::new(false) };
-    backup_observed(server, store, Wanted::Snapshot, Arc::new(observer)).await
+    backup_observed(server, store, ConsistencyMode::Snapshot, Arc::new(observer)).await
 }
 
 async fn backup_observed(
     server: &Mongod,
     store: &Arc<dyn ObjectStore>,
-    consistency: Wanted,
+    consistency: ConsistencyMode,
     observer: Arc<dyn Observer>,
 ) -> strongroom_engine::error::Result<Manifest> {
     let deployment = Deployment::connect(&server.uri().parse().unwrap()).await.unwrap();
     let wanted = backup::Options { readers: 1, ..wanted(consistency) };
-    backup::run(deployment, store.clone(), wanted, job(observer, CancellationToken::new())).await
+    back_up(deployment, store.clone(), wanted, job(observer, CancellationToken::new())).await
 }
 
 /// What is restored is what the server holds now, to the last fact.
@@ -397,7 +399,7 @@ async fn a_document_that_moves_while_it_is_read_comes_back_once() {
         }
     };
     let observer = Arc::new(Meanwhile { when: advanced, act, done: AtomicBool::new(false) });
-    let manifest = backup_observed(&server, &store, Wanted::Oplog, observer).await.unwrap();
+    let manifest = backup_observed(&server, &store, ConsistencyMode::Oplog, observer).await.unwrap();
     assert_eq!(manifest.namespaces.iter().find(|n| n.collection == "moving").unwrap().documents, 6001);
     let target = Mongod::replica_set().await.unwrap();
     let outcome = restore(&store, &manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();
@@ -412,9 +414,10 @@ async fn a_query_takes_a_part_of_a_collection_and_no_oplog() {
     db.run_command(doc! { "create": "view", "viewOn": "a", "pipeline": [] }).await.unwrap();
     let place = tempfile::tempdir().unwrap();
     let store = folder(place.path());
-    let query = strongroom_engine::selection::query(r#"{"_id": {"$gte": {"$numberInt": "7"}}}"#).unwrap();
+    let query: strongroom_engine::selection::Query =
+        r#"{"_id": {"$gte": {"$numberInt": "7"}}}"#.parse().unwrap();
     let filter = Filter::new(vec!["shop.a".into(), "shop.b".into()], vec![]).unwrap();
-    let part = backup::Options { query: Some(query.clone()), filter, ..wanted(Wanted::Snapshot) };
+    let part = backup::Options { query: Some(query.clone()), filter, ..wanted(ConsistencyMode::Snapshot) };
     let manifest = backup(&server, &store, part.clone()).await.unwrap();
     assert!(matches!(manifest.consistency, Consistency::Snapshot { .. }), "{:?}", manifest.consistency);
     assert_eq!(manifest.oplog, None);
@@ -422,8 +425,9 @@ async fn a_query_takes_a_part_of_a_collection_and_no_oplog() {
     let target = Mongod::replica_set().await.unwrap();
     let outcome = restore(&store, &manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();
     assert_eq!((outcome.documents, outcome.namespaces), (6, 2));
-    let error =
-        backup(&server, &store, backup::Options { consistency: Wanted::Oplog, ..part }).await.unwrap_err();
+    let error = backup(&server, &store, backup::Options { consistency: ConsistencyMode::Oplog, ..part })
+        .await
+        .unwrap_err();
     assert!(error.message().contains("keeps no oplog"), "{error}");
 }
 
@@ -437,7 +441,7 @@ async fn a_transaction_that_took_effect_before_the_moment_is_not_kept() {
     a.update_one(doc! { "_id": 1 }, doc! { "$set": { "x": 1 } }).session(&mut session).await.unwrap();
     session.commit_transaction().await.unwrap();
     a.update_one(doc! { "_id": 1 }, doc! { "$set": { "x": 2 } }).await.unwrap();
-    let manifest = backup(&server, &folder(place.path()), wanted(Wanted::Snapshot)).await.unwrap();
+    let manifest = backup(&server, &folder(place.path()), wanted(ConsistencyMode::Snapshot)).await.unwrap();
     let oplog = manifest.namespaces.last().unwrap();
     assert_eq!((oplog.kind, oplog.documents), (NamespaceKind::Oplog, 0));
 }

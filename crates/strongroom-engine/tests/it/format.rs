@@ -1,6 +1,6 @@
 //! Manifests are what docs/FORMAT.md and its schema say.
 
-use strongroom_engine::backup::Wanted;
+use strongroom_engine::backup::ConsistencyMode;
 use strongroom_engine::compression::Compression;
 use strongroom_engine::error::Code;
 use strongroom_engine::manifest::Manifest;
@@ -17,7 +17,7 @@ async fn manifests_follow_their_schema_and_what_contradicts_itself_is_refused() 
     dataset::every_kind(&source.client().await.unwrap()).await.unwrap();
     let place = tempfile::tempdir().unwrap();
     let store = folder(place.path());
-    for consistency in [Wanted::Snapshot, Wanted::Oplog, Wanted::None] {
+    for consistency in [ConsistencyMode::Snapshot, ConsistencyMode::Oplog, ConsistencyMode::None] {
         for compression in [Compression::None, Compression::Gzip { level: 1 }, Compression::Zstd { level: 1 }]
         {
             let wanted = strongroom_engine::backup::Options { consistency, ..options(compression) };

@@ -15,7 +15,7 @@ use testbed::Mongod;
 use testbed::mongod::Options;
 use tokio_util::sync::CancellationToken;
 
-use crate::setup::{folder, job, options, unwatched};
+use crate::setup::{back_up, folder, job, options, unwatched};
 
 /// Counts what was read, and keeps what was warned of.
 #[derive(Debug, Default)]
@@ -64,8 +64,7 @@ async fn watched(server: &Mongod) -> (Manifest, u64, Vec<String>) {
     let filter = Filter::new(vec!["shop.*".into()], vec![]).unwrap();
     let wanted = backup::Options { readers: 1, filter, ..options(Compression::None) };
     let cancel = CancellationToken::new();
-    let manifest =
-        backup::run(deployment, store.clone(), wanted, job(watching.clone(), cancel)).await.unwrap();
+    let manifest = back_up(deployment, store.clone(), wanted, job(watching.clone(), cancel)).await.unwrap();
     assert_eq!(verify(store, &manifest, 2, &unwatched()).await.unwrap().problems, []);
     let warnings = watching.warnings.lock().unwrap().clone();
     (manifest, watching.documents.load(Ordering::Relaxed), warnings)
@@ -120,8 +119,7 @@ async fn a_server_that_stays_away_ends_the_backup_with_the_cause() {
     let deployment = Deployment::connect(&server.uri().parse().unwrap()).await.unwrap();
     let cancel = CancellationToken::new();
     let wanted = options(Compression::None);
-    let error =
-        backup::run(deployment, store.clone(), wanted, job(Arc::new(Silent), cancel)).await.unwrap_err();
+    let error = back_up(deployment, store.clone(), wanted, job(Arc::new(Silent), cancel)).await.unwrap_err();
     assert!(error.to_string().contains("shop."), "{error}");
     assert_eq!(store.list("default").await.unwrap().folders, Vec::<String>::new());
 }

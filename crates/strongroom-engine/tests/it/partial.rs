@@ -1,23 +1,26 @@
 //! Parts of a backup, under the same or other names.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bson::{Document, doc};
 use bytes::Bytes;
 use strongroom_engine::bucket::{Fetched, Listing, ObjectStore, Sse, Stored};
 use strongroom_engine::compression::Compression;
+use strongroom_engine::deployment::Target;
 use strongroom_engine::error::{Code, Error, Result};
+use strongroom_engine::job::Job;
 use strongroom_engine::location::Location;
 use strongroom_engine::manifest::Manifest;
+use strongroom_engine::progress::{Event, Observer};
 use strongroom_engine::renames::Renames;
-use strongroom_engine::restore::{Existing, Indexes, Options, Source, Users};
+use strongroom_engine::restore::{self, Action, Existing, Indexes, Options, Source, Users};
 use strongroom_engine::selection::Filter;
 use testbed::fingerprint::{Fingerprint, differences, fingerprint};
 use testbed::{Mongod, dataset};
 
-use crate::setup::{backup, folder, options, restore_with, small_collections};
+use crate::setup::{backup, folder, options, restore_with, small_collections, unwatched};
 
 /// Counts what is fetched.
 #[derive(Debug)]
@@ -196,7 +199,7 @@ async fn renames_that_cannot_be_are_refused_before_anything_is_touched() {
         (&["shop.a=shop.b"][..], "`shop.a` and `shop.b` would both become `shop.b`"),
         (&["shop.*=copy.all"], "would both become `copy.all`"),
         (&["shop.a=copy.a"], "the view `shop.v` reads `copy.a`, which would be in another database"),
-        (&["shop.x=shop.y"], "--rename `shop.x=shop.y` renames nothing"),
+        (&["shop.x=shop.y"], "the rule `shop.x=shop.y` renames nothing"),
         (&["shop.*=co py.*"], "cannot be the name of a collection"),
         (&["shop.a=shop.sys$tem"], "cannot be the name of a collection"),
     ] {
@@ -315,4 +318,48 @@ async fn new_names_are_refused_exactly_where_a_server_would_refuse_them() {
             assert_eq!(error.code(), Code::Usage, "{error}");
         }
     }
+}
+
+/// What a job reported, in order.
+#[derive(Default)]
+struct Seen(Mutex<Vec<Event>>);
+
+impl Observer for Seen {
+    fn observe(&self, event: &Event) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_shown_is_what_is_run_or_nothing_is() {
+    let (source, target) = tokio::join!(Mongod::standalone(), Mongod::standalone());
+    let (source, target) = (source.unwrap(), target.unwrap());
+    small_collections(&source).await;
+    let kept = Kept::of(&source).await;
+    let prepare = async || {
+        let connected = Target::connect(&target.uri().parse().unwrap()).await.unwrap();
+        let settings = Options { existing: Existing::Drop, users: Users::None, ..Options::default() };
+        restore::prepare(kept.source(), connected, settings).await.unwrap()
+    };
+    let prepared = prepare().await;
+    let shop = target.client().await.unwrap().database("shop");
+    shop.collection::<Document>("b")
+        .insert_one(doc! { "_id": "made after the plan was shown" })
+        .await
+        .unwrap();
+    let error = prepared.run(unwatched()).await.unwrap_err();
+    assert_eq!(error.code(), Code::TargetChanged);
+    assert!(error.message().contains("`shop.b` was created"), "{error}");
+    assert_eq!(shop.list_collection_names().await.unwrap(), ["b"], "nothing was touched");
+
+    let prepared = prepare().await;
+    let shown: Vec<_> = prepared.preview().namespaces.iter().map(|n| (n.target.clone(), n.action)).collect();
+    let expected = [("shop.a", Action::Create), ("shop.b", Action::Replace), ("shop.c", Action::Create)];
+    assert_eq!(shown, expected.map(|(name, action)| (name.to_owned(), action)));
+    let seen = Arc::new(Seen::default());
+    let restored = prepared.run(Job { observer: seen.clone(), ..unwatched() }).await.unwrap();
+    let (backup, plan) = (kept.manifest.id.clone(), Some(kept.manifest.plan.clone()));
+    assert_eq!((&restored.backup, &restored.plan, restored.documents), (&backup, &plan, 30));
+    let first = seen.0.lock().unwrap().first().cloned();
+    assert_eq!(first, Some(Event::Began { backup: Some(backup), plan }));
 }

@@ -110,7 +110,8 @@ async fn the_role_restore_is_enough_but_for_what_is_named() {
     let restore_as = async |uri: &str| {
         let into = Target::connect(&uri.parse().unwrap()).await.unwrap();
         let source = Source::backup(store.clone(), manifest.clone());
-        restore::run(source, into, restore::Options::default(), unwatched()).await
+        let prepared = restore::prepare(source, into, restore::Options::default()).await?;
+        prepared.run(unwatched()).await
     };
     let reader = user(&target, "reader", vec!["readAnyDatabase".into()]).await;
     let error = restore_as(&reader).await.unwrap_err();

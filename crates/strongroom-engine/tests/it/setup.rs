@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use strongroom_engine::backup::{self, Wanted};
-use strongroom_engine::bucket::{ObjectStore, Sse, StoreOptions, open};
+use strongroom_engine::backup;
+use strongroom_engine::bucket::{ObjectStore, StoreOptions, open};
 use strongroom_engine::clock::Clock;
 use strongroom_engine::compression::Compression;
 use strongroom_engine::deployment::{Deployment, Target};
 use strongroom_engine::error::Result;
 use strongroom_engine::job::Job;
-use strongroom_engine::layout::PlanName;
+use strongroom_engine::layout::BackupId;
 use strongroom_engine::manifest::Manifest;
 use strongroom_engine::progress::Observer;
 use strongroom_engine::restore::{self, Existing, Restored, Source};
@@ -46,16 +46,7 @@ pub(crate) fn folder(path: &std::path::Path) -> Arc<dyn ObjectStore> {
 }
 
 pub(crate) fn options(compression: Compression) -> backup::Options {
-    backup::Options {
-        plan: PlanName::default(),
-        filter: Filter::default(),
-        readers: 2,
-        compression,
-        consistency: Wanted::Snapshot,
-        query: None,
-        sse: Sse::None,
-        rate_max: None,
-    }
+    backup::Options { readers: 2, compression, ..backup::Options::default() }
 }
 
 pub(crate) async fn backup(
@@ -64,7 +55,18 @@ pub(crate) async fn backup(
     options: backup::Options,
 ) -> Result<Manifest> {
     let deployment = Deployment::connect(&source.uri().parse().unwrap()).await?;
-    backup::run(deployment, store.clone(), options, unwatched()).await
+    back_up(deployment, store.clone(), options, unwatched()).await
+}
+
+/// A backup from its preparation to its end.
+pub(crate) async fn back_up(
+    deployment: Deployment,
+    store: Arc<dyn ObjectStore>,
+    options: backup::Options,
+    job: Job,
+) -> Result<Manifest> {
+    let id = BackupId::new(job.clock.now(), rand::random());
+    backup::prepare(deployment, store, options, id, &job).await?.run(&job).await
 }
 
 pub(crate) async fn restore(
@@ -84,7 +86,7 @@ pub(crate) async fn restore_with(
     options: restore::Options,
 ) -> Result<Restored> {
     let target = Target::connect(&target.uri().parse().unwrap()).await?;
-    restore::run(source, target, options, unwatched()).await
+    restore::prepare(source, target, options).await?.run(unwatched()).await
 }
 
 /// A few documents in a few collections.

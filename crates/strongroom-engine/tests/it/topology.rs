@@ -11,11 +11,12 @@ use strongroom_engine::error::{Code, Result};
 use strongroom_engine::manifest::{Consistency, Manifest};
 use strongroom_engine::members::MemberState;
 use strongroom_engine::progress::{Event, Observer};
+use strongroom_engine::quantity::Bytes;
 use testbed::mongod::Options;
 use testbed::{Mongod, Set, dataset};
 use tokio_util::sync::CancellationToken;
 
-use crate::setup::{folder, job, options, small_collections};
+use crate::setup::{back_up, folder, job, options, small_collections};
 
 /// Remembers what it is told, and cancels at the first document if it is to.
 #[derive(Debug, Default)]
@@ -53,7 +54,7 @@ pub(crate) async fn backup_of(uri: &str, limits: &ConnectOptions) -> (Result<Man
         Err(error) => return (Err(error), heard),
     };
     let token = CancellationToken::new();
-    let made = backup::run(deployment, folder(place.path()), work, job(heard.clone(), token)).await;
+    let made = back_up(deployment, folder(place.path()), work, job(heard.clone(), token)).await;
     if made.is_err() {
         assert!(!place.path().join("default").exists(), "nothing is stored of a backup that failed");
     }
@@ -191,9 +192,9 @@ async fn a_cancelled_backup_leaves_no_cursor_open() {
     dataset::generate(&source.client().await.unwrap(), 40_000_000).await.unwrap();
     let (cancel, place) = (CancellationToken::new(), tempfile::tempdir().unwrap());
     let heard = Arc::new(Heard { cancels: Some(cancel.clone()), ..Heard::default() });
-    let work = backup::Options { rate_max: Some(1_000_000), ..options(Compression::None) };
+    let work = backup::Options { max_rate: Bytes::new(1_000_000), ..options(Compression::None) };
     let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
-    let made = backup::run(deployment, folder(place.path()), work, job(heard, cancel)).await;
+    let made = back_up(deployment, folder(place.path()), work, job(heard, cancel)).await;
     assert_eq!(made.unwrap_err().code(), Code::Cancelled);
     assert_eq!(open_cursors(&source).await, 0);
 }
@@ -207,10 +208,10 @@ async fn no_more_is_read_in_a_second_than_was_asked_for() {
     let client = source.client().await.unwrap();
     client.database("shop").collection("large").insert_many(documents).await.unwrap();
     let (place, began) = (tempfile::tempdir().unwrap(), Instant::now());
-    let work = backup::Options { rate_max: Some(2_000_000), ..options(Compression::None) };
+    let work = backup::Options { max_rate: Bytes::new(2_000_000), ..options(Compression::None) };
     let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
     let (store, heard) = (folder(place.path()), Arc::new(Heard::default()));
-    let made = backup::run(deployment, store, work, job(heard, CancellationToken::new())).await.unwrap();
+    let made = back_up(deployment, store, work, job(heard, CancellationToken::new())).await.unwrap();
     assert_eq!(documents_of(&made, "shop.large"), 10);
     // Three million bytes at two million a second.
     assert!(began.elapsed() >= Duration::from_millis(1500), "{:?}", began.elapsed());
@@ -227,9 +228,9 @@ async fn a_member_that_falls_behind_is_given_way_to() {
     let limits = ConnectOptions { lag_max: Duration::from_secs(1) };
     let deployment = Deployment::connect_with(&set.uri().parse().unwrap(), &limits).await.unwrap();
     assert_eq!(deployment.source().member, set.members()[1].address());
-    let work = backup::Options { rate_max: Some(400_000), ..options(Compression::None) };
+    let work = backup::Options { max_rate: Bytes::new(400_000), ..options(Compression::None) };
     let (store, token) = (folder(place.path()), CancellationToken::new());
-    let running = tokio::spawn(backup::run(deployment, store, work, job(heard.clone(), token)));
+    let running = tokio::spawn(back_up(deployment, store, work, job(heard.clone(), token)));
 
     let said = |wanted: fn(&Event) -> bool| heard.events.lock().unwrap().iter().any(wanted);
     while !running.is_finished() && !said(|event| matches!(event, Event::Advanced { .. })) {

@@ -5,34 +5,34 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use strongroom_engine::bucket::{Sse, StoreOptions};
 use strongroom_engine::error::{Code, Error, Result};
-use strongroom_engine::guard::{Dialect, Format, Profile, Retention, Settings, Trust};
+use strongroom_engine::guard::{Access, Dialect, Format, Retention, Settings, Trust};
 use strongroom_engine::location::Location;
 
-use super::{parse, sse};
+use super::parse;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bucket {
     /// Print the policies for a location: documents, commands, templates or steps
     #[command(
-        before_help = "Example: strongroom bucket policy s3://my-backups/shop --profile split --format terraform"
+        before_help = "Example: strongroom bucket policy s3://my-backups/shop --access split --format terraform"
     )]
     Policy(Box<PolicyArguments>),
-    /// Make the bucket, its settings, policies and identities; shows first what will change
+    /// Create the bucket, its settings, policies and identities; shows first what will change
     #[command(
         before_help = "Example: AWS_PROFILE=admin strongroom bucket provision s3://my-backups/shop --write-profile backups"
     )]
     Provision(Box<Provision>),
-    /// Prove with live requests that what is needed works and what must be refused is refused
+    /// Prove with live requests that the bucket allows what backups need and refuses the rest
     #[command(
         before_help = "Example: AWS_PROFILE=backups strongroom bucket prove s3://my-backups/shop --html proof.html"
     )]
     Prove(Box<Prove>),
-    /// Explain what policies do: to one request, to Strongroom's own, to a thief of the key
+    /// Explain what policies allow: one request, all that Strongroom needs, or what a thief of the key could do
     #[command(
         before_help = "Example: strongroom bucket explain s3://my-backups/shop --identity-policy policy.json --action s3:PutObject"
     )]
     Explain(Box<Explain>),
-    /// Find what is wrong in a policy file
+    /// Find mistakes in a policy file
     #[command(before_help = "Example: strongroom bucket lint policy.json")]
     Lint(Lint),
 }
@@ -43,37 +43,37 @@ pub(crate) struct Wanted {
     /// s3://bucket/prefix
     #[arg(value_parser = parse::<Location>)]
     pub(crate) location: Location,
-    /// classic (mLab's page), single (one identity below the prefix) or split (writer, restorer, pruner)
-    #[arg(long, default_value = "single", value_parser = from_words::<Profile>)]
-    profile: Profile,
+    /// Which identities: classic (mLab's page), single (one, with least privilege) or split (writer, restorer, pruner)
+    #[arg(long, default_value = "single", value_parser = parse::<Access>)]
+    access: Access,
     /// The bucket's region [default: AWS_REGION, or us-east-1]
     #[arg(long)]
     region: Option<String>,
-    /// For a bucket that keeps versions
+    /// The bucket keeps versions
     #[arg(long)]
     versioned: bool,
-    /// The encryption to require: none, AES256, aws:kms[:KEY] or aws:kms:dsse[:KEY]
-    #[arg(long, default_value = "AES256", value_parser = sse)]
+    /// Server-side encryption to require: none, AES256, aws:kms[:KEY] or aws:kms:dsse[:KEY]
+    #[arg(long, default_value = "AES256", value_parser = parse::<Sse>)]
     sse: Sse,
-    /// Require the encryption header itself, although the bucket's default would encrypt as well
+    /// Require the encryption header itself, not just the bucket's default encryption
     #[arg(long)]
     require_header: bool,
     /// Lock every new version: governance:30d or compliance:30d
-    #[arg(long, value_name = "LOCK", value_parser = from_words::<Retention>)]
+    #[arg(long, value_name = "LOCK", value_parser = parse::<Retention>)]
     object_lock: Option<Retention>,
     /// The account that owns the bucket
     #[arg(long, value_name = "ACCOUNT")]
     account: Option<String>,
-    /// What names of policies, groups, users and roles begin with
+    /// Prefix for the names of policies, groups, users and roles
     #[arg(long)]
     name: Option<String>,
-    /// Let an identity in that is there already, by its ARN, through the bucket policy
+    /// Grant an existing identity (its ARN) access in the bucket policy
     #[arg(long, value_name = "ARN", conflicts_with = "role")]
     grant_to: Option<String>,
-    /// A role instead of a user: account, an account's number (with --external-id), or kubernetes
+    /// Create a role instead of a user, for: account, an account's number (with --external-id), or kubernetes
     #[arg(long, value_name = "WHO")]
     role: Option<String>,
-    /// What the other account must name when it takes the role on
+    /// External ID that the other account must pass to assume the role
     #[arg(long, value_name = "ID")]
     external_id: Option<String>,
     /// For --role kubernetes: the cluster's OIDC provider, without https://
@@ -82,19 +82,23 @@ pub(crate) struct Wanted {
     /// For --role kubernetes: namespace:name
     #[arg(long, value_name = "NAME")]
     service_account: Option<String>,
-    /// How the server reads policies
-    #[arg(long, default_value = "aws")]
-    server: Server,
+    /// The kind of server, which decides how policies are read: aws or ceph
+    #[arg(long, default_value = "aws", value_parser = parse::<Dialect>)]
+    server: Dialect,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Server {
-    Aws,
-    Ceph,
+/// Whose credentials sign.
+#[derive(Debug, Args)]
+pub(crate) struct Aws {
+    /// AWS profile to take credentials, region and endpoint from
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
 }
 
-fn from_words<T: std::str::FromStr<Err = String>>(text: &str) -> Result<T, String> {
-    text.parse()
+impl Aws {
+    pub(crate) fn options(&self) -> StoreOptions {
+        StoreOptions { profile: self.profile.clone(), ..StoreOptions::default() }
+    }
 }
 
 impl Wanted {
@@ -103,17 +107,14 @@ impl Wanted {
         let named = self.region.clone().or_else(|| std::env::var("AWS_REGION").ok());
         settings.region = named.unwrap_or(settings.region);
         settings.account = self.account.clone();
-        settings.profile = self.profile;
+        settings.access = self.access;
         settings.versioned = self.versioned;
         settings.sse = self.sse.clone();
         settings.header_required = self.require_header;
         settings.object_lock = self.object_lock;
         settings.grant_to = self.grant_to.clone();
         settings.trust = self.trust()?;
-        settings.dialect = match self.server {
-            Server::Aws => Dialect::Aws,
-            Server::Ceph => Dialect::Ceph,
-        };
+        settings.dialect = self.server;
         if let Some(name) = &self.name {
             settings.name.clone_from(name);
         }
@@ -121,7 +122,7 @@ impl Wanted {
         Ok(settings)
     }
 
-    /// Whether the region was said.
+    /// The region, if one was given.
     pub(crate) fn region(&self) -> Option<String> {
         self.region.clone()
     }
@@ -149,8 +150,8 @@ impl Wanted {
                 }
             }
             Some(other) => {
-                return Err(Error::new(Code::Usage, format!("`{other}` is not who may take a role on"))
-                    .help("It is account, the number of another account, or kubernetes."));
+                return Err(Error::new(Code::Usage, format!("`{other}` is not a value of --role"))
+                    .help("Use account, the number of another account, or kubernetes."));
             }
         }))
     }
@@ -160,13 +161,13 @@ impl Wanted {
 pub(crate) struct PolicyArguments {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
-    /// json, aws-cli, cloudformation, terraform or console
-    #[arg(long, default_value = "json", value_parser = from_words::<Format>)]
+    /// Format: json, aws-cli, cloudformation, terraform or console
+    #[arg(long, default_value = "json", value_parser = parse::<Format>)]
     pub(crate) format: Format,
-    /// Only this document
+    /// Print only this document
     #[arg(long)]
     pub(crate) only: Option<Only>,
-    /// Add the statements to the policy in this file, and print the whole
+    /// Add the statements to the policy in this file, and print the result
     #[arg(long, value_name = "FILE", requires = "only")]
     pub(crate) merge: Option<PathBuf>,
 }
@@ -182,7 +183,7 @@ pub(crate) enum Only {
     Pruner,
     /// The bucket's.
     Bucket,
-    /// Who may take the role on.
+    /// Who may assume the role.
     Trust,
 }
 
@@ -190,22 +191,24 @@ pub(crate) enum Only {
 pub(crate) struct Provision {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
-    /// Only show what would change
+    #[command(flatten)]
+    pub(crate) aws: Aws,
+    /// Show what would change, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short)]
     pub(crate) yes: bool,
-    /// Only the bucket: no users, groups, roles and managed policies
+    /// Change only the bucket: no users, groups, roles and managed policies
     #[arg(long)]
     pub(crate) bucket_only: bool,
     /// Write the access key to this profile of ~/.aws/credentials instead of showing it
     #[arg(long, value_name = "PROFILE")]
     pub(crate) write_profile: Option<String>,
-    /// Make another access key for a user that has one
+    /// Create another access key for a user that has one
     #[arg(long)]
     pub(crate) new_key: bool,
-    /// Undo what was made here; refused while there are backups
+    /// Remove what this command created; refused while there are backups
     #[arg(long, conflicts_with = "new_key")]
     pub(crate) destroy: bool,
 }
@@ -214,26 +217,30 @@ pub(crate) struct Provision {
 pub(crate) struct Prove {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
-    /// The AWS profile of an admin, for a look at the bucket's settings and for cleaning up
+    #[command(flatten)]
+    pub(crate) aws: Aws,
+    /// The AWS profile of an administrator, to read the bucket's settings and to clean up
     #[arg(long, value_name = "PROFILE")]
     pub(crate) admin_profile: Option<String>,
-    /// The AWS profile of the writer (--profile split)
+    /// The AWS profile of the writer (--access split)
     #[arg(long, value_name = "PROFILE")]
     pub(crate) writer_profile: Option<String>,
-    /// The AWS profile of the restorer (--profile split)
+    /// The AWS profile of the restorer (--access split)
     #[arg(long, value_name = "PROFILE")]
     pub(crate) restorer_profile: Option<String>,
-    /// The AWS profile of the pruner (--profile split)
+    /// The AWS profile of the pruner (--access split)
     #[arg(long, value_name = "PROFILE")]
     pub(crate) pruner_profile: Option<String>,
-    /// Write the report as a page that needs nothing else
+    /// Write the report as a self-contained HTML page
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
 }
 
 impl Prove {
-    pub(crate) fn of_profile(profile: &Option<String>) -> StoreOptions {
-        StoreOptions { profile: profile.clone(), ..StoreOptions::default() }
+    /// With the credentials of this profile, or else those of all commands.
+    pub(crate) fn of_profile(&self, profile: Option<&String>) -> StoreOptions {
+        let options = self.aws.options();
+        StoreOptions { profile: profile.cloned().or(options.profile.clone()), ..options }
     }
 }
 
@@ -241,7 +248,9 @@ impl Prove {
 pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
-    /// A policy of the identity, from a file; may be repeated. Without files: fetched, as far as permitted
+    #[command(flatten)]
+    pub(crate) aws: Aws,
+    /// A policy of the identity, from a file; can be repeated [default: fetched, as far as permitted]
     #[arg(long = "identity-policy", alias = "policy", value_name = "FILE")]
     pub(crate) identity_policies: Vec<PathBuf>,
     /// The bucket's policy, from a file
@@ -250,16 +259,16 @@ pub(crate) struct Explain {
     /// Explain this one request, such as s3:PutObject
     #[arg(long)]
     pub(crate) action: Option<String>,
-    /// The key of the request, from the bucket's root; without one it is about the bucket
+    /// The key that the request is about, from the bucket's root [default: the bucket itself]
     #[arg(long, requires = "action")]
     pub(crate) key: Option<String>,
-    /// A header or condition key of the request, NAME=VALUE; may be repeated
+    /// A header or condition key of the request, NAME=VALUE; can be repeated
     #[arg(long = "header", value_name = "NAME=VALUE", requires = "action")]
     pub(crate) headers: Vec<String>,
-    /// The ARN of the one who asks [default: whose credentials these are]
+    /// The ARN of the identity that asks [default: the one of these credentials]
     #[arg(long, value_name = "ARN")]
     pub(crate) principal: Option<String>,
-    /// Tell what somebody who holds this identity's key could do
+    /// Show what somebody who holds this identity's key could do
     #[arg(long, conflicts_with = "action")]
     pub(crate) thief: bool,
 }
@@ -268,7 +277,7 @@ pub(crate) struct Explain {
 pub(crate) struct Lint {
     /// The file, or - for stdin
     pub(crate) file: PathBuf,
-    /// What it is attached to [default: as its Principal elements say]
+    /// What it is attached to [default: decided by its Principal elements]
     #[arg(long)]
     pub(crate) kind: Option<LintKind>,
 }

@@ -5,34 +5,37 @@ use std::fmt;
 use serde::Serialize;
 use strongroom_engine::backup::{self, Options};
 use strongroom_engine::bucket;
-use strongroom_engine::deployment::{ConnectOptions, Deployment};
+use strongroom_engine::deployment::Deployment;
 use strongroom_engine::error::Result;
+use strongroom_engine::layout::BackupId;
 use strongroom_engine::location::Location;
-use strongroom_engine::manifest::{Consistency, Manifest};
+use strongroom_engine::manifest::Manifest;
 use strongroom_engine::summary::Summary;
 use tokio_util::sync::CancellationToken;
 
-use super::{job, parallelism};
+use super::{at_once, job};
 use crate::cli;
 use crate::output::Output;
-use crate::words::size;
+use crate::words::{consistency, namespaces, totals};
 
 pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: CancellationToken) -> Result<()> {
     let uri = options.uri.read()?;
-    let store = bucket::open(&options.to, options.owner.options())?;
+    let store = bucket::open(&options.to, options.store.options())?;
     let work = Options {
         plan: options.plan,
         filter: options.selection.filter()?,
-        readers: parallelism(options.readers),
+        readers: at_once(options.readers),
         compression: options.compress,
         consistency: options.consistency,
         query: options.query,
         sse: options.sse,
-        rate_max: options.max_rate,
+        max_lag: options.max_lag,
+        max_rate: options.max_rate,
     };
-    let limits = ConnectOptions { lag_max: options.max_lag };
-    let deployment = Deployment::connect_with(&uri, &limits).await?;
-    let manifest = backup::run(deployment, store, work, job(output, cancel)).await?;
+    let deployment = Deployment::connect_with(&uri, &work.connecting()).await?;
+    let job = job(output, cancel);
+    let id = BackupId::new(job.clock.now(), rand::random());
+    let manifest = backup::prepare(deployment, store, work, id, &job).await?.run(&job).await?;
     let answer = Answer { location: options.to.to_string(), backup: Summary::from(&manifest) };
     output.answer(&answer, &Text(&options.to, &manifest))
 }
@@ -50,19 +53,10 @@ struct Text<'a>(&'a Location, &'a Manifest);
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(location, manifest) = self;
-        let totals = manifest.totals;
         writeln!(f, "backup {} is in {location}", manifest.id)?;
-        writeln!(
-            f,
-            "  {} collections and views, {} documents, {} stored as {} in {} segments",
-            totals.namespaces,
-            totals.documents,
-            size(totals.raw_bytes),
-            size(totals.stored_bytes),
-            totals.segments
-        )?;
+        writeln!(f, "  {}, {}", namespaces(manifest.totals.namespaces), totals(manifest.totals))?;
         writeln!(f, "  read from {} ({})", manifest.source.member, manifest.source.member_reason)?;
-        writeln!(f, "  {}", moment(&manifest.consistency))?;
+        writeln!(f, "  {}", consistency(&manifest.consistency))?;
         if let Location::S3 { .. } = location {
             writeln!(f, "  {}", encryption(manifest))?;
         }
@@ -70,23 +64,11 @@ impl fmt::Display for Text<'_> {
     }
 }
 
-/// What moment a backup holds, in words.
-pub(super) fn moment(consistency: &Consistency) -> String {
-    match consistency {
-        Consistency::Snapshot { cluster_time } => format!("one moment: cluster time {cluster_time}"),
-        Consistency::Oplog { from, at, read_plainly } => format!(
-            "one moment: cluster time {at}, by the oplog from {from} on; {} were read after that",
-            read_plainly.join(", ")
-        ),
-        Consistency::None { reason } => format!("not one moment: {reason}"),
-    }
-}
-
 /// What was asked of the server, and what it said, in words.
 pub(super) fn encryption(manifest: &Manifest) -> String {
     let asked = manifest.encryption.requested.as_deref().unwrap_or("none");
     match &manifest.encryption.reported {
-        Some(reported) => format!("encryption asked for: {asked}; reported by the server: {reported}"),
-        None => format!("encryption asked for: {asked}; the server reported nothing"),
+        Some(reported) => format!("encryption requested: {asked}; reported by the server: {reported}"),
+        None => format!("encryption requested: {asked}; the server reported none"),
     }
 }

@@ -11,8 +11,9 @@ use crate::output::Output;
 
 pub(crate) async fn run(options: Cat, output: &Output, job: Job) -> Result<()> {
     if io::stdout().is_terminal() {
-        return Err(Error::new(Code::Usage, "an archive is not for a terminal")
-            .help("Send it on: `strongroom cat … | mongorestore --archive`, or `> backup.archive`."));
+        return Err(Error::new(Code::Usage, "stdout is a terminal, and an archive is binary data").help(
+            "Pipe it into a program (`| mongorestore --archive`) or write it to a file (`> backup.archive`).",
+        ));
     }
     let (store, manifest) = job.unless_cancelled(super::find(options.one)).await?;
     cat(store, &manifest, options.gzip, &mut output.stdout(), &job).await

@@ -12,14 +12,14 @@ use strongroom_engine::layout::BackupId;
 use super::confirm;
 use crate::cli::Delete;
 use crate::output::Output;
-use crate::words::size;
+use crate::words::{count, size};
 
 pub(crate) async fn run(options: Delete, output: &Output, job: Job) -> Result<()> {
     let id: BackupId = options.backup.parse()?;
     if !options.yes {
         confirm(&format!("Delete backup {id} for good?"), "nothing was deleted", output)?;
     }
-    let store = bucket::open(&options.place.location, options.place.owner.options())?;
+    let store = bucket::open(&options.place.location, options.place.store.options())?;
     let deleted = catalog::delete(store, options.place.plan.as_ref(), &id, &job).await?;
     drop(job);
     let answer = Answer { id: id.as_str(), deleted };
@@ -36,6 +36,6 @@ struct Answer<'a> {
 impl fmt::Display for Answer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Deleted { objects, stored_bytes } = self.deleted;
-        writeln!(f, "deleted {}: {objects} objects, {}", self.id, size(stored_bytes))
+        writeln!(f, "deleted {}: {}, {}", self.id, count(objects, "object"), size(stored_bytes))
     }
 }

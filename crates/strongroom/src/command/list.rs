@@ -14,7 +14,7 @@ use crate::output::Output;
 use crate::words::size;
 
 pub(crate) async fn run(options: List, output: &Output) -> Result<()> {
-    let store = bucket::open(&options.place.location, options.place.owner.options())?;
+    let store = bucket::open(&options.place.location, options.place.store.options())?;
     let entries = catalog::list(&*store, options.place.plan.as_ref()).await?;
     output.answer(&Answer::of(&entries), &Text(&entries))
 }
@@ -81,7 +81,7 @@ impl fmt::Display for Text<'_> {
                 }
                 (_, Some((place, state))) => {
                     let (id, plan) = (place.id.as_str(), place.plan.as_str());
-                    writeln!(f, "{id:<22} {plan:<12} {:>12} {:>10}  no backup: {state}", "", "")?;
+                    writeln!(f, "{id:<22} {plan:<12} {:>12} {:>10}  not a backup: {state}", "", "")?;
                 }
                 (_, None) => {}
             }

@@ -13,6 +13,7 @@ use std::io::{self, BufRead, IsTerminal};
 use std::sync::Arc;
 use std::time::Duration;
 
+use strongroom_engine::Help;
 use strongroom_engine::bucket::{ObjectStore, StoreOptions};
 use strongroom_engine::catalog;
 use strongroom_engine::error::{Code, Error, Result};
@@ -42,10 +43,7 @@ async fn one(command: Command, output: &Output, cancel: CancellationToken) -> Re
         Command::Verify(options) => verify::run(options, output, job(output, cancel)).await,
         Command::Cat(options) => cat::run(options, output, job(output, cancel)).await,
         Command::Delete(options) => delete::run(options, output, job(output, cancel)).await,
-        // Each change is whole, and what is not done is done by the same command later.
-        Command::Bucket(command) => {
-            until_cancelled(bucket::run(command, output, cancel.clone()), cancel).await
-        }
+        Command::Bucket(command) => bucket::run(command, output, cancel).await,
     }
 }
 
@@ -53,7 +51,7 @@ async fn one(command: Command, output: &Output, cancel: CancellationToken) -> Re
 async fn explained(error: Error, cancel: CancellationToken) -> Error {
     const LONGEST: Duration = Duration::from_secs(10);
     let Some(refused) = error.refusal().cloned() else { return error };
-    let options = StoreOptions::default();
+    let options = StoreOptions { profile: refused.profile.clone(), ..StoreOptions::default() };
     let told = tokio::select! {
         told = tokio::time::timeout(LONGEST, guard::explain_refusal(&options, &refused)) => told.ok().flatten(),
         () = cancel.cancelled() => None,
@@ -61,17 +59,22 @@ async fn explained(error: Error, cancel: CancellationToken) -> Error {
     let Some(told) = told else { return error };
     let because = told.because.join("; ");
     let statement = told.statement.map(|statement| format!(" {statement}")).unwrap_or_default();
-    error.help(format!("{because}{} {}{statement}", if because.is_empty() { "" } else { "." }, told.advice))
+    let because = if because.is_empty() { because } else { format!("{because}. ") };
+    error.help(Help::new(
+        [because.into()].into_iter().chain(told.advice.parts().iter().cloned()).chain([statement.into()]),
+    ))
 }
 
-/// Asks a person; without one, --yes must be said.
+/// Asks a person to confirm; without a person, --yes has to.
 fn confirm(question: &str, otherwise: &str, output: &Output) -> Result<()> {
     if !io::stdin().is_terminal() {
-        return Err(
-            Error::new(Code::Usage, format!("nobody is there to answer: {question}")).help("Say --yes.")
-        );
+        return Err(Error::new(
+            Code::Usage,
+            format!("stdin is not a terminal, so nobody can confirm: {question}"),
+        )
+        .help("Pass --yes to go ahead without asking."));
     }
-    output.remark(&format!("{question} Write `yes` to go on:"));
+    output.remark(&format!("{question} Type `yes` to go ahead:"));
     let mut answer = String::new();
     match io::stdin().lock().read_line(&mut answer) {
         Ok(_) if answer.trim() == "yes" => Ok(()),
@@ -96,18 +99,14 @@ fn job(output: &Output, cancel: CancellationToken) -> Job {
     Job { observer: output.observer(), cancel, clock: Arc::new(SystemClock) }
 }
 
-/// Collections read or written at once where nothing is said.
-fn parallelism(asked: Option<u16>) -> usize {
-    const DEFAULT_MAX: usize = 4;
-    match asked {
-        Some(asked) => asked.into(),
-        None => std::thread::available_parallelism().map_or(1, |cores| cores.get().min(DEFAULT_MAX)),
-    }
+/// Collections read or written at once.
+fn at_once(asked: Option<u16>) -> usize {
+    asked.map_or_else(strongroom_engine::settings::at_once_default, usize::from)
 }
 
 /// The store and the manifest that a command works on.
 async fn find(one: One) -> Result<(Arc<dyn ObjectStore>, Manifest)> {
-    let store = strongroom_engine::bucket::open(&one.place.location, one.place.owner.options())?;
+    let store = strongroom_engine::bucket::open(&one.place.location, one.place.store.options())?;
     let manifest = catalog::find(&*store, one.place.plan.as_ref(), &one.backup).await?;
     Ok((store, manifest))
 }

@@ -9,25 +9,22 @@ use strongroom_engine::bucket;
 use strongroom_engine::deployment::Target;
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::location::Location;
-use strongroom_engine::renames::Renames;
-use strongroom_engine::restore::{
-    self, Action, Archive, Existing, Indexes, Options, Plan, Restored, Source, Users,
-};
+use strongroom_engine::moment;
+use strongroom_engine::restore::{self, Action, Archive, Existing, Options, Preview, Restored, Source};
 use tokio_util::sync::CancellationToken;
 
-use super::{job, parallelism};
-use crate::cli::{One, Origin, Owner, Place, Restore};
+use super::{at_once, job};
+use crate::cli::{One, Origin, Place, Restore, Store};
 use crate::output::Output;
-use crate::words::size;
+use crate::words::{count, namespaces, size};
 
 const STDIN: &str = "-";
 
 pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationToken) -> Result<()> {
-    check(&options)?;
     let uri = options.uri.read()?;
     let work = Options {
         filter: options.selection.filter()?,
-        renames: Renames::new(options.rename)?,
+        renames: options.rename.into_iter().collect(),
         existing: match (options.drop, options.into_existing) {
             (true, _) => Existing::Drop,
             (false, true) => Existing::Keep,
@@ -36,58 +33,51 @@ pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationT
         indexes: options.indexes,
         users: options.users,
         at: options.at,
-        writers: parallelism(options.writers),
+        writers: at_once(options.writers),
     };
+    work.check()?;
     let source = tokio::select! {
         source = source(options.from) => source?,
         () = cancel.cancelled() => return Err(Error::new(Code::Cancelled, "cancelled")),
     };
     let target = Target::connect(&uri).await?;
+    let prepared = restore::prepare(source, target, work).await?;
     if options.dry_run {
-        let plan = restore::plan(&target, &source, &work).await?;
-        return output.answer(&plan, &PlanText(&plan));
+        return output.answer(prepared.preview(), &PreviewText(prepared.preview()));
     }
-    let restored = restore::run(source, target, work, job(output, cancel)).await?;
+    let restored = prepared.run(job(output, cancel)).await?;
     output.answer(&restored, &RestoredText(&restored))?;
     if restored.exceptions.is_empty() {
         return Ok(());
     }
-    Err(Error::new(Code::Incomplete, format!("restored, but for {} exceptions", restored.exceptions.len()))
-        .help("What is missing, and why, is listed above."))
-}
-
-/// Indexes alone leave nothing to say of anything else.
-fn check(options: &Restore) -> Result<()> {
-    let more = options.drop || options.into_existing || options.users == Users::Only;
-    if options.indexes == Indexes::Only && more {
-        return Err(Error::new(Code::Usage, "--indexes only touches neither documents nor users")
-            .help("Leave --drop, --into-existing and --users only out."));
-    }
-    Ok(())
+    Err(Error::new(
+        Code::Incomplete,
+        format!("restored, with {}", count(restored.exceptions.len() as u64, "exception")),
+    )
+    .help("What is missing, and why, is listed above."))
 }
 
 async fn source(options: Origin) -> Result<Source> {
     if let Some(archive) = options.archive {
-        return open_archive(archive, options.owner).await.map(Source::archive);
+        return open_archive(archive, options.store).await.map(Source::archive);
     }
     let (Some(location), Some(backup)) = (options.location, options.backup) else {
-        return Err(Error::new(Code::Usage, "neither a backup nor an archive was named").help(
-            "Name a location and a backup of it (or `latest`), or a mongodump archive with --archive.",
-        ));
+        return Err(Error::new(Code::Usage, "neither a backup nor an archive was named")
+            .help("Give a location and a backup id (or `latest`), or a mongodump archive with --archive."));
     };
-    let place = Place { location, plan: options.plan, owner: options.owner };
+    let place = Place { location, plan: options.plan, store: options.store };
     let (store, manifest) = super::find(One { place, backup }).await?;
     Ok(Source::backup(store, Arc::new(manifest)))
 }
 
 /// What is opened here blocks while it is read.
-async fn open_archive(archive: String, owner: Owner) -> Result<Archive> {
+async fn open_archive(archive: String, store: Store) -> Result<Archive> {
     let stream: Box<dyn Read + Send> = match archive.parse::<Location>() {
-        Ok(location) => bucket::open_object(&location, owner.options())?,
+        Ok(location) => bucket::open_object(&location, store.options())?,
         Err(error) if archive.contains("://") => return Err(error),
         Err(_) if archive == STDIN => Box::new(io::stdin()),
         Err(_) => Box::new(File::open(&archive).map_err(|e| {
-            Error::new(Code::Usage, format!("the archive `{archive}` cannot be opened: {e}"))
+            Error::new(Code::Usage, format!("cannot open the archive `{archive}`: {e}"))
                 .help("Name a file, s3://bucket/key, or - for stdin.")
         })?),
     };
@@ -97,25 +87,29 @@ async fn open_archive(archive: String, owner: Owner) -> Result<Archive> {
         .map_err(|e| Error::new(Code::Internal, "the archive's reader ended abruptly").caused_by(e))?
 }
 
-struct PlanText<'a>(&'a Plan);
+struct PreviewText<'a>(&'a Preview);
 
-impl fmt::Display for PlanText<'_> {
+impl fmt::Display for PreviewText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let plan = self.0;
-        let set = plan.target_set.as_ref().map(|set| format!(", replica set {set}")).unwrap_or_default();
-        writeln!(f, "backup {} into MongoDB {}{set}; nothing is done yet", plan.backup, plan.target_version)?;
-        if plan.segments > 0 {
-            writeln!(f, "{} segments to fetch, {}", plan.segments, size(plan.stored_bytes))?;
+        let preview = self.0;
+        let set = preview.target_set.as_ref().map(|set| format!(", replica set {set}")).unwrap_or_default();
+        writeln!(
+            f,
+            "backup {} into MongoDB {}{set}; nothing has been changed",
+            preview.backup, preview.target_version
+        )?;
+        if preview.segments > 0 {
+            writeln!(f, "{} to fetch, {}", count(preview.segments, "segment"), size(preview.stored_bytes))?;
         }
-        if let Some(window) = plan.replay {
-            let to = window.to.map_or("its end".to_owned(), |to| to.to_string());
+        if let Some(window) = preview.replay {
+            let to = window.to.map_or("its end".to_owned(), moment::in_words);
             writeln!(f, "the oplog is replayed up to {to}")?;
         }
-        for planned in &plan.namespaces {
+        for planned in &preview.namespaces {
             let name = planned.name.escape_debug().to_string();
             write!(f, "{name:<44} {:<32}", in_words(planned.action))?;
             if let Some(documents) = planned.documents {
-                write!(f, " {documents:>12} documents")?;
+                write!(f, " {documents:>12} {}", if documents == 1 { "document" } else { "documents" })?;
             }
             if planned.target != planned.name {
                 write!(f, ", as {}", planned.target.escape_debug())?;
@@ -129,8 +123,8 @@ impl fmt::Display for PlanText<'_> {
 fn in_words(action: Action) -> &'static str {
     match action {
         Action::Create => "create",
-        Action::Replace => "drop and create anew",
-        Action::Add => "add to what is there",
+        Action::Replace => "drop and create again",
+        Action::Add => "add to what exists",
         Action::Refuse => "REFUSED: it exists",
         Action::Merge => "merge into users and roles",
         Action::Skip => "skip: the server has its own",
@@ -147,7 +141,16 @@ impl fmt::Display for RestoredText<'_> {
         for exception in &done.exceptions {
             writeln!(f, "not restored: {exception}")?;
         }
-        let (namespaces, documents, indexes) = (done.namespaces, done.documents, done.indexes);
-        writeln!(f, "restored {namespaces} collections and views, {documents} documents, {indexes} indexes")
+        match &done.plan {
+            Some(plan) => write!(f, "restored backup {} of plan {plan}: ", done.backup)?,
+            None => write!(f, "restored {}: ", done.backup)?,
+        }
+        writeln!(
+            f,
+            "{}, {}, {}",
+            namespaces(done.namespaces),
+            count(done.documents, "document"),
+            count(done.indexes, "index")
+        )
     }
 }

@@ -6,10 +6,10 @@ use strongroom_engine::error::Result;
 use strongroom_engine::manifest::Manifest;
 use strongroom_engine::names::NamespaceKind;
 
-use super::backup::{encryption, moment};
+use super::backup::encryption;
 use crate::cli::One;
 use crate::output::Output;
-use crate::words::{member as in_words, size};
+use crate::words::{consistency, member as in_words, oplog_window, size, time, totals};
 
 pub(crate) async fn run(options: One, output: &Output) -> Result<()> {
     let (_, manifest) = super::find(options).await?;
@@ -21,9 +21,9 @@ struct Text<'a>(&'a Manifest);
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let manifest = self.0;
-        let (source, totals) = (&manifest.source, manifest.totals);
+        let source = &manifest.source;
         writeln!(f, "backup      {} of plan {}", manifest.id, manifest.plan)?;
-        writeln!(f, "made        {} to {}", manifest.started_at, manifest.finished_at)?;
+        writeln!(f, "taken       {} to {}", time(manifest.started_at), time(manifest.finished_at))?;
         writeln!(
             f,
             "from        MongoDB {} at {}, {}",
@@ -32,26 +32,15 @@ impl fmt::Display for Text<'_> {
         for member in &source.members {
             writeln!(f, "            {}", in_words(member))?;
         }
-        writeln!(f, "moment      {}", moment(&manifest.consistency))?;
+        writeln!(f, "moment      {}", consistency(&manifest.consistency))?;
         if let Some(window) = &manifest.oplog {
-            writeln!(
-                f,
-                "oplog       from {} to {}: `restore --at` takes any moment of it",
-                window.from, window.to
-            )?;
+            writeln!(f, "oplog       {}", oplog_window(window))?;
             if let Some(cause) = &window.cut_short {
                 writeln!(f, "            {cause}")?;
             }
         }
         writeln!(f, "security    {}", encryption(manifest))?;
-        writeln!(
-            f,
-            "size        {} documents, {} stored as {} in {} segments",
-            totals.documents,
-            size(totals.raw_bytes),
-            size(totals.stored_bytes),
-            totals.segments
-        )?;
+        writeln!(f, "size        {}", totals(manifest.totals))?;
         for exception in &manifest.exceptions {
             writeln!(f, "missing     {exception}")?;
         }

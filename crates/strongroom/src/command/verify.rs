@@ -19,8 +19,8 @@ pub(crate) async fn run(options: Verify, output: &Output, job: Job) -> Result<()
     output.answer(&answer, &answer)?;
     match report.problems.len() {
         0 => Ok(()),
-        problems => Err(Error::new(Code::Damaged, format!("backup `{}` has {}", manifest.id, count(problems, "problem")))
-            .help("Restore another backup, or earlier versions of the damaged objects; and find out what changed them.")),
+        problems => Err(Error::new(Code::Damaged, format!("backup `{}` has {}", manifest.id, count(problems as u64, "problem")))
+            .help("Use another backup, or restore earlier versions of the damaged objects, and find out what changed them.")),
     }
 }
 
@@ -39,14 +39,14 @@ impl fmt::Display for Answer<'_> {
             let of = problem.namespace.as_ref().map(|name| format!("`{name}`: ")).unwrap_or_default();
             writeln!(f, "damaged: {of}{}", problem.message)?;
         }
-        let verdict = if self.sound { "is what was backed up" } else { "is damaged" };
+        let verdict = if self.sound { "is intact" } else { "is damaged" };
         writeln!(
             f,
-            "backup {} {verdict}: {} segments, {} fetched, {} documents walked",
+            "backup {} {verdict}: {}, {} fetched, {} checked",
             self.id,
-            report.segments,
+            count(report.segments, "segment"),
             size(report.stored_bytes),
-            report.documents
+            count(report.documents, "document")
         )
     }
 }

@@ -137,6 +137,14 @@ async fn why_nobody_answers_and_why_no_key_was_had_are_told_apart() {
     let mut right = program(&["list", &location]);
     right.env("AWS_CONFIG_FILE", &profiles).env("AWS_PROFILE", "right");
     run(right).await.ok();
+
+    // As with every AWS tool, what stands on the command line goes before the environment.
+    let mut named = program(&["list", &location, "--profile", "right"]);
+    named.env("AWS_CONFIG_FILE", &profiles).env("AWS_PROFILE", "broken");
+    run(named).await.ok();
+    let mut unknown = program(&["list", &location, "--profile", "nobody"]);
+    unknown.env("AWS_CONFIG_FILE", &profiles).env("AWS_PROFILE", "right");
+    run(unknown).await.failed("SR-KEY", 4, &["nobody"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,6 +179,37 @@ async fn a_deployment_that_cannot_be_read_is_told_apart() {
     missing.failed("SR-MONGO-PRIVILEGE", 3, &["`reader` lacks `find` on `local.oplog.rs`", "role `backup`"]);
     assert!(!missing.stderr.contains("reader-secret"));
     backup(&locked.uri_for("saver:saver-secret@")).await.ok();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_answers_is_told_apart() {
+    let arguments = vec!["--setParameter".into(), "enableTestCommands=1".into()];
+    let server = Mongod::start(Options { arguments, ..Options::default() }).await.unwrap();
+    let orders = server.client().await.unwrap().database("shop").collection("orders");
+    orders.insert_one(doc! { "_id": 1 }).await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let (uri, location) = (server.uri(), format!("file://{}", place.path().display()));
+    let backup = async |more: &[&str]| {
+        run(program(&[&["backup", "--uri", &uri, "--to", &location], more].concat())).await
+    };
+    let wrong = ["--include", "shop.orders", "--query", r#"{"a": {"$nosuch": 1}}"#];
+    backup(&wrong).await.failed("SR-MONGO", 3, &["shop.orders", "$nosuch"]);
+    // 239 is SnapshotTooOld.
+    let data = doc! { "failCommands": ["listCollections"], "errorCode": 239, "appName": "strongroom" };
+    let point = doc! { "configureFailPoint": "failCommand", "mode": "alwaysOn", "data": data };
+    server.command("admin", point).await.unwrap();
+    backup(&[]).await.failed("SR-SNAPSHOT-TOO-OLD", 3, &[]);
+}
+
+/// A disk that is full, or a reader that stopped.
+#[tokio::test]
+async fn an_answer_that_cannot_be_written_is_an_error() {
+    let place = tempfile::tempdir().unwrap();
+    let mut command = program(&["list", &format!("file://{}", place.path().display())]);
+    command.stdout(fs::File::create("/dev/full").unwrap()).stderr(std::process::Stdio::piped());
+    let child = command.spawn().unwrap();
+    let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap().unwrap();
+    done(output).failed("SR-INTERNAL", 1, &["the answer cannot be written", "No space left"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -232,7 +271,7 @@ async fn names_and_targets_that_do_not_fit_are_refused() {
     );
     run(program(&["show", &location, "latest"])).await.failed("SR-NOT-A-BACKUP", 7, &["there is no backup"]);
     run(program(&["backup", "--uri", &uri, "--to", &location])).await.ok();
-    run(program(&["show", &location, "yesterday"])).await.failed("SR-NOT-A-BACKUP", 7, &["Names look like"]);
+    run(program(&["show", &location, "yesterday"])).await.failed("SR-NOT-A-BACKUP", 7, &["Ids look like"]);
     run(program(&["show", &location, "20200101T000000Z-aaaa"])).await.failed(
         "SR-NOT-A-BACKUP",
         7,

@@ -27,7 +27,7 @@ async fn the_seeds_first_policy_is_enough_and_nothing_else_is_asked_for() {
     let verified = guarded.run(&["--json", "verify", &location, id]).await.ok().json();
     assert_eq!(verified["sound"], true);
     let dry = guarded.run(&["restore", &location, id, "--uri", &target.uri(), "--dry-run"]).await.ok();
-    assert!(dry.text().contains("nothing is done yet"));
+    assert!(dry.text().contains("nothing has been changed"));
     guarded.run(&["restore", &location, id, "--uri", &target.uri()]).await.ok();
     let wanted = fingerprint(&source.client().await.unwrap()).await.unwrap();
     let found = fingerprint(&target.client().await.unwrap()).await.unwrap();

@@ -3,8 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{Document, bucket_policy, identities};
-use crate::guard::provision::wish::{self, Wish};
 use crate::guard::settings::Settings;
+use crate::guard::wish::{self, Wish};
 
 pub(super) fn template(settings: &Settings, documents: &[Document]) -> String {
     let wish = Wish::of(settings);

@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::{Document, bucket_policy, identities};
-use crate::guard::provision::wish::{self, Wish};
 use crate::guard::settings::Settings;
+use crate::guard::wish::{self, Wish};
 
 pub(super) fn steps(settings: &Settings, documents: &[Document]) -> String {
     let mut steps = Steps { text: String::new(), number: 0 };

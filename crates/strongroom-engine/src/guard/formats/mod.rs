@@ -5,12 +5,11 @@ mod cloudformation;
 mod console;
 mod terraform;
 
-use std::str::FromStr;
-
 use serde_json::{Map, Value};
 
 use super::policy::{Attached, Document, documents};
 use super::settings::Settings;
+use crate::settings::choices;
 
 /// How the policies are written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,20 +26,13 @@ pub enum Format {
     Console,
 }
 
-impl FromStr for Format {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "json" => Ok(Self::Json),
-            "aws-cli" => Ok(Self::AwsCli),
-            "cloudformation" => Ok(Self::CloudFormation),
-            "terraform" => Ok(Self::Terraform),
-            "console" => Ok(Self::Console),
-            _ => Err("it is json, aws-cli, cloudformation, terraform or console".into()),
-        }
-    }
-}
+choices!(Format is "a format" {
+    Json "json"
+    AwsCli "aws-cli"
+    CloudFormation "cloudformation"
+    Terraform "terraform"
+    Console "console"
+});
 
 /// All that these settings ask for, written down. Ends with a line break.
 #[must_use]

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::{Document, bucket_policy, identities};
-use crate::guard::provision::wish::{self, Wish};
 use crate::guard::settings::Settings;
+use crate::guard::wish::{self, Wish};
 
 pub(super) fn configuration(settings: &Settings, documents: &[Document]) -> String {
     let wish = Wish::of(settings);

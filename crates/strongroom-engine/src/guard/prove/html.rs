@@ -2,15 +2,16 @@
 
 use std::fmt::Write;
 
-use super::{Finding, Report};
+use super::{Counts, Finding, Report};
 
 /// The page. It holds the report as JSON, whose SHA-256 it shows: who has the page can check it.
 #[must_use]
 pub fn html(report: &Report) -> String {
     let (evidence, hash) = report.evidence();
-    let [pass, fail, unknown, absent] = report.counts;
+    let Counts { pass, fail, could_not_tell, not_offered } = report.counts;
     let verdict = if report.holds() { "Nothing fails" } else { "Something fails" };
-    let identity = report.identity.as_ref().map_or("not told by this server", |caller| caller.arn.as_str());
+    let identity =
+        report.identity.as_ref().map_or("not reported by this server", |caller| caller.arn.as_str());
     let server = report.endpoint.as_deref().unwrap_or("Amazon S3");
     let location = format!("s3://{}/{}", report.bucket, report.prefix);
     let mut rows = String::new();
@@ -26,16 +27,16 @@ pub fn html(report: &Report) -> String {
     };
     format!(
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Proof of {location}</title>\n<style>{STYLE}</style>\n\
-         <h1>{verdict}</h1>\n<p>{pass} pass, {fail} fail, {unknown} could not be told, {absent} not offered here.</p>\n\
+         <h1>{verdict}</h1>\n<p>{pass} pass, {fail} fail, {could_not_tell} could not be told, {not_offered} not offered here.</p>\n\
          <dl><dt>Bucket</dt><dd>{location}</dd><dt>Server</dt><dd>{server}, {region}</dd><dt>Identity</dt><dd>{identity}</dd>\
-         <dt>Profile</dt><dd>{profile}</dd><dt>Time</dt><dd><time>{at}</time></dd><dt>SHA-256 of the evidence below</dt><dd><code>{hash}</code></dd></dl>\n\
+         <dt>Access</dt><dd>{access}</dd><dt>Time</dt><dd><time>{at}</time></dd><dt>SHA-256 of the evidence below</dt><dd><code>{hash}</code></dd></dl>\n\
          <table><thead><tr><th>Verdict<th>What is proved<th>Request<th>Expected<th>Seen</tr></thead>\n{rows}</table>\n{left}\n\
          <h2>Evidence</h2>\n<pre id=\"evidence\">{evidence}</pre>\n</html>\n",
         location = escaped(&location),
         server = escaped(server),
         region = escaped(&report.region),
         identity = escaped(identity),
-        profile = report.profile,
+        access = report.access,
         at = report.at,
         evidence = escaped(&evidence),
     )
@@ -54,8 +55,8 @@ fn row(finding: &Finding) -> String {
         // Writing to a String cannot fail.
         let _ = write!(cells, "<td>{}", escaped(text));
     }
-    if let Some(mend) = &finding.mend {
-        let _ = write!(cells, "<pre>{}</pre>", escaped(&format!("{mend:#}")));
+    if let Some(fix) = &finding.fix {
+        let _ = write!(cells, "<pre>{}</pre>", escaped(&format!("{fix:#}")));
     }
     cells + "</tr>\n"
 }

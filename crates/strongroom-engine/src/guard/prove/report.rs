@@ -1,39 +1,12 @@
 //! What was found, as a card.
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::outcome::{Must, Outcome};
 use crate::bucket::facts::Caller;
-use crate::guard::settings::Settings;
+use crate::guard::judged::Verdict;
 use crate::hash::sha256;
-
-/// What comes of one probe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// As it must be.
-    Pass,
-    /// Not as it must be.
-    Fail,
-    /// It could not be found out.
-    CouldNotTell,
-    /// The server cannot do this.
-    NotOffered,
-}
-
-impl Verdict {
-    /// As a person reads it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Fail => "FAIL",
-            Self::CouldNotTell => "could not tell",
-            Self::NotOffered => "not offered here",
-        }
-    }
-}
 
 /// One probe and what came of it.
 #[derive(Debug, Clone, Serialize)]
@@ -50,9 +23,68 @@ pub struct Finding {
     pub seen: String,
     /// What follows.
     pub verdict: Verdict,
-    /// The statement or setting that mends a fail.
+    /// The statement or setting that fixes a fail.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mend: Option<Value>,
+    pub fix: Option<Value>,
+}
+
+/// A probe, before its outcome: a stable name, what is proved, the request, and what must come of it.
+pub(super) struct Probe {
+    pub(super) id: &'static str,
+    pub(super) name: &'static str,
+    pub(super) request: String,
+    pub(super) must: Must,
+}
+
+impl Probe {
+    pub(super) fn new(id: &'static str, name: &'static str, must: Must, request: impl Into<String>) -> Self {
+        Self { id, name, request: request.into(), must }
+    }
+
+    /// What the outcome proves; `fix` is what to do about a fail.
+    pub(super) fn judged(self, outcome: &Outcome, fix: Option<Value>) -> Finding {
+        let verdict = self.must.judge(outcome);
+        let fix = fix.filter(|_| verdict == Verdict::Fail);
+        Finding { fix, ..self.finding(verdict, outcome.seen()) }
+    }
+
+    /// A finding that is judged in another way.
+    pub(super) fn finding(self, verdict: Verdict, seen: impl Into<String>) -> Finding {
+        Finding {
+            id: self.id,
+            name: self.name.into(),
+            request: self.request,
+            expected: self.must.words().into(),
+            seen: seen.into(),
+            verdict,
+            fix: None,
+        }
+    }
+}
+
+/// How many findings there are of each verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// As it must be.
+    pub pass: usize,
+    /// Not as it must be.
+    pub fail: usize,
+    /// It could not be found out.
+    pub could_not_tell: usize,
+    /// The server cannot do it.
+    pub not_offered: usize,
+}
+
+impl Counts {
+    pub(super) fn of(findings: &[Finding]) -> Self {
+        let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
+        Self {
+            pass: count(Verdict::Pass),
+            fail: count(Verdict::Fail),
+            could_not_tell: count(Verdict::CouldNotTell),
+            not_offered: count(Verdict::NotOffered),
+        }
+    }
 }
 
 /// All that was found.
@@ -68,48 +100,23 @@ pub struct Report {
     pub endpoint: Option<String>,
     /// The bucket's region.
     pub region: String,
-    /// Who asked, where the server tells.
+    /// Who asked, where the server reports it.
     pub identity: Option<Caller>,
-    /// The profile that was proved.
-    pub profile: &'static str,
-    /// How many passed, failed, could not be told, are not offered.
-    pub counts: [usize; 4],
+    /// Which identities and policies were proved: `classic`, `single` or `split`.
+    pub access: &'static str,
+    /// How many findings there are of each verdict.
+    pub counts: Counts,
     /// One for each probe.
     pub findings: Vec<Finding>,
-    /// What could not be deleted again.
+    /// What could not be deleted again: keys with their versions.
     pub left_behind: Vec<String>,
 }
 
 impl Report {
-    pub(super) fn new(
-        settings: &Settings,
-        at: DateTime<Utc>,
-        endpoint: Option<String>,
-        region: String,
-        identity: Option<Caller>,
-        findings: Vec<Finding>,
-        left_behind: Vec<String>,
-    ) -> Self {
-        let count = |verdict| findings.iter().filter(|finding| finding.verdict == verdict).count();
-        let counts = [Verdict::Pass, Verdict::Fail, Verdict::CouldNotTell, Verdict::NotOffered].map(count);
-        Self {
-            at: at.to_rfc3339_opts(SecondsFormat::Secs, true),
-            bucket: settings.bucket.clone(),
-            prefix: settings.prefix.clone(),
-            endpoint,
-            region,
-            identity,
-            profile: settings.profile.as_str(),
-            counts,
-            findings,
-            left_behind,
-        }
-    }
-
     /// Whether nothing fails.
     #[must_use]
     pub fn holds(&self) -> bool {
-        self.counts[1] == 0
+        self.counts.fail == 0
     }
 
     /// The report as JSON, and the SHA-256 of these very bytes: the evidence.

@@ -2,10 +2,10 @@
 
 mod apply;
 mod plan;
-pub(crate) mod wish;
 
+pub use super::steps::{BucketStep, IdentityStep, Step};
 pub use apply::{Applied, NewKey, apply};
-pub use plan::{Change, Effect, Facts, Plan, Step, destruction, plan};
+pub use plan::{Change, Effect, Facts, Plan, destruction, plan};
 
 use super::policy::{Attached, documents};
 use super::settings::Settings;

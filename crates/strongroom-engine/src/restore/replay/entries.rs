@@ -3,10 +3,13 @@
 use mongo_archive::Crc64;
 
 use crate::error::{Code, Error, Result};
+use crate::help;
+use crate::help::Command;
+use crate::job::Job;
 use crate::manifest::Segment;
 use crate::names::NamespaceKind;
 use crate::restore::spool::{self, Spool};
-use crate::restore::{Backup, Source, Work, cancelled};
+use crate::restore::{Backup, Source};
 use crate::segments::{self, Names, Step, Walk};
 
 /// Entries taken from a spool at once.
@@ -22,8 +25,8 @@ pub(super) enum Entries<'a> {
 pub(super) struct FromSegments<'a> {
     backup: &'a Backup,
     names: Names,
-    /// The oplog's place in the manifest.
-    place: usize,
+    /// The oplog's number in the manifest's list of contents.
+    number: usize,
     left: std::slice::Iter<'a, Segment>,
     sum: Crc64,
 }
@@ -33,59 +36,54 @@ impl<'a> Entries<'a> {
     ///
     /// # Errors
     /// [`Code::Internal`] when a spool cannot be read.
-    pub(super) fn of(work: &'a Work, spool: &Spool) -> Result<Self> {
-        let Source::Backup(backup) = &*work.source else { return Ok(Self::Spool(spool.entries()?)) };
+    pub(super) fn of(source: &'a Source, spool: &Spool) -> Result<Self> {
+        let Source::Backup(backup) = source else { return Ok(Self::Spool(spool.entries()?)) };
         let manifest = &backup.manifest;
-        let Some(place) = manifest.namespaces.iter().position(|n| n.kind == NamespaceKind::Oplog) else {
+        let Some(number) = manifest.namespaces.iter().position(|n| n.kind == NamespaceKind::Oplog) else {
             return Ok(Self::None);
         };
         let names = Names::of(&manifest.namespaces);
         let left = manifest.segments.iter();
-        Ok(Self::Segments(Box::new(FromSegments { backup, names, place, left, sum: Crc64::new() })))
+        Ok(Self::Segments(Box::new(FromSegments { backup, names, number, left, sum: Crc64::new() })))
     }
 
     /// The next entries; none at the end.
     ///
     /// # Errors
     /// [`Code::Damaged`] when they are not those that the manifest describes; [`Code::Cancelled`]; as the store fails.
-    pub(super) async fn next(&mut self, work: &Work) -> Result<Option<Vec<Vec<u8>>>> {
+    pub(super) async fn next(&mut self, job: &Job) -> Result<Option<Vec<Vec<u8>>>> {
         match self {
             Self::None => Ok(None),
             Self::Spool(entries) => {
-                if work.cancel.is_cancelled() {
-                    return Err(cancelled());
-                }
+                job.check()?;
                 let some: Vec<Vec<u8>> = entries.take(AT_ONCE).collect::<Result<_>>()?;
                 Ok((!some.is_empty()).then_some(some))
             }
-            Self::Segments(segments) => segments.next(work).await,
+            Self::Segments(segments) => segments.next(job).await,
         }
     }
 }
 
 impl FromSegments<'_> {
-    async fn next(&mut self, work: &Work) -> Result<Option<Vec<Vec<u8>>>> {
-        let place = self.place;
-        let holds = |segment: &&Segment| segment.contents.iter().any(|c| c.namespace == place);
+    async fn next(&mut self, job: &Job) -> Result<Option<Vec<Vec<u8>>>> {
+        let number = self.number;
+        let holds = |segment: &&Segment| segment.contents.iter().any(|c| c.namespace == number);
         let Some(segment) = self.left.find(holds) else {
             self.check()?;
             return Ok(None);
         };
-        let body = tokio::select! {
-            body = segments::fetch(&*self.backup.store, segment) => body?,
-            () = work.cancel.cancelled() => return Err(cancelled()),
-        };
+        let body = job.unless_cancelled(segments::fetch(&*self.backup.store, segment)).await?;
         self.read(segment, &body).map(Some)
     }
 
     fn read(&mut self, segment: &Segment, body: &[u8]) -> Result<Vec<Vec<u8>>> {
         let mut walk = Walk::new(self.backup.manifest.compression, &self.names, body)?;
         let (mut entries, mut inside) = (Vec::new(), false);
-        let told = segment.contents.iter().filter(|content| content.namespace == self.place);
-        let mut left: u64 = told.map(|content| content.bytes).sum();
+        let ours = segment.contents.iter().filter(|content| content.namespace == self.number);
+        let mut left: u64 = ours.map(|content| content.bytes).sum();
         while let Some(step) = walk.next().map_err(|e| segments::damaged(segment, e))? {
             match step {
-                Step::Begin(place) => inside = place == self.place,
+                Step::Begin(number) => inside = number == self.number,
                 Step::Document(entry) if inside => {
                     // Nothing that could take all memory is gathered before it is compared.
                     left = left.checked_sub(entry.len() as u64).ok_or_else(|| {
@@ -97,17 +95,17 @@ impl FromSegments<'_> {
             }
         }
         let found = walk.finish(segment).map_err(|e| segments::damaged(segment, e))?;
-        let ours = found.contents.iter().filter(|(content, _)| content.namespace == self.place);
+        let ours = found.contents.iter().filter(|(content, _)| content.namespace == self.number);
         ours.for_each(|(_, crc)| self.sum.append(crc));
         Ok(entries)
     }
 
     fn check(&self) -> Result<()> {
         let manifest = &self.backup.manifest;
-        if format!("{:016x}", self.sum.value()) == manifest.namespaces[self.place].crc64 {
+        if self.sum.to_string() == manifest.namespaces[self.number].crc64 {
             return Ok(());
         }
         Err(Error::new(Code::Damaged, "the entries of the oplog are not those that the manifest describes")
-            .help("`strongroom verify` looks for the cause; restore another backup."))
+            .help(help![Command::Verify, " looks for the cause; restore another backup."]))
     }
 }

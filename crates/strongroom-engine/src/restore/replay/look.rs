@@ -1,128 +1,67 @@
 //! A look at the oplog before anything is touched: whether all of it can be replayed, and into what.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::entries::Entries;
-use super::{argument, is_after, refused, target_of, touches, user_name};
-use crate::deployment::Privilege;
+use super::scope::Scope;
+use super::{argument, not_replayable};
+use crate::deployment::{Privilege, Target};
 use crate::error::{Code, Error, Result};
-use crate::oplog::catalog::Name;
+use crate::help;
+use crate::help::Setting;
+use crate::names::{Authorization, Name, STORED_FUNCTIONS, VIEWS};
 use crate::oplog::entry::{Entry, Kind, Operation};
-use crate::oplog::filter::VIEWS;
 use crate::oplog::refuse::part_refusal;
-use crate::oplog::rewrite::is_mended;
+use crate::oplog::rewrite::is_filled_in;
 use crate::restore::settings::Existing;
-use crate::restore::spool::Spool;
-use crate::restore::users::authorization;
-use crate::restore::{STORED_FUNCTIONS, Source, Work};
-
-/// The roles that grant what is needed, as far as roles of MongoDB do.
-const RESTORING: &str = "restore";
-const CHANGING: &str = "readWriteAnyDatabase";
-
-/// Whether the target can replay, and its user may.
-///
-/// # Errors
-/// [`Code::MongoPrivilege`] with what is missing; as [`look`].
-pub(in crate::restore) async fn may(work: &Work) -> Result<()> {
-    if work.plan.replay.is_none() {
-        return Ok(());
-    }
-    let planned = work.plan.namespaces.iter().filter(|planned| planned.action.inserts());
-    let names = planned.filter_map(|planned| work.data_target(planned.place));
-    let names: Vec<Name> = names.map(|(db, collection)| (db.to_owned(), collection)).collect();
-    if let Some((db, collection)) = names.first() {
-        work.target.can_replay(db, collection).await?;
-    }
-    match &*work.source {
-        Source::Backup(_) => look(work, &Spool::default()).await,
-        // Its oplog comes after its data, and may hold anything.
-        Source::Archive(_) => {
-            let anything = names.iter().flat_map(|name| ["update", "remove"].map(|action| on(action, name)));
-            require(work, &anything.collect::<Vec<_>>(), CHANGING).await
-        }
-    }
-}
-
-fn on(action: &'static str, (db, collection): &Name) -> Privilege {
-    Privilege::on_collection(action, db, collection)
-}
 
 /// What is met in the oplog.
-#[derive(Default)]
-struct Met {
+#[derive(Debug, Default)]
+pub(super) struct Met {
     created: BTreeSet<Name>,
     /// Commands are run as ordinary ones, and need the same.
     commands: BTreeSet<(&'static str, Name)>,
     changes: BTreeSet<(&'static str, Name)>,
 }
 
-/// # Errors
-/// [`Code::Damaged`] for entries that cannot be replayed; [`Code::TargetNotEmpty`] where a collection that the
-/// oplog creates exists; [`Code::MongoPrivilege`] for commands that the user may not run.
-pub(in crate::restore) async fn look(work: &Work, spool: &Spool) -> Result<()> {
-    let mut met = Met::default();
-    let mut entries = Entries::of(work, spool)?;
-    while let Some(some) = entries.next(work).await? {
-        for bytes in some {
-            let entry = Entry::of(&bytes)?;
-            // What stands before the window are parts of transactions that may take effect in it.
-            if is_after(work, entry.ts) {
-                continue;
-            }
-            for part in entry.operation.parts()? {
-                met.part(work, &part)?;
-            }
-        }
-    }
-    let commands = met.commands.iter().map(|(action, name)| on(action, &user_name(work, name)));
-    require(work, &commands.collect::<Vec<_>>(), RESTORING).await?;
-    let changes =
-        met.changes.iter().filter_map(|(action, name)| target_of(work, name).map(|name| on(action, &name)));
-    require(work, &changes.collect::<Vec<_>>(), CHANGING).await?;
-    check_created(work, &met.created).await
-}
-
-async fn require(work: &Work, needed: &[Privilege], role: &str) -> Result<()> {
-    match work.target.privileges().await? {
-        Some(privileges) => privileges.require(needed, role),
-        None => Ok(()),
-    }
-}
-
 impl Met {
-    fn part(&mut self, work: &Work, part: &Operation<'_>) -> Result<()> {
-        if !touches(work, part)? {
+    /// Takes an entry.
+    ///
+    /// # Errors
+    /// [`Code::NotReplayable`] for one that cannot be replayed.
+    pub(super) fn entry(&mut self, entry: &Entry<'_>, scope: &Scope<'_>) -> Result<()> {
+        // What stands before the window are parts of transactions that may take effect in it.
+        if scope.is_after(entry.ts) {
+            return Ok(());
+        }
+        entry.operation.parts()?.iter().try_for_each(|part| self.part(part, scope))
+    }
+
+    fn part(&mut self, part: &Operation<'_>, scope: &Scope<'_>) -> Result<()> {
+        if !scope.touches(part)? {
             return Ok(());
         }
         if let Some(why) = part_refusal(part) {
-            return Err(refused(&why).context("nothing was touched"));
+            return Err(not_replayable(&why).context("nothing was touched"));
         }
         match part.kind {
-            Kind::Noop => Ok(()),
-            Kind::Command => self.command(part),
-            _ if part.collection == VIEWS => Ok(()),
+            Kind::Noop => {}
+            Kind::Command => self.command(part)?,
+            _ if part.collection == VIEWS => {}
             Kind::Insert => {
                 self.change("insert", part);
                 self.change("bypassDocumentValidation", part);
-                if is_mended(part)? {
+                if is_filled_in(part)? {
                     self.change("update", part);
                 }
-                Ok(())
             }
-            Kind::Update => {
-                self.change("update", part);
-                Ok(())
-            }
-            Kind::Delete => {
-                self.change("remove", part);
-                Ok(())
-            }
+            Kind::Update => self.change("update", part),
+            Kind::Delete => self.change("remove", part),
         }
+        Ok(())
     }
 
     fn change(&mut self, action: &'static str, part: &Operation<'_>) {
-        self.changes.insert((action, (part.db.to_owned(), part.collection.to_owned())));
+        self.changes.insert((action, part.name()));
     }
 
     fn command(&mut self, part: &Operation<'_>) -> Result<()> {
@@ -132,8 +71,8 @@ impl Met {
             "collMod" => "collMod",
             _ => return Ok(()),
         };
-        let name = (part.db.to_owned(), argument(part)?.to_owned());
-        if name.1 == VIEWS || authorization(&name.0, &name.1).is_some() {
+        let name = Name::new(part.db, argument(part)?);
+        if name.collection == VIEWS || Authorization::of(&name.db, &name.collection).is_some() {
             return Ok(());
         }
         if action == "createCollection" {
@@ -142,35 +81,114 @@ impl Met {
         self.commands.insert((action, name));
         Ok(())
     }
-}
 
-/// What the oplog creates and the backup does not hold must not stand in the target's way either.
-async fn check_created(work: &Work, created: &BTreeSet<Name>) -> Result<()> {
-    let planned: BTreeSet<&str> =
-        work.plan.namespaces.iter().map(|planned| planned.target.as_str()).collect();
-    for name in created {
-        let (db, collection) = user_name(work, name);
-        if planned.contains(format!("{db}.{collection}").as_str()) {
-            continue;
-        }
-        let present = work.target.collections(&db).await?;
-        if work.options.existing == Existing::Refuse
-            && collection != STORED_FUNCTIONS
-            && present.contains(&collection)
-        {
-            return Err(exists(&db, &collection));
-        }
+    /// What commands need.
+    pub(super) fn for_commands(&self, scope: &Scope<'_>) -> Vec<Privilege> {
+        self.commands.iter().map(|(action, name)| Privilege::on(action, &scope.known_as(name))).collect()
     }
-    Ok(())
+
+    /// What changes of documents need.
+    pub(super) fn for_changes(&self, scope: &Scope<'_>) -> Vec<Privilege> {
+        let changes = self.changes.iter();
+        changes.filter_map(|(action, name)| Some(Privilege::on(action, &scope.data_to(name)?))).collect()
+    }
+
+    /// What the oplog creates and the backup does not hold must not stand in the target's way either.
+    ///
+    /// # Errors
+    /// [`Code::TargetNotEmpty`].
+    pub(super) async fn check_created(
+        &self,
+        scope: &Scope<'_>,
+        planned: &BTreeSet<&Name>,
+        target: &Target,
+    ) -> Result<()> {
+        if scope.settings.existing != Existing::Refuse {
+            return Ok(());
+        }
+        let mut present = BTreeMap::new();
+        for name in self.created.iter().map(|name| scope.known_as(name)) {
+            if planned.contains(&name) || name.collection == STORED_FUNCTIONS {
+                continue;
+            }
+            if !present.contains_key(&name.db) {
+                present.insert(name.db.clone(), target.collections(&name.db).await?);
+            }
+            if present[&name.db].contains(&name.collection) {
+                return Err(exists(&name));
+            }
+        }
+        Ok(())
+    }
 }
 
-fn exists(db: &str, collection: &str) -> Error {
+fn exists(name: &Name) -> Error {
     Error::new(
         Code::TargetNotEmpty,
-        format!("`{db}.{collection}`, which was created while the backup was made, exists in the target"),
+        format!("`{name}`, which was created while the backup was made, exists in the target"),
     )
-    .help(
-        "Restore into an empty deployment or under other names (--rename), or say --drop to replace it, or \
-         --into-existing to add to it.",
-    )
+    .help(help![
+        "Restore into an empty deployment or under other names (",
+        Setting::Rename,
+        "), or say ",
+        Setting::Existing.to("drop"),
+        " to replace it, or ",
+        Setting::Existing.to("keep"),
+        " to add to it.",
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{RawDocumentBuf, Timestamp, rawdoc};
+
+    use super::*;
+    use crate::moment::ClusterTime;
+    use crate::renames::Renames;
+    use crate::restore::replay::window::Window;
+    use crate::restore::settings::Options;
+
+    fn met(entries: Vec<RawDocumentBuf>) -> Result<(Vec<Privilege>, Vec<Privilege>)> {
+        let renames = Renames::new(["shop.*=copy.*".to_owned()]).unwrap();
+        let settings = Options { renames, ..Options::default() };
+        let to = ClusterTime { seconds: 5, increment: 0 };
+        let scope = Scope::new(Window { from: ClusterTime::default(), to: Some(to) }, &settings);
+        let mut met = Met::default();
+        for raw in entries {
+            met.entry(&Entry::of(raw.as_bytes()).unwrap(), &scope)?;
+        }
+        Ok((met.for_commands(&scope), met.for_changes(&scope)))
+    }
+
+    fn entry(op: &str, ns: &str, o: RawDocumentBuf, seconds: u32) -> RawDocumentBuf {
+        rawdoc! { "op": op, "ns": ns, "o": o, "ts": Timestamp { time: seconds, increment: 0 } }
+    }
+
+    #[test]
+    fn what_is_replayed_needs_the_privileges_of_the_same_work_under_the_new_names() {
+        let empty = Timestamp { time: 0, increment: 0 };
+        let (commands, changes) = met(vec![
+            entry("c", "shop.$cmd", rawdoc! { "create": "system.buckets.w" }, 1),
+            entry("c", "shop.$cmd", rawdoc! { "createIndexes": "a" }, 1),
+            entry("i", "shop.a", rawdoc! { "_id": 1, "at": empty }, 2),
+            entry("i", "admin.system.users", rawdoc! { "_id": 1 }, 2),
+            entry("d", "shop.later", rawdoc! { "_id": 1 }, 6),
+        ])
+        .unwrap();
+        let on = |action, collection| Privilege::on(action, &Name::new("copy", collection));
+        assert_eq!(commands, [on("createCollection", "w")]);
+        let wanted = ["bypassDocumentValidation", "insert", "update"].map(|action| on(action, "a"));
+        assert!(wanted.iter().all(|privilege| changes.contains(privilege)), "{changes:?}");
+        assert!(changes.contains(&Privilege::on_collection("insert", "admin", "tempusers")));
+        assert_eq!(changes.len(), 5, "{changes:?}");
+    }
+
+    #[test]
+    fn what_cannot_be_replayed_is_no_damage() {
+        let rename = rawdoc! { "renameCollection": "shop.a", "to": "shop.b" };
+        let error = met(vec![entry("c", "shop.$cmd", rename.clone(), 1)]).unwrap_err();
+        assert_eq!(error.code(), Code::NotReplayable);
+        assert!(error.message().contains("renamed to `shop.b`"), "{error}");
+        met(vec![entry("c", "shop.$cmd", rename, 6)]).unwrap();
+    }
 }

@@ -7,84 +7,131 @@ mod capped;
 mod entries;
 mod look;
 mod outcome;
-pub(super) mod window;
+mod scope;
+mod window;
 
-pub(super) use look::{look, may};
-pub(super) use outcome::may_repeat;
+pub(super) use scope::Scope;
+pub use window::Window;
+pub(super) use window::window;
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::Action;
+use super::Source;
+use super::item::Item;
+use super::left::Left;
 use super::settings::Existing;
 use super::spool::Spool;
-use super::users::authorization;
-use super::{Restored, STORED_FUNCTIONS, Users, Work};
-use crate::deployment::{OperationBatch, Refused};
+use super::users::Merging;
+use crate::deployment::{OperationBatch, Privilege, Privileges, Refused, Target};
 use crate::error::{Code, Error, Result};
+use crate::help;
+use crate::help::Setting;
+use crate::job::Job;
 use crate::moment::ClusterTime;
-use crate::oplog::catalog::{Catalog, Change, Name};
+use crate::names::{Authorization, Name, STORED_FUNCTIONS, VIEWS};
+use crate::oplog::catalog::{Catalog, Change};
 use crate::oplog::entry::{Entry, Kind, Operation, strange};
-use crate::oplog::filter::{BUCKETS, VIEWS, part_touches};
 use crate::oplog::refuse::part_refusal;
 use crate::oplog::rewrite::rewrite;
 use crate::oplog::transactions::{Effect, Transactions};
 use crate::progress::Phase;
 use capped::Held;
 use entries::Entries;
+use look::Met;
 
-/// Replays what the plan says, and gives what is to be done from then on.
-pub(super) async fn run(work: &Arc<Work>, spool: &Spool, restored: &mut Restored) -> Result<Arc<Work>> {
-    if work.plan.replay.is_none() {
-        return Ok(work.clone());
-    }
-    work.phase(Phase::Replaying);
-    if spool.len() > 0 {
-        look(work, spool).await?;
-    }
-    make_room_for_users(work).await?;
-    let mut replay = Replay {
-        work,
-        catalog: outcome::catalog(work),
-        transactions: Transactions::default(),
-        batch: OperationBatch::default(),
-        names: Vec::new(),
-        held: capped::held(work, spool).await?,
-        unmatched: BTreeMap::new(),
-        exceptions: Vec::new(),
-        last: None,
-    };
-    let mut entries = Entries::of(work, spool)?;
-    while let Some(some) = entries.next(work).await? {
-        for bytes in some {
-            replay.entry(&bytes).await?;
-        }
-    }
-    replay.send().await?;
-    let (left, exceptions) = outcome::after(work, &replay.catalog);
-    replay.exceptions.extend(exceptions);
-    replay.report(restored);
-    Ok(Arc::new(left))
+/// The roles that grant what is needed, as far as roles of MongoDB do.
+const RESTORING: &str = "restore";
+const CHANGING: &str = "readWriteAnyDatabase";
+
+/// An oplog that is to be replayed.
+pub(super) struct Replay<'a> {
+    source: &'a Source,
+    target: &'a Target,
+    items: &'a [Item],
+    scope: Scope<'a>,
+    /// What the user may do, where there is one.
+    privileges: Option<&'a Privileges>,
+    job: &'a Job,
 }
 
-/// Users and roles are merged from collections that exist only where the backup holds some.
-async fn make_room_for_users(work: &Work) -> Result<()> {
-    for planned in work.plan.namespaces.iter().filter(|planned| planned.action == Action::Merge) {
-        let Some((db, temporary)) = work.data_target(planned.place) else { continue };
-        if planned.documents == Some(0) {
-            work.target.drop_collection(db, &temporary).await?;
+impl<'a> Replay<'a> {
+    pub(super) fn new(
+        source: &'a Source,
+        target: &'a Target,
+        items: &'a [Item],
+        scope: Scope<'a>,
+        privileges: Option<&'a Privileges>,
+        job: &'a Job,
+    ) -> Self {
+        Self { source, target, items, scope, privileges, job }
+    }
+
+    /// Whether the target can replay, and its user may.
+    ///
+    /// # Errors
+    /// [`Code::MongoPrivilege`] with what is missing; [`Code::NotReplayable`] for entries that cannot be replayed;
+    /// [`Code::TargetNotEmpty`] where a collection that the oplog creates exists.
+    pub(super) async fn check(&self) -> Result<()> {
+        let inserted = self.items.iter().filter(|item| item.action.inserts());
+        let names: Vec<Name> = inserted.filter_map(Item::data_to).collect();
+        if let Some(name) = names.first() {
+            self.target.can_replay(name).await?;
         }
-        match work.target.create(db, &temporary, bson::Document::new()).await {
-            Ok(()) | Err(Refused::Exists) => {}
-            Err(Refused::Other(error)) => return Err(error),
+        match self.source {
+            Source::Backup(_) => self.look(&Spool::default()).await,
+            // Its oplog comes after its data, and may hold anything.
+            Source::Archive(_) => {
+                let actions = ["update", "remove"];
+                let anything =
+                    names.iter().flat_map(|name| actions.map(|action| Privilege::on(action, name)));
+                self.require(&anything.collect::<Vec<_>>(), CHANGING)
+            }
         }
     }
-    Ok(())
+
+    async fn look(&self, spool: &Spool) -> Result<()> {
+        let mut met = Met::default();
+        let mut entries = Entries::of(self.source, spool)?;
+        while let Some(some) = entries.next(self.job).await? {
+            for bytes in some {
+                met.entry(&Entry::of(&bytes)?, &self.scope)?;
+            }
+        }
+        self.require(&met.for_commands(&self.scope), RESTORING)?;
+        self.require(&met.for_changes(&self.scope), CHANGING)?;
+        let planned: BTreeSet<&Name> = self.items.iter().map(|item| &item.to).collect();
+        met.check_created(&self.scope, &planned, self.target).await
+    }
+
+    fn require(&self, needed: &[Privilege], role: &str) -> Result<()> {
+        self.privileges.map_or(Ok(()), |privileges| privileges.require(needed, role))
+    }
+
+    /// Replays, and gives what is to be done from then on.
+    pub(super) async fn run(&self, spool: &Spool, merging: Option<&Merging>) -> Result<Left> {
+        self.job.phase(Phase::Replaying);
+        if spool.len() > 0 {
+            self.look(spool).await?;
+        }
+        // Users and roles are merged from collections that exist only where the backup holds some.
+        if let Some(merging) = merging {
+            merging.make_room(self.target).await?;
+        }
+        let mut running = Running::new(self, capped::held(self, spool).await?);
+        let mut entries = Entries::of(self.source, spool)?;
+        while let Some(some) = entries.next(self.job).await? {
+            for bytes in some {
+                running.entry(&bytes).await?;
+            }
+        }
+        running.send().await?;
+        Ok(running.end())
+    }
 }
 
 /// A replay under way. Names are those of the source.
-struct Replay<'a> {
-    work: &'a Work,
+struct Running<'a> {
+    replay: &'a Replay<'a>,
     catalog: Catalog,
     transactions: Transactions,
     batch: OperationBatch,
@@ -98,16 +145,30 @@ struct Replay<'a> {
     last: Option<ClusterTime>,
 }
 
-impl Replay<'_> {
+impl<'a> Running<'a> {
+    fn new(replay: &'a Replay<'a>, held: Held) -> Self {
+        Self {
+            replay,
+            catalog: outcome::catalog(replay.items),
+            transactions: Transactions::default(),
+            batch: OperationBatch::default(),
+            names: Vec::new(),
+            held,
+            unmatched: BTreeMap::new(),
+            exceptions: Vec::new(),
+            last: None,
+        }
+    }
+
     async fn entry(&mut self, bytes: &[u8]) -> Result<()> {
         let entry = Entry::of(bytes)?;
         self.last = self.last.max(Some(entry.ts));
-        if is_after(self.work, entry.ts) {
+        if self.replay.scope.is_after(entry.ts) {
             return Ok(());
         }
         let effect = self.transactions.take(&entry, bytes);
         // What took effect earlier is in the data; the beginnings of transactions that go on had to be seen.
-        if !in_window(self.work, entry.ts) {
+        if !self.replay.scope.holds(entry.ts) {
             return Ok(());
         }
         match effect? {
@@ -124,11 +185,11 @@ impl Replay<'_> {
 
     async fn operation(&mut self, operation: Operation<'_>) -> Result<()> {
         for part in operation.parts()? {
-            if !touches(self.work, &part)? {
+            if !self.replay.scope.touches(&part)? {
                 continue;
             }
             if let Some(why) = part_refusal(&part) {
-                return Err(refused(&why));
+                return Err(not_replayable(&why));
             }
             match part.kind {
                 Kind::Noop => {}
@@ -141,12 +202,12 @@ impl Replay<'_> {
     }
 
     async fn change(&mut self, part: &Operation<'_>) -> Result<()> {
-        let name = (part.db.to_owned(), part.collection.to_owned());
-        if !self.catalog.holds(part.db, part.collection) || self.is_held(&name, part)? {
+        let name = part.name();
+        if !self.catalog.holds(&name) || self.held.has(&name, part)? {
             return Ok(());
         }
-        let Some((db, collection)) = target_of(self.work, &name) else { return Ok(()) };
-        for operation in rewrite(part, &db, &collection)? {
+        let Some(to) = self.replay.scope.data_to(&name) else { return Ok(()) };
+        for operation in rewrite(part, &to)? {
             if self.batch.is_full_for(&operation) {
                 self.send().await?;
             }
@@ -162,7 +223,7 @@ impl Replay<'_> {
         if self.batch.is_empty() {
             return Ok(());
         }
-        for mark in self.work.target.apply(&mut self.batch).await? {
+        for mark in self.replay.target.apply(&mut self.batch).await? {
             *self.unmatched.entry(self.names[mark].clone()).or_default() += 1;
         }
         self.names.clear();
@@ -172,7 +233,7 @@ impl Replay<'_> {
     /// The server makes the collections of users and roles itself.
     async fn command(&mut self, part: &Operation<'_>) -> Result<()> {
         let argument = part.command()?.1.as_str().unwrap_or_default();
-        if authorization(part.db, argument).is_some() {
+        if Authorization::of(part.db, argument).is_some() {
             return Ok(());
         }
         let Some(change) = self.catalog.command(part)? else { return Ok(()) };
@@ -181,9 +242,8 @@ impl Replay<'_> {
             Change::Create(name, options) => self.create(&name, options).await,
             Change::Drop(name) => self.drop(&name).await,
             Change::Modify(name, options) => {
-                let (db, collection) = user_name(self.work, &name);
-                match self.work.target.modify(&db, &collection, options).await {
-                    Err(error) if error.code() == Code::Mongo => self.exceptions.push(error.to_string()),
+                match self.replay.target.modify(&self.replay.scope.known_as(&name), options).await {
+                    Err(Refused::Answer(error)) => self.exceptions.push(error.to_string()),
                     outcome => outcome?,
                 }
                 Ok(())
@@ -192,97 +252,67 @@ impl Replay<'_> {
     }
 
     async fn create(&self, name: &Name, options: bson::Document) -> Result<()> {
-        let (target, existing) = (&self.work.target, self.work.options.existing);
-        let (db, collection) = user_name(self.work, name);
-        let may_drop = existing == Existing::Drop && collection != STORED_FUNCTIONS;
-        match target.create(&db, &collection, options.clone()).await {
+        let (target, existing) = (self.replay.target, self.replay.scope.settings.existing);
+        let name = self.replay.scope.known_as(name);
+        let may_drop = existing == Existing::Drop && name.collection != STORED_FUNCTIONS;
+        match target.create(&name, options.clone()).await {
             Ok(()) => Ok(()),
             Err(Refused::Exists) if may_drop => {
-                target.drop_collection(&db, &collection).await?;
-                Ok(target.create(&db, &collection, options).await?)
+                target.drop_collection(&name).await?;
+                Ok(target.create(&name, options).await?)
             }
             // A server makes this one by itself.
-            Err(Refused::Exists) if existing == Existing::Keep || collection == STORED_FUNCTIONS => Ok(()),
+            Err(Refused::Exists) if existing == Existing::Keep || name.collection == STORED_FUNCTIONS => {
+                Ok(())
+            }
             Err(refused) => {
-                Err(Error::from(refused)
-                    .context(format!("cannot create `{db}.{collection}`, as the oplog says")))
+                Err(Error::from(refused).context(format!("cannot create `{name}`, as the oplog says")))
             }
         }
     }
 
     async fn drop(&mut self, name: &Name) -> Result<()> {
-        self.held.remove(name);
-        let (db, collection) = user_name(self.work, name);
-        match collection.as_str() {
-            STORED_FUNCTIONS => self.work.target.empty_collection(&db, &collection).await,
-            _ => self.work.target.drop_collection(&db, &collection).await,
+        self.held.forget(name);
+        let name = self.replay.scope.known_as(name);
+        match name.collection.as_str() {
+            STORED_FUNCTIONS => self.replay.target.empty_collection(&name).await,
+            _ => self.replay.target.drop_collection(&name).await,
         }
     }
 
-    /// What did not fit together: changes of what the backup does not hold, though it should.
-    fn report(self, restored: &mut Restored) {
-        restored.exceptions.extend(self.exceptions);
-        for ((db, collection), changes) in &self.catalog.orphans {
-            restored.exceptions.push(format!(
-                "{changes} changes of `{db}.{collection}` in the oplog: the backup does not hold that collection"
+    /// What is left to be done, and what did not fit together: changes of what the backup does not hold, though it
+    /// should.
+    fn end(self) -> Left {
+        let Replay { source, items, scope, .. } = self.replay;
+        let mut exceptions = self.exceptions;
+        for (name, changes) in &self.catalog.orphans {
+            exceptions.push(format!(
+                "{changes} changes of `{name}` in the oplog: the backup does not hold that collection"
             ));
         }
-        let read_later = |name: &Name| outcome::was_read_later(self.work, name);
-        for (name, updates) in self.unmatched.iter().filter(|(name, _)| !read_later(name)) {
-            restored.exceptions.push(format!(
-                "{updates} updates of `{}.{}` in the oplog found no document to change",
-                name.0, name.1
-            ));
+        for (name, updates) in self.unmatched.iter().filter(|(name, _)| !source.is_read_later(name)) {
+            exceptions
+                .push(format!("{updates} updates of `{name}` in the oplog found no document to change"));
         }
-        let to = self.work.plan.replay.and_then(|window| window.to);
-        if let (Some(to), Some(last), true) =
-            (to, self.last, matches!(&*self.work.source, super::Source::Archive(_)))
+        if let (Source::Archive(_), Some(to), Some(last)) = (source, scope.window.to, self.last)
             && to > last
         {
-            restored.exceptions.push(format!("the archive's oplog ends at {last}, before {to}"));
+            exceptions.push(format!("the archive's oplog ends at {last}, before {to}"));
         }
+        let mut left = outcome::left(items, self.catalog, scope);
+        exceptions.append(&mut left.exceptions);
+        Left { exceptions, ..left }
     }
 }
 
-fn refused(why: &str) -> Error {
-    Error::new(Code::Damaged, format!("the oplog cannot be replayed: {why}")).help(
-        "Choose an earlier moment with --at, or leave out what is affected with --exclude, or take another backup.",
-    )
-}
-
-fn in_window(work: &Work, ts: ClusterTime) -> bool {
-    work.plan.replay.is_some_and(|window| ts > window.from) && !is_after(work, ts)
-}
-
-fn is_after(work: &Work, ts: ClusterTime) -> bool {
-    work.plan.replay.and_then(|window| window.to).is_some_and(|to| ts > to)
-}
-
-/// Whether a part is of what is restored.
-fn touches(work: &Work, part: &Operation<'_>) -> Result<bool> {
-    let options = &work.options;
-    part_touches(part, &|db, collection| {
-        let kept = authorization(db, collection).is_some();
-        let wanted = match options.users {
-            Users::Merge => true,
-            Users::None => !kept,
-            Users::Only => kept,
-        };
-        wanted && options.filter.accepts(db, collection)
-    })
-}
-
-/// Where the documents of a collection go; none for what the server keeps itself.
-fn target_of(work: &Work, (db, collection): &Name) -> Option<Name> {
-    match authorization(db, collection) {
-        Some(kept) => kept.temporary().map(|temporary| ("admin".to_owned(), temporary.to_owned())),
-        None => Some(work.options.renames.apply(db, collection)),
-    }
-}
-
-/// The collection as users know it in the target: a time-series instead of its buckets.
-fn user_name(work: &Work, (db, collection): &Name) -> Name {
-    work.options.renames.apply(db, collection.strip_prefix(BUCKETS).unwrap_or(collection))
+fn not_replayable(why: &str) -> Error {
+    Error::new(Code::NotReplayable, format!("the oplog cannot be replayed: {why}")).help(help![
+        "Choose an earlier moment with ",
+        Setting::At,
+        ", or leave out what is affected with ",
+        Setting::Exclude,
+        ", or take another backup.",
+    ])
 }
 
 /// The collection that a command is about.

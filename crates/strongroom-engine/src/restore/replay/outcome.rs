@@ -1,27 +1,21 @@
-//! What there is before and after the oplog was replayed, in the terms of a restore.
+//! What there is before and after the oplog was replayed, in the terms of a restore. Pure.
 
-use std::collections::BTreeSet;
-
-use bson::Document;
-
-use super::user_name;
-use crate::manifest::Consistency;
-use crate::names::NamespaceKind;
-use crate::oplog::catalog::{Catalog, Collection, Name};
-use crate::oplog::filter::BUCKETS;
+use super::scope::Scope;
+use crate::names::{Name, NamespaceKind};
+use crate::oplog::catalog::{Catalog, Collection};
+use crate::restore::item::Item;
+use crate::restore::left::Left;
 use crate::restore::metadata::Metadata;
-use crate::restore::plan::{Action, PlannedNamespace};
-use crate::restore::{Source, Work, views};
+use crate::restore::views::{self, View};
 
-/// What the plan restores.
-pub(super) fn catalog(work: &Work) -> Catalog {
+/// What the restore began with, by the names of the source.
+pub(super) fn catalog(items: &[Item]) -> Catalog {
     let mut catalog = Catalog::default();
-    for planned in &work.plan.namespaces {
-        let namespace = &work.source.namespaces()[planned.place];
-        let Metadata { options, indexes } = work.metadata[planned.place].clone();
-        let name = (namespace.db.clone(), namespace.data_collection());
-        match namespace.kind {
-            NamespaceKind::View => drop(catalog.views.insert(name, original(work, planned.place, options))),
+    for item in items {
+        let Metadata { options, indexes } = item.metadata.clone();
+        let name = item.data_from();
+        match item.kind {
+            NamespaceKind::View => drop(catalog.views.insert(name, options)),
             _ => {
                 let collection = Collection { options, indexes, ..Collection::default() };
                 catalog.collections.insert(name, collection);
@@ -31,109 +25,145 @@ pub(super) fn catalog(work: &Work) -> Catalog {
     catalog
 }
 
-/// A view's definition as the source has it; the plan's is in the target's names.
-fn original(work: &Work, place: usize, renamed: Document) -> Document {
-    Metadata::of(&work.source.namespaces()[place]).map_or(renamed, |metadata| metadata.options)
+/// What is left to be done: indexes and views are those at the end of the window.
+pub(super) fn left(items: &[Item], catalog: Catalog, scope: &Scope<'_>) -> Left {
+    let mut left = Left::default();
+    let mut catalog = catalog;
+    for item in items {
+        match item.kind {
+            NamespaceKind::View => view_that_stayed(item, &mut catalog, &mut left),
+            _ => collection_that_stayed(item, &mut catalog, &mut left, scope),
+        }
+    }
+    for (name, collection) in catalog.collections {
+        new_collection(&name, collection, &mut left, scope);
+    }
+    for (name, options) in catalog.views {
+        new_view(&name, options, &mut left, scope);
+    }
+    left
 }
 
-/// Whether a collection was read after the moment from which the oplog is applied.
-pub(super) fn was_read_later(work: &Work, (db, collection): &Name) -> bool {
-    let name = format!("{db}.{}", collection.strip_prefix(BUCKETS).unwrap_or(collection));
-    match &*work.source {
-        Source::Archive(_) => true,
-        Source::Backup(backup) => match &backup.manifest.consistency {
-            Consistency::Oplog { read_plainly, .. } => read_plainly.contains(&name),
-            Consistency::Snapshot { .. } | Consistency::None { .. } => false,
-        },
+/// One that was changed is created as a new one.
+fn view_that_stayed(item: &Item, catalog: &mut Catalog, left: &mut Left) {
+    let name = item.data_from();
+    if catalog.views.get(&name) == Some(&item.metadata.options) {
+        catalog.views.remove(&name);
+        left.view(item);
     }
 }
 
-/// Whether a namespace may hold a document twice: it was deleted and inserted again while it was read.
-pub(in crate::restore) fn may_repeat(work: &Work, place: usize) -> bool {
-    let namespace = &work.source.namespaces()[place];
-    let name = (namespace.db.clone(), namespace.data_collection());
-    let created =
-        work.plan.namespaces.iter().any(|planned| planned.place == place && planned.action.creates());
-    created && work.plan.replay.is_some() && was_read_later(work, &name)
+fn collection_that_stayed(item: &Item, catalog: &mut Catalog, left: &mut Left, scope: &Scope<'_>) {
+    let name = item.data_from();
+    let Some(Collection { options, indexes, bucket_indexes }) = catalog.collections.remove(&name) else {
+        return;
+    };
+    left.collection(item, &Metadata { options: options.clone(), indexes });
+    on_buckets(&name, &Metadata { options, indexes: bucket_indexes }, left, scope);
 }
 
-/// The work that is left, and what cannot be done of it: indexes and views are those at the end of the window.
-pub(super) fn after(work: &Work, catalog: &Catalog) -> (Work, Vec<String>) {
-    let mut exceptions = Vec::new();
-    let mut left = work.clone();
-    let mut unknown = catalog.clone();
-    let source = work.source.namespaces();
-    left.plan.namespaces.retain_mut(|planned| {
-        let name = (source[planned.place].db.clone(), source[planned.place].data_collection());
-        planned.documents = planned.documents.filter(|_| planned.action != Action::Merge);
-        if planned.kind == NamespaceKind::View {
-            let before = original(work, planned.place, Document::new());
-            let same = unknown.views.get(&name) == Some(&before);
-            if same {
-                unknown.views.remove(&name);
-            }
-            return same;
-        }
-        let Some(collection) = unknown.collections.get_mut(&name) else { return false };
-        let metadata = &mut left.metadata[planned.place];
-        metadata.options.clone_from(&collection.options);
-        metadata.indexes = std::mem::take(&mut collection.indexes);
-        true
-    });
-    let known: BTreeSet<Name> = work
-        .plan
-        .namespaces
-        .iter()
-        .map(|planned| (source[planned.place].db.clone(), source[planned.place].data_collection()))
-        .collect();
-    for (name, collection) in unknown.collections {
-        let Collection { options, indexes, bucket_indexes } = collection;
-        let kind = kind(&name.1);
-        if !known.contains(&name) {
-            let target = user_name(work, &name);
-            add(&mut left, &target, target.clone(), kind, Metadata { options: options.clone(), indexes });
-        }
-        if !bucket_indexes.is_empty() {
-            let buckets = work.options.renames.apply(&name.0, &name.1);
-            let metadata = Metadata { options, indexes: bucket_indexes };
-            add(&mut left, &user_name(work, &name), buckets, kind, metadata);
-        }
-    }
-    for (name, mut options) in unknown.views {
-        let target = work.options.renames.apply(&name.0, &name.1);
-        match views::rename(&mut options, &name.0, &name.1, &work.options.renames) {
-            Ok(()) => {
-                let metadata = Metadata { options, indexes: Vec::new() };
-                add(&mut left, &target, target.clone(), NamespaceKind::View, metadata);
-            }
-            Err(read) => exceptions.push(format!(
-                "the view `{}.{}` reads `{read}`, which is in another database",
-                target.0, target.1
-            )),
-        }
-    }
-    (left, exceptions)
+fn new_collection(name: &Name, collection: Collection, left: &mut Left, scope: &Scope<'_>) {
+    let Collection { options, indexes, bucket_indexes } = collection;
+    let target = scope.known_as(name);
+    left.build(&target, &Metadata { options: options.clone(), indexes }, false);
+    left.names.insert(target);
+    on_buckets(name, &Metadata { options, indexes: bucket_indexes }, left, scope);
 }
 
-fn kind(data_collection: &str) -> NamespaceKind {
-    match data_collection.starts_with(BUCKETS) {
-        true => NamespaceKind::Timeseries,
-        false => NamespaceKind::Collection,
+/// Indexes of a time-series that the oplog specifies for its buckets.
+fn on_buckets(name: &Name, metadata: &Metadata, left: &mut Left, scope: &Scope<'_>) {
+    left.build(&scope.settings.renames.apply(&name.db, &name.collection), metadata, false);
+}
+
+fn new_view(name: &Name, mut options: bson::Document, left: &mut Left, scope: &Scope<'_>) {
+    let target = scope.settings.renames.apply(&name.db, &name.collection);
+    match views::rename(&mut options, name, &scope.settings.renames) {
+        Ok(()) => {
+            left.names.insert(target.clone());
+            left.views.push(View { name: target, options });
+        }
+        Err(read) => {
+            left.exceptions.push(format!("the view `{target}` reads `{read}`, which is in another database"));
+        }
     }
 }
 
-/// One more namespace, called `target`, whose indexes are built on the collection `on`.
-fn add(left: &mut Work, target: &Name, on: Name, kind: NamespaceKind, metadata: Metadata) {
-    let target = format!("{}.{}", target.0, target.1);
-    left.plan.namespaces.push(PlannedNamespace {
-        place: left.names.len(),
-        name: target.clone(),
-        target,
-        kind,
-        action: Action::Create,
-        documents: None,
-        bytes: None,
-    });
-    left.names.push(on);
-    left.metadata.push(metadata);
+#[cfg(test)]
+mod tests {
+    use bson::{Document, doc};
+
+    use super::*;
+    use crate::moment::ClusterTime;
+    use crate::renames::Renames;
+    use crate::restore::item::Action;
+    use crate::restore::item::tests::item;
+    use crate::restore::replay::window::Window;
+    use crate::restore::settings::Options;
+
+    fn index(name: &str) -> Document {
+        doc! { "key": { name: 1 }, "name": name }
+    }
+
+    fn left_by(items: &[Item], rules: &[&str], change: impl FnOnce(&mut Catalog)) -> Left {
+        let renames = Renames::new(rules.iter().map(ToString::to_string)).unwrap();
+        let settings = Options { renames, ..Options::default() };
+        let window = Window { from: ClusterTime::default(), to: None };
+        let mut catalog = catalog(items);
+        change(&mut catalog);
+        left(items, catalog, &Scope::new(window, &settings))
+    }
+
+    fn view(name: &str, on: &str) -> Item {
+        let mut view = item(name, Action::Create);
+        view.kind = NamespaceKind::View;
+        view.metadata.options = doc! { "viewOn": on, "pipeline": [] };
+        view.options = view.metadata.options.clone();
+        view
+    }
+
+    fn names(left: &Left) -> Vec<String> {
+        left.names.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn an_oplog_that_changes_nothing_leaves_what_the_backup_describes() {
+        let mut a = item("shop.a", Action::Create);
+        a.metadata.indexes = vec![index("x")];
+        let mut series = item("shop.w", Action::Create);
+        series.kind = NamespaceKind::Timeseries;
+        let items = [a, series, item("admin.system.users", Action::Merge), view("shop.v", "a")];
+        assert_eq!(left_by(&items, &[], |_| {}), Left::of(&items));
+    }
+
+    #[test]
+    fn collections_are_those_at_the_end_of_the_window() {
+        let items = [item("shop.a", Action::Create), item("shop.gone", Action::Create)];
+        let left = left_by(&items, &["shop.*=copy.*"], |catalog| {
+            catalog.collections.remove(&Name::new("shop", "gone"));
+            let made = Collection {
+                indexes: vec![index("x")],
+                bucket_indexes: vec![index("y")],
+                ..Collection::default()
+            };
+            catalog.collections.insert(Name::new("shop", "system.buckets.w"), made);
+        });
+        assert_eq!(names(&left), ["copy.w", "shop.a"]);
+        let builds: Vec<String> = left.indexes.iter().map(|build| build.on.to_string()).collect();
+        assert_eq!(builds, ["copy.w", "copy.system.buckets.w"]);
+        assert_eq!(left.indexes[1].indexes, [index("y")]);
+    }
+
+    #[test]
+    fn views_are_those_at_the_end_of_the_window() {
+        let items = [view("shop.same", "a"), view("shop.changed", "a"), view("shop.gone", "a")];
+        let left = left_by(&items, &["shop.new=copy.new"], |catalog| {
+            catalog.views.remove(&Name::new("shop", "gone"));
+            catalog.views.insert(Name::new("shop", "changed"), doc! { "viewOn": "b" });
+            catalog.views.insert(Name::new("shop", "new"), doc! { "viewOn": "a" });
+        });
+        assert_eq!(names(&left), ["shop.changed", "shop.same"]);
+        let changed = View { name: Name::new("shop", "changed"), options: doc! { "viewOn": "b" } };
+        assert_eq!(left.views[1], changed);
+        assert_eq!(left.exceptions, ["the view `copy.new` reads `shop.a`, which is in another database"]);
+    }
 }

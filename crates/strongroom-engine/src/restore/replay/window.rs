@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use crate::error::{Code, Error, Result};
+use crate::help;
+use crate::help::Setting;
 use crate::manifest::{Consistency, Manifest};
 use crate::moment::ClusterTime;
 use crate::moment::in_words;
@@ -53,8 +55,11 @@ fn of_backup(manifest: &Manifest, at: Option<ClusterTime>) -> Result<Option<Wind
 }
 
 fn nothing_to_replay(name: &str, why: &str) -> Error {
-    Error::new(Code::Usage, format!("`{name}` cannot be restored to a moment of choice: {why}"))
-        .help("Leave --at out, or choose another backup. Nothing was touched.")
+    Error::new(Code::Usage, format!("`{name}` cannot be restored to a moment of choice: {why}")).help(help![
+        "Leave ",
+        Setting::At,
+        " out, or choose another backup. Nothing was touched."
+    ])
 }
 
 fn outside(manifest: &Manifest, to: ClusterTime, earliest: ClusterTime, last: ClusterTime) -> Error {
@@ -74,6 +79,9 @@ fn outside(manifest: &Manifest, to: ClusterTime, earliest: ClusterTime, last: Cl
             manifest.id
         )
     };
-    Error::new(Code::Usage, message)
-        .help("Choose a moment in between with --at, or another backup. Nothing was touched.")
+    Error::new(Code::Usage, message).help(help![
+        "Choose a moment in between with ",
+        Setting::At,
+        ", or another backup. Nothing was touched."
+    ])
 }

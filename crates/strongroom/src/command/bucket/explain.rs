@@ -4,12 +4,15 @@ use std::fmt;
 
 use iam_policy::{Principal, Request};
 use serde::Serialize;
-use strongroom_engine::bucket::{StoreOptions, identity};
+use serde_json::{Value, json};
+use strongroom_engine::Help;
+use strongroom_engine::bucket::identity;
 use strongroom_engine::error::{Code, Error, Result};
 use strongroom_engine::guard::{self, Ability, Checked, Explained, Settings, Sources};
 
 use super::read;
 use crate::cli::bucket::Explain;
+use crate::help;
 use crate::output::Output;
 
 pub(crate) async fn run(options: &Explain, output: &Output) -> Result<()> {
@@ -22,15 +25,17 @@ pub(crate) async fn run(options: &Explain, output: &Output) -> Result<()> {
     if let Some(action) = &options.action {
         let request = request(options, &settings, action, principal)?;
         let answer = One(guard::explain(&sources, &request));
-        return output.answer(&answer, &answer);
+        return output.answer(&in_words(&answer.0, &answer.0.advice), &answer);
     }
     let requests = guard::plan_check(&settings, &sources, &principal);
     let works = requests.iter().all(|checked| checked.explained.allowed);
     let answer = All { works, requests };
-    output.answer(&answer, &answer)?;
+    let requests: Vec<Value> =
+        answer.requests.iter().map(|checked| in_words(checked, &checked.explained.advice)).collect();
+    output.answer(&json!({"works": works, "requests": requests}), &answer)?;
     match works {
         true => Ok(()),
-        false => Err(Error::new(Code::Denied, "not every request of these settings would be allowed")
+        false => Err(Error::new(Code::NotProved, "not every request of these settings would be allowed")
             .help("The list above says which, and the statements that would allow them.")),
     }
 }
@@ -42,7 +47,7 @@ async fn sources(options: &Explain, settings: &Settings) -> Result<(Sources, Pri
     let arn = match (&options.principal, offline) {
         (Some(arn), _) => arn.clone(),
         (None, true) => SOMEBODY.into(),
-        (None, false) => identity::caller(&StoreOptions::default()).await?.arn,
+        (None, false) => identity::caller(&options.aws.options()).await?.arn,
     };
     let Some(principal) = guard::principal(&arn) else {
         return Err(Error::new(
@@ -51,7 +56,7 @@ async fn sources(options: &Explain, settings: &Settings) -> Result<(Sources, Pri
         ));
     };
     if !offline {
-        let found = guard::gather(&StoreOptions::default(), &arn, &settings.bucket).await?;
+        let found = guard::gather(&options.aws.options(), &arn, &settings.bucket).await?;
         if !found.identity_known && found.bucket.is_none() {
             return Err(Error::new(
                 Code::Denied,
@@ -89,7 +94,13 @@ fn request(options: &Explain, settings: &Settings, action: &str, principal: Prin
     Ok(request)
 }
 
-#[derive(Serialize)]
+/// As JSON, with the advice as a sentence.
+fn in_words(explained: &impl Serialize, advice: &Help) -> Value {
+    let mut value = serde_json::to_value(explained).unwrap_or_default();
+    value["advice"] = help::in_words(advice).into();
+    value
+}
+
 struct One(Explained);
 
 impl fmt::Display for One {
@@ -103,11 +114,10 @@ fn write_one(f: &mut fmt::Formatter<'_>, told: &Explained) -> fmt::Result {
     for reason in &told.because {
         writeln!(f, "  {reason}")?;
     }
-    writeln!(f, "  {}", told.advice)?;
+    writeln!(f, "  {}", help::in_words(&told.advice))?;
     told.statement.as_ref().map_or(Ok(()), |statement| writeln!(f, "  {statement}"))
 }
 
-#[derive(Serialize)]
 struct All {
     works: bool,
     requests: Vec<Checked>,

@@ -26,10 +26,10 @@ pub(crate) fn run(options: &Lint, output: &Output) -> Result<()> {
     match answer.findings.iter().filter(|finding| finding.severity == Severity::Error).count() {
         0 => Ok(()),
         errors => Err(Error::new(
-            Code::Usage,
-            format!("`{}` has {}", options.file.display(), count(errors, "error")),
+            Code::NotProved,
+            format!("`{}` has {}", options.file.display(), count(errors as u64, "error")),
         )
-        .help("Each is told above, with what to write instead.")),
+        .help("Each is listed above, with what to write instead.")),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `strongroom bucket`: its security drawn up, applied, proved and explained.
 
+mod credentials;
 mod explain;
 mod lint;
 mod policy;
@@ -12,14 +13,15 @@ use strongroom_engine::error::{Code, Error, Result};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::bucket::Bucket;
+use crate::command::until_cancelled;
 use crate::output::Output;
 
 pub(crate) async fn run(command: Bucket, output: &Output, cancel: CancellationToken) -> Result<()> {
     match command {
         Bucket::Policy(options) => policy::run(&options, output),
-        Bucket::Provision(options) => provision::run(&options, output).await,
+        Bucket::Provision(options) => provision::run(&options, output, cancel).await,
         Bucket::Prove(options) => prove::run(&options, output, cancel).await,
-        Bucket::Explain(options) => explain::run(&options, output).await,
+        Bucket::Explain(options) => until_cancelled(explain::run(&options, output), cancel).await,
         Bucket::Lint(options) => lint::run(&options, output),
     }
 }

@@ -6,7 +6,7 @@ use iam_policy::edit;
 use serde_json::Value;
 use strongroom_engine::bucket::actions::Role;
 use strongroom_engine::error::{Code, Error, Result};
-use strongroom_engine::guard::{Attached, Document, Format, documents, render};
+use strongroom_engine::guard::{Attached, Document, Format, documents, is_own_sid, render};
 
 use super::read;
 use crate::cli::bucket::{Only, PolicyArguments};
@@ -22,13 +22,13 @@ pub(crate) fn run(options: &PolicyArguments, output: &Output) -> Result<()> {
     };
     if options.format != Format::Json {
         return Err(
-            Error::new(Code::Usage, "--only is for documents, which are JSON").help("Leave --format out.")
+            Error::new(Code::Usage, "--only prints one document, which is JSON").help("Leave out --format.")
         );
     }
     let all = documents(&settings);
     let Some(document) = all.iter().find(|document| is(document, only)) else {
         return Err(Error::new(Code::Usage, "these settings have no such document")
-            .help("Leave --only out to see which there are."));
+            .help("Leave out --only to see the documents there are."));
     };
     let policy = match &options.merge {
         None => document.policy.clone(),
@@ -49,10 +49,9 @@ fn is(document: &Document, only: Only) -> bool {
 
 fn merged(existing: &str, document: &Document) -> Result<Value> {
     let statements = document.policy["Statement"].as_array().cloned().unwrap_or_default();
-    let own = |sid: &str| sid.starts_with("Strongroom");
-    let merged = edit::merge(Some(existing), document.kind(), &statements, own).map_err(|e| {
+    let merged = edit::merge(Some(existing), document.kind(), &statements, is_own_sid).map_err(|e| {
         Error::new(Code::Usage, format!("the statements cannot be added: {e}"))
-            .help("Mend the file first; nothing was written.")
+            .help("Fix the file first; nothing was written.")
     })?;
     Ok(merged.document)
 }

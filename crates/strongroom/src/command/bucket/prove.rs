@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 use strongroom_engine::bucket::actions::Role;
 use strongroom_engine::error::{Code, Error, Result};
-use strongroom_engine::guard::{Credentials, Profile, Report, Settings, Verdict, html, prove};
+use strongroom_engine::guard::{Access, Counts, Credentials, Report, Settings, Verdict, html, prove};
 
 use tokio_util::sync::CancellationToken;
 
@@ -31,18 +31,22 @@ pub(crate) async fn run(options: &Prove, output: &Output, cancel: CancellationTo
     }
     let failed: Vec<&str> =
         report.findings.iter().filter(|f| f.verdict == Verdict::Fail).map(|f| f.id).collect();
-    Err(Error::new(Code::NotProved, format!("the bucket is not as it should be: {}", failed.join(", ")))
-        .help("Each fail above says what mends it; `strongroom bucket provision` makes most of it."))
+    Err(Error::new(
+        Code::NotProved,
+        format!("the bucket is not secured as it should be: {}", failed.join(", ")),
+    )
+    .help("Each fail above says what fixes it; `strongroom bucket provision` fixes most of them."))
 }
 
 fn credentials(options: &Prove, settings: &Settings) -> Result<Credentials> {
     let profiles = [&options.writer_profile, &options.restorer_profile, &options.pruner_profile];
-    if settings.profile == Profile::Split && profiles.iter().any(|profile| profile.is_none()) {
-        return Err(Error::new(Code::Usage, "--profile split is proved with three identities")
+    if settings.access == Access::Split && profiles.iter().any(|profile| profile.is_none()) {
+        return Err(Error::new(Code::Usage, "--access split is proved with three identities")
             .help("Name their AWS profiles: --writer-profile, --restorer-profile and --pruner-profile."));
     }
-    let roles = Role::ALL.into_iter().zip(profiles).map(|(role, profile)| (role, Prove::of_profile(profile)));
-    let admin = options.admin_profile.is_some().then(|| Prove::of_profile(&options.admin_profile));
+    let of_role = |(role, profile): (Role, &Option<String>)| (role, options.of_profile(profile.as_ref()));
+    let roles = Role::ALL.into_iter().zip(profiles).map(of_role);
+    let admin = options.admin_profile.as_ref().map(|profile| options.of_profile(Some(profile)));
     Ok(Credentials { roles: roles.collect(), admin })
 }
 
@@ -57,8 +61,8 @@ impl fmt::Display for Card<'_> {
         let server = report.endpoint.as_deref().unwrap_or("Amazon S3");
         writeln!(
             f,
-            "s3://{}/{} at {server}, {}, profile {}",
-            report.bucket, report.prefix, report.region, report.profile
+            "s3://{}/{} at {server}, {}, access {}",
+            report.bucket, report.prefix, report.region, report.access
         )?;
         if let Some(caller) = &report.identity {
             writeln!(f, "as {}, {}", caller.arn, report.at)?;
@@ -72,15 +76,18 @@ impl fmt::Display for Card<'_> {
                     "", finding.request, finding.expected, finding.seen
                 )?;
             }
-            if let Some(mend) = &finding.mend {
-                writeln!(f, "{:>16}    mend: {mend}", "")?;
+            if let Some(fix) = &finding.fix {
+                writeln!(f, "{:>16}    fix: {fix}", "")?;
             }
         }
         for key in &report.left_behind {
             writeln!(f, "could not be deleted again: {key}")?;
         }
-        let [pass, fail, unknown, absent] = report.counts;
-        writeln!(f, "{pass} pass, {fail} fail, {unknown} could not be told, {absent} not offered here")?;
+        let Counts { pass, fail, could_not_tell, not_offered } = report.counts;
+        writeln!(
+            f,
+            "{pass} pass, {fail} fail, {could_not_tell} unknown, {not_offered} not offered by this server"
+        )?;
         writeln!(f, "SHA-256 of the evidence: {}", self.hash)
     }
 }

@@ -45,9 +45,9 @@ async fn whether_a_plan_would_still_work_is_told() {
     };
     assert_eq!(check(&[]).await.ok().json()["works"], true);
     let unencrypted = check(&["--sse", "none"]).await;
-    unencrypted.failed("SR-DENIED", 4, &["not every request"]);
+    unencrypted.failed("SR-NOT-PROVED", 9, &["not every request"]);
     assert_eq!(unencrypted.json()["works"], false);
-    check(&["--versioned"]).await.failed("SR-DENIED", 4, &[]);
+    check(&["--versioned"]).await.failed("SR-NOT-PROVED", 9, &[]);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ async fn faults_are_told_with_what_to_write_instead() {
         run(program(&["--json", "bucket", "lint", &path])).await
     };
     let wrong = lint(r#"{"Version": "2021-10-17", "Statement": {"Effect": "Allow", "Action": "s3:HeadBucket", "Resource": "arn:aws:s3:::b"}}"#).await;
-    wrong.failed("SR-USAGE", 2, &["errors"]);
+    wrong.failed("SR-NOT-PROVED", 9, &["errors"]);
     let found = rules(&wrong.json());
     assert!(
         found.contains(&"INVALID_VERSION".to_owned()) && found.contains(&"UNKNOWN_ACTION".to_owned()),
@@ -33,7 +33,7 @@ async fn faults_are_told_with_what_to_write_instead() {
     assert!(rules(&seed.json()).contains(&"ACL_ACTION".to_owned()));
 
     let broken = lint("{\"Version\": \"2012-10-17\",\n \"Statement\": [}").await;
-    broken.failed("SR-USAGE", 2, &[]);
+    broken.failed("SR-NOT-PROVED", 9, &[]);
     assert!(broken.text().contains("line 2, column 16"), "{}", broken.text());
     run(program(&["bucket", "lint", "/nonexistent"])).await.failed("SR-USAGE", 2, &["cannot be read"]);
 }
@@ -42,15 +42,15 @@ async fn faults_are_told_with_what_to_write_instead() {
 #[tokio::test]
 async fn the_policies_that_are_printed_have_no_errors_and_the_narrow_ones_no_warnings() {
     let folder = tempfile::tempdir().unwrap();
-    for profile in ["single", "split"] {
+    for access in ["single", "split"] {
         for only in ["identity", "restorer", "pruner", "bucket"] {
             let printed = [
                 "bucket",
                 "policy",
                 "s3://acme-backups/shop",
                 "--versioned",
-                "--profile",
-                profile,
+                "--access",
+                access,
                 "--only",
                 only,
             ];
@@ -59,7 +59,7 @@ async fn the_policies_that_are_printed_have_no_errors_and_the_narrow_ones_no_war
             fs::write(&file, done.text()).unwrap();
             let linted =
                 run(program(&["--json", "bucket", "lint", &file.display().to_string()])).await.ok().json();
-            assert_eq!(rules(&linted), Vec::<String>::new(), "{profile} {only}: {linted:#}");
+            assert_eq!(rules(&linted), Vec::<String>::new(), "{access} {only}: {linted:#}");
         }
     }
 }

@@ -89,10 +89,10 @@ async fn each_permission_is_needed_in_a_bucket_with_versions() {
 /// Three identities, each with its own policy alone: the second backup too, whose note on restoring is there already.
 #[tokio::test(flavor = "multi_thread")]
 async fn split_identities_do_all_there_is_to_do_between_them() {
-    use strongroom_engine::guard::{Profile, Settings, documents};
+    use strongroom_engine::guard::{Access, Settings, documents};
     let source = small().await;
     let mut settings = Settings::new(BUCKET, PREFIX);
-    settings.profile = Profile::Split;
+    settings.access = Access::Split;
     let policies: Vec<String> = documents(&settings).iter().take(3).map(|d| d.policy.to_string()).collect();
     let [writer, restorer, pruner] = &policies[..] else { panic!("three identities") };
     let guarded = Guarded::bucket(writer).await;

@@ -14,9 +14,9 @@ const KEY: &str = "aws:kms:arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-
 fn variants() -> Vec<Vec<&'static str>> {
     vec![
         vec![],
-        vec!["--profile", "classic"],
-        vec!["--profile", "classic", "--sse", "none", "--versioned"],
-        vec!["--profile", "split", "--versioned", "--sse", KEY, "--object-lock", "governance:30d"],
+        vec!["--access", "classic"],
+        vec!["--access", "classic", "--sse", "none", "--versioned"],
+        vec!["--access", "split", "--versioned", "--sse", KEY, "--object-lock", "governance:30d"],
         vec!["--role", "444455556666", "--external-id", "a-secret-word", "--account", "111122223333"],
         vec![
             "--role",
@@ -115,7 +115,7 @@ async fn statements_are_added_to_a_policy_without_losing_or_moving_what_is_there
     assert_eq!(run(program(&arguments)).await.ok().json(), once, "a second time adds nothing");
 
     fs::write(&file, "{\"Version\": \"2012-10-17\",\n \"Statement\": [}").unwrap();
-    run(program(&arguments)).await.failed("SR-USAGE", 2, &["line 2, column 16", "Mend the file"]);
+    run(program(&arguments)).await.failed("SR-USAGE", 2, &["line 2, column 16", "Fix the file"]);
 }
 
 #[tokio::test]
@@ -131,7 +131,7 @@ async fn what_cannot_be_is_refused_with_what_to_do() {
         (vec![LOCATION, "--role", "444455556666"], "--external-id"),
         (vec![LOCATION, "--role", "everybody"], "kubernetes"),
         (vec![LOCATION, "--object-lock", "soon"], "governance:30d"),
-        (vec![LOCATION, "--profile", "modern"], "split"),
+        (vec![LOCATION, "--access", "modern"], "split"),
     ] {
         let done = run(program(&[&["bucket", "policy"], &arguments[..]].concat())).await;
         assert_eq!(done.status, 2, "{arguments:?}: {}", done.stderr);

@@ -1,13 +1,13 @@
 //! `strongroom bucket prove`: a bucket that is locked passes, and each way to leave it open is named.
 
 use std::collections::BTreeMap;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use sandbox::{AccessKey, Sandbox};
 use serde_json::{Value, json};
-use strongroom_engine::guard::{Attached, Profile, Settings, documents};
+use strongroom_engine::guard::{Access, Attached, Settings, documents};
 
-use crate::setup::{Done, program, run};
+use crate::setup::{Done, done, program, run};
 
 const BUCKET: &str = "acme-backups";
 const LOCATION: &str = "s3://acme-backups/shop";
@@ -25,21 +25,21 @@ pub(crate) struct Locked {
 
 impl Locked {
     pub(crate) async fn bucket(
-        profile: Profile,
+        access: Access,
         options: &[&'static str],
         change: impl FnOnce(&mut Settings),
     ) -> Self {
-        Self::at(Sandbox::builder(), profile, options, change).await
+        Self::at(Sandbox::builder(), access, options, change).await
     }
 
     async fn at(
         builder: sandbox::Builder,
-        profile: Profile,
+        access: Access,
         options: &[&'static str],
         change: impl FnOnce(&mut Settings),
     ) -> Self {
         let sandbox = builder.start().await.unwrap();
-        let mut settings = Settings { profile, ..Settings::new(BUCKET, "shop") };
+        let mut settings = Settings { access, ..Settings::new(BUCKET, "shop") };
         settings.account = Some(sandbox.account().id().to_owned());
         change(&mut settings);
         let home = tempfile::tempdir().unwrap();
@@ -87,7 +87,7 @@ impl Locked {
 
     /// The options that describe these settings.
     fn wanted(&self) -> Vec<&str> {
-        let mut options = vec!["--profile", self.settings.profile.as_str()];
+        let mut options = vec!["--access", self.settings.access.as_str()];
         options.extend(&self.options);
         if self.settings.versioned {
             options.push("--versioned");
@@ -109,7 +109,7 @@ impl Locked {
         let mut arguments =
             [&["--json", "bucket", "prove", LOCATION, "--admin-profile", "admin"], &self.wanted()[..], more]
                 .concat();
-        if self.settings.profile == Profile::Split {
+        if self.settings.access == Access::Split {
             arguments.extend([
                 "--writer-profile",
                 "writer",
@@ -215,23 +215,46 @@ fn without(policy: &mut Value, action: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_locked_bucket_passes_in_every_profile() {
-    for (profile, options, versioned) in [
-        (Profile::Classic, &[][..], false),
-        (Profile::Classic, &[], true),
-        (Profile::Single, &[], false),
-        (Profile::Single, &["--require-header"], true),
-        (Profile::Split, &["--require-header"], false),
-        (Profile::Split, &[], true),
+    for (access, options, versioned) in [
+        (Access::Classic, &[][..], false),
+        (Access::Classic, &[], true),
+        (Access::Single, &[], false),
+        (Access::Single, &["--require-header"], true),
+        (Access::Split, &["--require-header"], false),
+        (Access::Split, &[], true),
     ] {
-        let locked = Locked::bucket(profile, options, |settings| settings.versioned = versioned).await;
+        let locked = Locked::bucket(access, options, |settings| settings.versioned = versioned).await;
         let done = locked.prove(&[]).await;
         let report = done.json();
-        assert_eq!(done.status, 0, "{profile:?} {options:?}: {report:#}");
+        assert_eq!(done.status, 0, "{access:?} {options:?}: {report:#}");
         assert_eq!(report["left_behind"], json!([]));
-        assert!(report["counts"][0].as_u64().unwrap() >= 18, "{report:#}");
+        assert!(report["counts"]["pass"].as_u64().unwrap() >= 18, "{report:#}");
         let keys = locked.owner().await.list_object_versions().bucket(BUCKET).send().await.unwrap();
         let left: Vec<&str> = keys.versions().iter().filter_map(|version| version.key()).collect();
         assert_eq!(left, Vec::<&str>::new(), "all is cleaned up, by version");
+    }
+}
+
+/// The program gets a Ctrl-C while the server works on one of its requests.
+async fn interrupted_at(locked: &Locked, request: u64) -> Done {
+    let (say, hear) = std::sync::mpsc::channel::<u32>();
+    locked.sandbox.at_request(request, move || {
+        let id = hear.recv().unwrap().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    });
+    let mut command = locked.command(&["bucket", "prove", LOCATION, "--versioned"], &locked.keys[0].1);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    say.send(child.id()).unwrap();
+    done(tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_leaves_nothing_of_a_proof_in_the_bucket() {
+    let locked = Locked::bucket(Access::Single, &[], |settings| settings.versioned = true).await;
+    for request in [1, 4, 6, 8, 10, 13, 17, 21, 26, 31, 36] {
+        let done = interrupted_at(&locked, request).await;
+        done.failed("SR-CANCELLED", 130, &[]);
+        assert_eq!(locked.sandbox.contents(BUCKET), Vec::<String>::new(), "request {request}");
     }
 }
 
@@ -257,7 +280,7 @@ const SINGLE: [(&str, &[&str]); 5] = [
 #[tokio::test(flavor = "multi_thread")]
 async fn each_statement_that_is_missing_in_the_bucket_policy_is_missed() {
     for (sid, wanted) in SINGLE {
-        let locked = Locked::bucket(Profile::Single, &["--require-header"], |settings| {
+        let locked = Locked::bucket(Access::Single, &["--require-header"], |settings| {
             settings.header_required = true;
         })
         .await;
@@ -275,22 +298,22 @@ async fn each_statement_that_is_missing_in_the_bucket_policy_is_missed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fail_comes_with_the_statement_that_mends_it() {
-    let locked = Locked::bucket(Profile::Single, &[], |_| {}).await;
+    let locked = Locked::bucket(Access::Single, &[], |_| {}).await;
     locked.drop_statement("StrongroomDenyPlainHttp").await;
     let done = locked.prove(&["--html", &locked.home.path().join("proof.html").display().to_string()]).await;
     done.failed("SR-NOT-PROVED", 9, &["plain-http", "tls-only"]);
     let report = done.json();
     let finding =
         report["findings"].as_array().unwrap().iter().find(|f| f["id"] == "plain-http").unwrap().clone();
-    assert_eq!(finding["mend"]["Sid"], "StrongroomDenyPlainHttp");
+    assert_eq!(finding["fix"]["Sid"], "StrongroomDenyPlainHttp");
     let page = std::fs::read_to_string(locked.home.path().join("proof.html")).unwrap();
     assert!(page.contains(report["sha256"].as_str().unwrap()) && page.contains("Something fails"));
     assert!(!page.contains("http://") || !page.contains("src="), "the page needs nothing else");
     let secret = &locked.keys[0].1.secret;
     assert!(!page.contains(secret) && !done.text().contains(secret));
     // Mended, it passes.
-    let mend = finding["mend"].clone();
-    locked.change_policy(|statements| statements.push(mend)).await;
+    let fix = finding["fix"].clone();
+    locked.change_policy(|statements| statements.push(fix)).await;
     assert_eq!(locked.failing().await, Vec::<String>::new());
 }
 
@@ -299,12 +322,12 @@ async fn each_permission_too_few_or_too_many_is_named() {
     const OBJECTS: &str = "arn:aws:s3:::acme-backups/shop/*";
     const ALL: &str = "arn:aws:s3:::acme-backups/*";
     const WHOLE: &str = "arn:aws:s3:::acme-backups";
-    /// What is wrong, where (profile, identity, whether with versions), how it is made so, and what tells.
-    type Fault = (&'static str, Profile, usize, bool, fn(&mut Value), &'static [&'static str]);
+    /// What is wrong, where (access, identity, whether with versions), how it is made so, and what tells.
+    type Fault = (&'static str, Access, usize, bool, fn(&mut Value), &'static [&'static str]);
     let faults: [Fault; 19] = [
         (
             "no PutObject",
-            Profile::Single,
+            Access::Single,
             0,
             false,
             |p| without(p, "s3:PutObject"),
@@ -312,16 +335,16 @@ async fn each_permission_too_few_or_too_many_is_named() {
         ),
         (
             "no GetObject",
-            Profile::Single,
+            Access::Single,
             0,
             false,
             |p| without(p, "s3:GetObject"),
             &["get", "backup-verified"],
         ),
-        ("no ListBucket", Profile::Single, 0, false, |p| without(p, "s3:ListBucket"), &["backup-listed"]),
+        ("no ListBucket", Access::Single, 0, false, |p| without(p, "s3:ListBucket"), &["backup-listed"]),
         (
             "no DeleteObject",
-            Profile::Single,
+            Access::Single,
             0,
             false,
             |p| without(p, "s3:DeleteObject"),
@@ -329,7 +352,7 @@ async fn each_permission_too_few_or_too_many_is_named() {
         ),
         (
             "no DeleteObjectVersion",
-            Profile::Single,
+            Access::Single,
             0,
             true,
             |p| without(p, "s3:DeleteObjectVersion"),
@@ -337,17 +360,17 @@ async fn each_permission_too_few_or_too_many_is_named() {
         ),
         (
             "no GetObjectVersion",
-            Profile::Single,
+            Access::Single,
             0,
             true,
             |p| without(p, "s3:GetObjectVersion"),
             &["backup-verified"],
         ),
-        ("writes everywhere", Profile::Single, 0, false, |p| allow(p, "s3:PutObject", ALL), &["put-outside"]),
-        ("reads everywhere", Profile::Single, 0, false, |p| allow(p, "s3:GetObject", ALL), &["get-outside"]),
+        ("writes everywhere", Access::Single, 0, false, |p| allow(p, "s3:PutObject", ALL), &["put-outside"]),
+        ("reads everywhere", Access::Single, 0, false, |p| allow(p, "s3:GetObject", ALL), &["get-outside"]),
         (
             "lists everything",
-            Profile::Single,
+            Access::Single,
             0,
             false,
             |p| allow(p, "s3:ListBucket", WHOLE),
@@ -355,7 +378,7 @@ async fn each_permission_too_few_or_too_many_is_named() {
         ),
         (
             "the writer reads",
-            Profile::Split,
+            Access::Split,
             0,
             false,
             |p| allow(p, "s3:GetObject", OBJECTS),
@@ -363,7 +386,7 @@ async fn each_permission_too_few_or_too_many_is_named() {
         ),
         (
             "the writer lists",
-            Profile::Split,
+            Access::Split,
             0,
             false,
             |p| allow(p, "s3:ListBucket", WHOLE),
@@ -371,7 +394,7 @@ async fn each_permission_too_few_or_too_many_is_named() {
         ),
         (
             "the writer deletes",
-            Profile::Split,
+            Access::Split,
             0,
             false,
             |p| allow(p, "s3:DeleteObject", OBJECTS),
@@ -379,7 +402,7 @@ async fn each_permission_too_few_or_too_many_is_named() {
         ),
         (
             "the writer deletes versions",
-            Profile::Split,
+            Access::Split,
             0,
             true,
             |p| allow(p, "s3:DeleteObjectVersion", OBJECTS),
@@ -387,7 +410,7 @@ async fn each_permission_too_few_or_too_many_is_named() {
         ),
         (
             "the restorer deletes",
-            Profile::Split,
+            Access::Split,
             1,
             false,
             |p| allow(p, "s3:DeleteObject", OBJECTS),
@@ -395,7 +418,7 @@ async fn each_permission_too_few_or_too_many_is_named() {
         ),
         (
             "the restorer writes",
-            Profile::Split,
+            Access::Split,
             1,
             false,
             |p| allow(p, "s3:PutObject", OBJECTS),
@@ -403,7 +426,7 @@ async fn each_permission_too_few_or_too_many_is_named() {
         ),
         (
             "the pruner reads",
-            Profile::Split,
+            Access::Split,
             2,
             false,
             |p| allow(p, "s3:GetObject", OBJECTS),
@@ -411,7 +434,7 @@ async fn each_permission_too_few_or_too_many_is_named() {
         ),
         (
             "the pruner writes",
-            Profile::Split,
+            Access::Split,
             2,
             false,
             |p| allow(p, "s3:PutObject", OBJECTS),
@@ -419,7 +442,7 @@ async fn each_permission_too_few_or_too_many_is_named() {
         ),
         (
             "the pruner cannot delete",
-            Profile::Split,
+            Access::Split,
             2,
             false,
             |p| without(p, "s3:DeleteObject"),
@@ -427,15 +450,15 @@ async fn each_permission_too_few_or_too_many_is_named() {
         ),
         (
             "the restorer cannot list",
-            Profile::Split,
+            Access::Split,
             1,
             false,
             |p| without(p, "s3:ListBucket"),
             &["backup-listed"],
         ),
     ];
-    for (fault, profile, identity, versioned, breaks, wanted) in faults {
-        let locked = Locked::bucket(profile, &[], |settings| settings.versioned = versioned).await;
+    for (fault, access, identity, versioned, breaks, wanted) in faults {
+        let locked = Locked::bucket(access, &[], |settings| settings.versioned = versioned).await;
         locked.change_identity(identity, breaks);
         found(&locked, fault, wanted).await;
     }
@@ -448,7 +471,7 @@ async fn each_setting_of_the_bucket_that_is_wrong_is_named() {
         LifecycleRule, LifecycleRuleFilter, ObjectOwnership, OwnershipControls, OwnershipControlsRule,
         VersioningConfiguration,
     };
-    let locked = async || Locked::bucket(Profile::Single, &[], |settings| settings.versioned = true).await;
+    let locked = async || Locked::bucket(Access::Single, &[], |settings| settings.versioned = true).await;
 
     let open = locked().await;
     open.owner().await.delete_public_access_block().bucket(BUCKET).send().await.unwrap();
@@ -501,7 +524,7 @@ async fn each_setting_of_the_bucket_that_is_wrong_is_named() {
         .unwrap();
     found(&expiring, "a rule deletes backups", &["expiry", "lifecycle"]).await;
 
-    let kms = Locked::bucket(Profile::Single, &["--sse", "aws:kms"], |settings| {
+    let kms = Locked::bucket(Access::Single, &["--sse", "aws:kms"], |settings| {
         settings.sse = strongroom_engine::bucket::Sse::Kms(None);
     })
     .await;
@@ -537,12 +560,12 @@ async fn whoever_else_the_bucket_policy_lets_in_is_named() {
             &["anonymous-put", "policy-public", "other-principals"],
         ),
     ] {
-        let locked = Locked::bucket(Profile::Single, &[], |_| {}).await;
+        let locked = Locked::bucket(Access::Single, &[], |_| {}).await;
         locked.owner().await.delete_public_access_block().bucket(BUCKET).send().await.unwrap();
         locked.change_policy(|statements| statements.push(everybody(action, resource))).await;
         found(&locked, fault, wanted).await;
     }
-    let locked = Locked::bucket(Profile::Single, &[], |_| {}).await;
+    let locked = Locked::bucket(Access::Single, &[], |_| {}).await;
     let other = json!({"Sid": "Other", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::444455556666:root"}, "Action": "s3:GetObject", "Resource": "arn:aws:s3:::acme-backups/*"});
     locked.change_policy(|statements| statements.push(other)).await;
     found(&locked, "another account reads", &["other-principals"]).await;
@@ -551,7 +574,7 @@ async fn whoever_else_the_bucket_policy_lets_in_is_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lock_that_is_missing_is_named_and_one_that_holds_passes() {
     let lock = ["--object-lock", "governance:1d"];
-    let locked = Locked::bucket(Profile::Single, &lock, |settings| {
+    let locked = Locked::bucket(Access::Single, &lock, |settings| {
         settings.versioned = true;
         settings.object_lock = "governance:1d".parse().ok();
     })
@@ -563,7 +586,7 @@ async fn a_lock_that_is_missing_is_named_and_one_that_holds_passes() {
         assert_eq!(verdict(probe), "pass", "{report:#}");
     }
     assert_ne!(report["left_behind"], json!([]), "what is locked is still there, and is told");
-    let open = Locked::bucket(Profile::Single, &[], |settings| settings.versioned = true).await;
+    let open = Locked::bucket(Access::Single, &[], |settings| settings.versioned = true).await;
     let done = open.prove(&lock).await;
     done.failed("SR-NOT-PROVED", 9, &["object-lock", "locked"]);
 }
@@ -571,7 +594,7 @@ async fn a_lock_that_is_missing_is_named_and_one_that_holds_passes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_enforces_nothing_fails_nearly_everything() {
     let locked =
-        Locked::bucket(Profile::Split, &["--require-header"], |settings| settings.header_required = true)
+        Locked::bucket(Access::Split, &["--require-header"], |settings| settings.header_required = true)
             .await;
     locked.sandbox.ignore_policies(true);
     found(
@@ -600,7 +623,7 @@ async fn what_a_server_does_not_offer_is_said_so() {
         .without(Feature::Lifecycle)
         .without(Feature::PolicyStatus)
         .without(Feature::CustomerKeys);
-    let locked = Locked::at(lesser, Profile::Single, &[], |_| {}).await;
+    let locked = Locked::at(lesser, Access::Single, &[], |_| {}).await;
     let verdicts = locked.verdicts().await;
     for absent in ["block-public-access", "ownership", "lifecycle", "policy-public", "customer-key"] {
         assert_eq!(verdicts[absent], "not-offered", "{absent}: {verdicts:?}");
@@ -611,7 +634,7 @@ async fn what_a_server_does_not_offer_is_said_so() {
 /// Where nothing can be asked, nothing is proved, and no card is made up.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_server_key_or_bucket_there_is_an_error_and_no_card() {
-    let locked = Locked::bucket(Profile::Single, &[], |_| {}).await;
+    let locked = Locked::bucket(Access::Single, &[], |_| {}).await;
     let key = &locked.keys[0].1;
     let prove = |location: &str, change: &dyn Fn(&mut Command)| {
         let mut command = locked.command(&["bucket", "prove", location], key);

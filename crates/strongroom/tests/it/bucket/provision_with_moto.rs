@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
-use strongroom_engine::guard::Profile;
+use strongroom_engine::guard::Access;
 use testbed::Moto;
 
 use super::prove::Locked;
@@ -58,7 +58,7 @@ async fn a_second_run_changes_nothing_and_destroying_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_there_is_kept_and_what_widens_is_said() {
     let moto = started().await;
-    provision(&moto, &["--profile", "classic", "--name", "backups"]).await.ok();
+    provision(&moto, &["--access", "classic", "--name", "backups"]).await.ok();
     // The narrower profile takes permissions away from the same identity: that is no widening.
     let narrower = provision(&moto, &["--name", "backups", "--dry-run"]).await.ok().json();
     let policy = |answer: &Value| {
@@ -72,17 +72,16 @@ async fn what_is_there_is_kept_and_what_widens_is_said() {
     };
     assert!(policy(&narrower)["statements"].as_array().unwrap().len() >= 3);
     provision(&moto, &["--name", "backups"]).await.ok();
-    let wider =
-        provision(&moto, &["--profile", "classic", "--sse", "none", "--name", "backups", "--dry-run"])
-            .await
-            .ok();
+    let wider = provision(&moto, &["--access", "classic", "--sse", "none", "--name", "backups", "--dry-run"])
+        .await
+        .ok();
     assert_eq!(policy(&wider.json())["widens"], true);
     let text = run(as_admin(
         &moto,
-        &["bucket", "provision", LOCATION, "--profile", "classic", "--name", "backups", "--dry-run"],
+        &["bucket", "provision", LOCATION, "--access", "classic", "--name", "backups", "--dry-run"],
     ))
     .await;
-    assert!(text.ok().text().contains("THIS WIDENS"));
+    assert!(text.ok().text().contains("GRANTS MORE"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +128,7 @@ async fn roles_are_made_for_those_who_may_take_them_on() {
     let split = provision(
         &moto,
         &[
-            "--profile",
+            "--access",
             "split",
             "--role",
             "kubernetes",
@@ -151,7 +150,7 @@ async fn a_run_that_was_cut_off_is_finished_by_the_next_and_backups_keep_the_buc
     let moto = started().await;
     // Everything up to the identities is what a run that was cut off leaves. moto takes a Deny with conditions for
     // one without, so a profile without bucket policy lets the backup below through.
-    let open = ["--profile", "classic", "--sse", "none"];
+    let open = ["--access", "classic", "--sse", "none"];
     provision(&moto, &[&open[..], &["--bucket-only"]].concat()).await.ok();
     let rest = provision(&moto, &open).await.ok().json();
     assert!(subjects(&rest).iter().all(|subject| !subject.starts_with("bucket ")));
@@ -160,16 +159,16 @@ async fn a_run_that_was_cut_off_is_finished_by_the_next_and_backups_keep_the_buc
     let source = crate::setup::small().await;
     run(as_admin(&moto, &["backup", "--uri", &source.uri(), "--to", LOCATION])).await.ok();
     let refused = provision(&moto, &[&open[..], &["--destroy"]].concat()).await;
-    refused.failed("SR-TARGET-NOT-EMPTY", 6, &["Delete the backups first"]);
+    refused.failed("SR-BUCKET-NOT-EMPTY", 4, &["Delete the backups first"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_aws_would_not_take_is_refused_before_anything_is_changed() {
     let moto = started().await;
     let wrong = provision(&moto, &["--account", "444455556666"]).await;
-    wrong.failed("SR-USAGE", 2, &["not of 444455556666"]);
+    wrong.failed("SR-USAGE", 2, &["not to 444455556666"]);
 
-    let locked = Locked::bucket(Profile::Single, &[], |_| {}).await;
+    let locked = Locked::bucket(Access::Single, &[], |_| {}).await;
     let stranger = locked.provision_with(&["--account", "444455556666"]).await;
     stranger.failed("SR-DENIED", 4, &["does not belong to account 444455556666"]);
     let keys = "x".repeat(19_500);

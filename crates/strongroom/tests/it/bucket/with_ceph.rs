@@ -11,8 +11,8 @@ const LOCATION: &str = "s3://acme-backups/shop";
 const CLASSIC: [&str; 6] = wanted("classic");
 const SINGLE: [&str; 6] = wanted("single");
 
-const fn wanted(profile: &'static str) -> [&'static str; 6] {
-    ["--server", "ceph", "--profile", profile, "--grant-to", "arn:aws:iam:::user/backup"]
+const fn wanted(access: &'static str) -> [&'static str; 6] {
+    ["--server", "ceph", "--access", access, "--grant-to", "arn:aws:iam:::user/backup"]
 }
 
 fn command(ceph: &Ceph, (key, secret): (&str, &str), arguments: &[&str]) -> Command {

@@ -1,103 +1,96 @@
 //! What backups need, request by request.
 
-use super::{Answer, BODY, Bench, Finding, Must, Verdict, Way, probe, seen};
+use super::{BODY, Bench, Must, Outcome, Probe, Verdict};
 use crate::bucket::Sse;
-use crate::bucket::actions::Role;
+use crate::bucket::actions::{self, Role};
+use crate::bucket::probe::{Answer, Done, Way};
+use crate::error::{Code, Error, Result};
+use crate::guard::prove::outcome::seen;
 
 impl Bench<'_> {
     /// What backups need, request by request.
-    pub(in crate::guard::prove) async fn needed(&mut self) {
-        let wanted = self.wanted();
+    pub(in crate::guard::prove) async fn needed(&mut self) -> Result<()> {
         let key = self.key("object");
-        let put = self.put(Role::Writer, Way::Usual, "object", &wanted).await;
+        let wanted = self.wanted();
+        let put = self.put("object", &wanted).await?;
         let asked = wanted.sse.header().unwrap_or("no encryption header");
-        let mend = self.allowing(Role::Writer, "s3:PutObject");
-        self.find(
-            probe(
-                "put",
-                "an object can be written as planned",
-                format!("PutObject {key}, {asked}, If-None-Match: *"),
-                Must::Work,
-            ),
-            &put,
-            mend,
+        let fix = self.allowing(Role::Writer, actions::PUT.action);
+        let request = format!("PutObject {key}, {asked}, If-None-Match: *");
+        self.judge(
+            Probe::new("put", "an object can be written as planned", Must::Work, request),
+            put.clone(),
+            fix,
         );
-        if put.done() && wanted.sse != Sse::None {
+        if put.done().is_some() && wanted.sse != Sse::None {
             self.reported(&put);
         }
-        let again = self.identity(Role::Writer).prober.put(Way::Usual, &key, b"other bytes", &wanted).await;
-        self.find(
-            probe(
-                "write-once",
-                "an object that is there is not replaced",
-                format!("PutObject {key} again, If-None-Match: *"),
-                Must::Conflict,
-            ),
-            &again,
-            None,
-        );
-        let got = self.identity(Role::Restorer).prober.get(Way::Usual, &key, None).await;
-        let mend = self.allowing(Role::Restorer, "s3:GetObject");
-        let same = got.more.as_deref().map(str::as_bytes) == Some(BODY);
-        let got = if got.done() && !same {
-            Answer { status: Some(500), message: "other bytes came back".into(), ..got }
-        } else {
-            got
-        };
-        self.find(
-            probe("get", "what was written can be read back", format!("GetObject {key}"), Must::Work),
-            &got,
-            mend,
-        );
-        if put.done() {
-            self.deleted(&key, put.version_id.as_deref()).await;
+        self.written_once(&key).await?;
+        self.read_back(&key).await?;
+        match put.done() {
+            Some(put) => self.deleted(&key, put.version_id.as_deref()).await,
+            None => Ok(()),
         }
     }
 
     fn reported(&mut self, put: &Answer) {
         let wanted = self.settings.sse.header();
-        let verdict = match put.encryption.as_deref() {
+        let verdict = match put.done().and_then(|put| put.encryption.as_deref()) {
             None => Verdict::CouldNotTell,
             found if found == wanted => Verdict::Pass,
             Some(_) => Verdict::Fail,
         };
-        self.findings.push(Finding {
-            id: "put-reported",
-            name: "the answer reports the encryption that was asked for".into(),
-            request: "the answer to the same PutObject".into(),
-            expected: format!("encryption {}", wanted.unwrap_or_default()),
-            seen: seen(put),
-            verdict,
-            mend: None,
-        });
+        let name = "the answer reports the encryption that was asked for";
+        let probe = Probe::new("put-reported", name, Must::Work, "the answer to the same PutObject");
+        let mut finding = probe.finding(verdict, seen(put));
+        finding.expected = format!("encryption {}", wanted.unwrap_or_default());
+        self.found(finding);
     }
 
-    async fn deleted(&mut self, key: &str, version_id: Option<&str>) {
-        let gone = self.identity(Role::Pruner).prober.delete(key, version_id).await;
-        let locked = self.settings.object_lock.is_some();
-        let (id, name, must) = match locked {
-            true => ("locked", "a locked version cannot be deleted", Must::BeRefused),
-            false => ("delete", "what was written can be deleted, by version", Must::Work),
+    async fn written_once(&mut self, key: &str) -> Result<()> {
+        let again = self.put("object", &self.wanted()).await?;
+        let request = format!("PutObject {key} again, If-None-Match: *");
+        let name = "an object that is there is not replaced";
+        self.judge(Probe::new("write-once", name, Must::Conflict, request), again, None);
+        Ok(())
+    }
+
+    async fn read_back(&mut self, key: &str) -> Result<()> {
+        let got = self.ask(self.identity(Role::Restorer).prober.get(Way::Usual, key, None)).await?;
+        let outcome = match &got {
+            Answer::Done(Done { more: Some(body), .. }) if body.as_bytes() != BODY => {
+                Outcome::Failed(Error::new(Code::Damaged, "other bytes came back"))
+            }
+            _ => got.into(),
         };
-        let action = if version_id.is_some() { "s3:DeleteObjectVersion" } else { "s3:DeleteObject" };
-        let mend = self.allowing(Role::Pruner, action).filter(|_| !locked);
+        let fix = self.allowing(Role::Restorer, actions::GET.action);
+        let name = "what was written can be read back";
+        self.judge(Probe::new("get", name, Must::Work, format!("GetObject {key}")), outcome, fix);
+        Ok(())
+    }
+
+    async fn deleted(&mut self, key: &str, version_id: Option<&str>) -> Result<()> {
+        let gone = self.ask(self.identity(Role::Pruner).prober.delete(key, version_id)).await?;
+        let is_gone = gone.done().is_some();
+        if is_gone {
+            self.made.deleted(key, version_id);
+        }
         let version = version_id.map(|id| format!(" version {id}")).unwrap_or_default();
-        self.find(probe(id, name, format!("DeleteObject {key}{version}"), must), &gone, mend);
-        if gone.done() {
-            self.forgotten(key);
+        let request = format!("DeleteObject {key}{version}");
+        if self.settings.object_lock.is_some() {
+            self.must_refuse(("locked", "a locked version cannot be deleted"), request, gone, None);
+            return Ok(());
         }
-        if gone.done() && version_id.is_some() && !locked {
-            let after = self.identity(Role::Restorer).prober.get(Way::Usual, key, version_id).await;
-            let verdict = if after.done() { Verdict::Fail } else { Verdict::Pass };
-            self.findings.push(Finding {
-                id: "delete-frees",
-                name: "deleting by version frees the bytes".into(),
-                request: format!("GetObject {key}{version}"),
-                expected: "404".into(),
-                seen: seen(&after),
-                verdict,
-                mend: None,
-            });
+        let delete = if version_id.is_some() { actions::DELETE_VERSION } else { actions::DELETE };
+        let fix = self.allowing(Role::Pruner, delete.action);
+        let name = "what was written can be deleted, by version";
+        self.judge(Probe::new("delete", name, Must::Work, request), gone, fix);
+        if is_gone && version_id.is_some() {
+            let after =
+                self.ask(self.identity(Role::Restorer).prober.get(Way::Usual, key, version_id)).await?;
+            let request = format!("GetObject {key}{version}");
+            let name = "deleting by version frees the bytes";
+            self.judge(Probe::new("delete-frees", name, Must::BeGone, request), after, None);
         }
+        Ok(())
     }
 }

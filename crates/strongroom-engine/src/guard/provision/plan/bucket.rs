@@ -4,154 +4,54 @@ use iam_policy::edit::{self, MergeError};
 use iam_policy::{Attachment, Kind, size};
 use serde_json::Value;
 
-use super::{Effect, Plan, Step, change};
-use crate::bucket::Sse;
-use crate::bucket::facts::{BucketFacts, LifecycleRule, PublicAccessBlock, Seen};
+use super::{Effect, Plan, change};
+use crate::bucket::facts::{BucketFacts, Seen};
 use crate::error::{Code, Error, Result};
-use crate::guard::policy::{Attached, Document, OWN_SID, documents};
-use crate::guard::provision::wish::{self, Wish};
+use crate::guard::judged::{Judged, settings_judged};
+use crate::guard::policy::{Attached, Document, documents, is_own_sid};
 use crate::guard::settings::Settings;
+use crate::guard::steps::BucketStep;
+use crate::guard::wish;
 
 impl Plan {
     pub(super) fn bucket(&mut self, settings: &Settings, found: Option<&BucketFacts>) -> Result<()> {
-        let wish = Wish::of(settings);
-        let name = &settings.bucket;
         let Some(found) = found else {
-            let lock = settings.object_lock.is_some();
-            let mut create = change(format!("bucket {name}"), Effect::Create, Step::CreateBucket(lock));
-            create.after = Some(format!("in {}, tagged as made by strongroom", settings.region));
+            let step = BucketStep::Create { object_lock: settings.object_lock.is_some() };
+            let mut create = change(format!("bucket {}", settings.bucket), Effect::Create, step);
+            create.after = Some(format!("in {}, tagged as created by strongroom", settings.region));
             self.changes.push(create);
-            return self.settings(settings, &wish, &just_made());
+            return self.settings(settings, &just_made());
         };
-        self.settings(settings, &wish, found)
+        self.settings(settings, found)
     }
 
-    fn settings(&mut self, settings: &Settings, wish: &Wish, found: &BucketFacts) -> Result<()> {
-        if let Some(block) = self.look("Block Public Access", &found.public_access_block)?
-            && *block != Some(PublicAccessBlock::ALL)
-        {
-            let before = block.map_or("not set", |_| "partly off");
-            self.changes.push(
-                change("Block Public Access", Effect::Change, Step::BlockPublicAccess)
-                    .between(before, "all four on"),
-            );
+    fn settings(&mut self, settings: &Settings, found: &BucketFacts) -> Result<()> {
+        for judged in settings_judged(settings, found, settings.account.as_deref()) {
+            self.setting(judged, found)?;
         }
-        if let Some(ownership) = self.look("object ownership", &found.ownership)?
-            && ownership.as_deref() != Some("BucketOwnerEnforced")
-        {
-            let before = ownership.as_deref().unwrap_or("not set");
-            self.changes.push(
-                change("object ownership", Effect::Change, Step::EnforceOwner)
-                    .between(before, "BucketOwnerEnforced (ACLs off)"),
-            );
-        }
-        self.encryption(wish, found)?;
-        self.versioning(settings, found)?;
-        self.lifecycle(wish, found)?;
-        self.object_lock(settings, found)?;
         self.bucket_policy(settings, found)
     }
 
-    fn encryption(&mut self, wish: &Wish, found: &BucketFacts) -> Result<()> {
-        let Some(now) = self.look("default encryption", &found.encryption)? else { return Ok(()) };
-        let wanted = wish.sse.header().unwrap_or("AES256");
-        let (mode, key) =
-            now.as_ref().map_or(("none", None), |now| (now.mode.as_str(), now.kms_key_id.as_deref()));
-        let same_key = wish.sse.kms_key().is_none_or(|wanted| Some(wanted) == key);
-        let same_bucket_key = now.as_ref().is_some_and(|now| now.bucket_key) || !wish.sse.takes_bucket_key();
-        if mode == wanted && same_key && same_bucket_key {
+    fn setting(&mut self, judged: Judged, found: &BucketFacts) -> Result<()> {
+        self.notes.extend(judged.note);
+        if !judged.setting.has_step() {
             return Ok(());
         }
-        if mode.starts_with("aws:kms") && wanted == "AES256" {
-            self.notes
-                .push(format!("default encryption is {mode}, which is stronger than AES256: left as it is"));
-            return Ok(());
-        }
-        let sse = if wish.sse == Sse::None { Sse::Aes256 } else { wish.sse.clone() };
-        let with_key =
-            |mode: &str, key: Option<&str>| key.map_or(mode.to_owned(), |key| format!("{mode} with {key}"));
-        let before = with_key(mode, key);
-        let after = with_key(wanted, wish.sse.kms_key());
-        self.changes
-            .push(change("default encryption", Effect::Change, Step::Encrypt(sse)).between(before, after));
-        Ok(())
-    }
-
-    fn versioning(&mut self, settings: &Settings, found: &BucketFacts) -> Result<()> {
-        let Some(now) = self.look("versioning", &found.versioning)? else { return Ok(()) };
-        match (now.as_deref(), settings.versioned) {
-            (Some("Enabled"), true) | (None, false) => {}
-            (now, true) => {
-                let step = change("versioning", Effect::Change, Step::KeepVersions);
-                self.changes.push(step.between(now.unwrap_or("off"), "Enabled"));
+        let Some(seen) = self.look(judged.setting.subject(), &judged.seen)? else { return Ok(()) };
+        let Some(step) = judged.step else { return Ok(()) };
+        let mut change = match step {
+            BucketStep::Lifecycle(_) => {
+                let rules = found.lifecycle.known().map(Vec::as_slice).unwrap_or_default();
+                let there = rules.iter().any(|rule| rule.id == wish::LIFECYCLE_ID);
+                let effect = if there { Effect::Change } else { Effect::Create };
+                let mut rule = change(format!("lifecycle rule {}", wish::LIFECYCLE_ID), effect, step);
+                rule.after = Some(judged.wanted);
+                rule
             }
-            (Some(now), false) => self.notes.push(format!(
-                "versioning is {now}: it is left so, but these policies are for a bucket without versions; add --versioned"
-            )),
-        }
-        Ok(())
-    }
-
-    fn lifecycle(&mut self, wish: &Wish, found: &BucketFacts) -> Result<()> {
-        let Some(rules) = self.look("lifecycle rules", &found.lifecycle)? else { return Ok(()) };
-        let wanted = LifecycleRule {
-            id: wish::LIFECYCLE_ID.into(),
-            enabled: true,
-            prefix: wish.prefix.clone(),
-            abort_days: Some(wish::ABORT_DAYS),
-            noncurrent_days: wish.versioned.then_some(wish::NONCURRENT_DAYS),
-            expired_markers: wish.versioned,
-            expire_days: None,
+            step => change(judged.setting.subject(), Effect::Change, step).between(seen, judged.wanted),
         };
-        for rule in rules
-            .iter()
-            .filter(|rule| rule.enabled && rule.expire_days.is_some() && overlap(&rule.prefix, &wish.prefix))
-        {
-            self.notes.push(format!(
-                "lifecycle rule `{}` deletes objects below `{}` after {} days: backups among them",
-                rule.id,
-                rule.prefix,
-                rule.expire_days.unwrap_or_default()
-            ));
-        }
-        let own = rules.iter().find(|rule| rule.id == wish::LIFECYCLE_ID);
-        if own == Some(&wanted) {
-            return Ok(());
-        }
-        let effect = if own.is_some() { Effect::Change } else { Effect::Create };
-        let mut change =
-            change(format!("lifecycle rule {}", wish::LIFECYCLE_ID), effect, Step::Lifecycle(Some(wanted)));
-        change.after = Some(match wish.versioned {
-            true => format!(
-                "uploads nobody ended go after {} days, versions that are not current after {}",
-                wish::ABORT_DAYS,
-                wish::NONCURRENT_DAYS
-            ),
-            false => format!("uploads nobody ended go after {} days", wish::ABORT_DAYS),
-        });
+        change.widens = judged.weakens;
         self.changes.push(change);
-        Ok(())
-    }
-
-    fn object_lock(&mut self, settings: &Settings, found: &BucketFacts) -> Result<()> {
-        let Some(wanted) = settings.object_lock else { return Ok(()) };
-        let Some(now) = self.look("Object Lock", &found.object_lock)?.cloned() else { return Ok(()) };
-        let days =
-            now.as_ref().and_then(|lock| lock.days.or(lock.years.map(|years| years.saturating_mul(365))));
-        let mode = now.as_ref().and_then(|lock| lock.mode.clone());
-        let before = match (&mode, days) {
-            (Some(mode), Some(days)) => format!("{mode}, {days} days"),
-            _ => "no default retention".into(),
-        };
-        if mode.as_deref() == Some(wanted.mode.as_str()) && days == i32::try_from(wanted.days).ok() {
-            return Ok(());
-        }
-        let weaker = mode.as_deref() == Some("COMPLIANCE") && wanted.mode.as_str() != "COMPLIANCE"
-            || days.is_some_and(|days| i64::from(days) > i64::from(wanted.days));
-        let after = format!("{}, {} days", wanted.mode.as_str(), wanted.days);
-        let mut step = change("Object Lock", Effect::Change, Step::Lock(wanted)).between(before, after);
-        step.widens = weaker;
-        self.changes.push(step);
         Ok(())
     }
 
@@ -170,7 +70,7 @@ impl Plan {
             (kept, _) => {
                 let kept = kept.as_ref().map(Value::to_string);
                 Some(
-                    edit::merge(kept.as_deref(), Kind::Resource, &statements, own)
+                    edit::merge(kept.as_deref(), Kind::Resource, &statements, is_own_sid)
                         .map_err(|e| taken(&e))?
                         .document,
                 )
@@ -180,7 +80,7 @@ impl Plan {
             fits("the bucket policy", document, Attachment::Bucket)?;
         }
         let before: Option<Value> = now.as_deref().and_then(|text| serde_json::from_str(text).ok());
-        self.policy_change("bucket policy", before.as_ref(), merged.as_ref(), Step::BucketPolicy);
+        self.policy_change("bucket policy", before.as_ref(), merged.as_ref(), BucketStep::Policy);
         Ok(())
     }
 }
@@ -200,20 +100,12 @@ fn just_made() -> BucketFacts {
     }
 }
 
-fn overlap(one: &str, other: &str) -> bool {
-    one.starts_with(other) || other.starts_with(one)
-}
-
 pub(super) fn statements(document: &Document) -> Vec<Value> {
     document.policy["Statement"].as_array().cloned().unwrap_or_default()
 }
 
-fn own(sid: &str) -> bool {
-    sid.starts_with(OWN_SID)
-}
-
 pub(super) fn is_own(statement: &Value) -> bool {
-    statement["Sid"].as_str().is_some_and(own)
+    statement["Sid"].as_str().is_some_and(is_own_sid)
 }
 
 fn has_sid(statements: &[Value], of: &Value) -> bool {
@@ -222,7 +114,7 @@ fn has_sid(statements: &[Value], of: &Value) -> bool {
 
 pub(super) fn unreadable(error: &iam_policy::PolicyError) -> Error {
     Error::new(Code::Usage, format!("the bucket's policy cannot be read: {error}"))
-        .help("Look at it with `aws s3api get-bucket-policy`, and mend it first. Nothing was changed.")
+        .help("Look at it with `aws s3api get-bucket-policy`, and fix it first. Nothing was changed.")
 }
 
 fn taken(error: &MergeError) -> Error {
@@ -252,8 +144,9 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::bucket::facts::{DefaultEncryption, ObjectLock};
+    use crate::bucket::facts::{DefaultEncryption, LifecycleRule, ObjectLock};
     use crate::guard::provision::{Facts, plan};
+    use crate::guard::steps::Step;
 
     fn settings() -> Settings {
         Settings { versioned: true, ..Settings::new("backups", "shop") }
@@ -304,7 +197,7 @@ mod tests {
         let there = json!({"Version": "2012-10-17", "Statement": [other, old]}).to_string();
         let plan = planned(&settings(), |b| b.policy = Seen::Is(Some(there))).unwrap();
         let change = plan.changes.iter().find(|change| change.subject == "bucket policy").unwrap();
-        let Step::BucketPolicy(Some(text)) = &change.step else { panic!("{change:?}") };
+        let Step::Bucket(BucketStep::Policy(Some(text))) = &change.step else { panic!("{change:?}") };
         let after: Value = serde_json::from_str(text).unwrap();
         let sids: Vec<&str> =
             after["Statement"].as_array().unwrap().iter().map(|s| s["Sid"].as_str().unwrap()).collect();
@@ -317,7 +210,7 @@ mod tests {
     fn a_rule_that_deletes_backups_is_told_and_the_own_rule_is_made_once() {
         let own = planned(&settings(), |_| {}).unwrap();
         let rule = own.changes.iter().find_map(|change| match &change.step {
-            Step::Lifecycle(rule) => rule.clone(),
+            Step::Bucket(BucketStep::Lifecycle(rule)) => rule.clone(),
             _ => None,
         });
         let rule = rule.unwrap();

@@ -1,16 +1,18 @@
-//! What `--destroy` does.
+//! What has to go when everything that was created here is removed again.
 
 use iam_policy::Kind;
 use iam_policy::edit;
 use serde_json::Value;
 
 use super::bucket::{is_own, statements, unreadable};
-use super::{Effect, Facts, Plan, Step, change};
+use super::{Effect, Facts, Plan, change};
 use crate::bucket::facts::{BucketFacts, Seen};
 use crate::error::Result;
 use crate::guard::policy::{Attached, documents};
-use crate::guard::provision::{policy_arn, wish};
+use crate::guard::provision::policy_arn;
 use crate::guard::settings::Settings;
+use crate::guard::steps::{BucketStep, IdentityStep};
+use crate::guard::wish;
 
 /// Undoes what was made: identities first, so that nothing is left that could still write.
 ///
@@ -20,19 +22,25 @@ pub fn destruction(settings: &Settings, facts: &Facts) -> Result<Plan> {
     let mut plan = Plan::default();
     for (name, found) in &facts.identities {
         let arn = policy_arn(settings, name);
-        let remove = |subject: String, step: Step| change(subject, Effect::Remove, step);
-        if let Some(keys) = &found.user {
-            let subject = format!("user {name} and its access keys ({})", keys.len());
-            plan.changes.push(remove(subject, Step::DeleteUser(name.clone())));
+        let remove = |subject: String, step: IdentityStep| change(subject, Effect::Remove, step);
+        if let Some(user) = &found.user {
+            let subject = format!("user {name} and its access keys ({})", user.access_keys.len());
+            plan.changes.push(remove(subject, IdentityStep::DeleteUser { name: name.clone() }));
         }
         if found.group.is_some() {
-            plan.changes.push(remove(format!("group {name}"), Step::DeleteGroup(name.clone(), arn.clone())));
+            plan.changes.push(remove(
+                format!("group {name}"),
+                IdentityStep::DeleteGroup { name: name.clone(), arn: arn.clone() },
+            ));
         }
         if found.role.is_some() {
-            plan.changes.push(remove(format!("role {name}"), Step::DeleteRole(name.clone(), arn.clone())));
+            plan.changes.push(remove(
+                format!("role {name}"),
+                IdentityStep::DeleteRole { name: name.clone(), arn: arn.clone() },
+            ));
         }
         if found.policy.is_some() {
-            plan.changes.push(remove(format!("policy {name}"), Step::DeletePolicy(arn)));
+            plan.changes.push(remove(format!("policy {name}"), IdentityStep::DeletePolicy { arn }));
         }
     }
     if let Some(bucket) = &facts.bucket {
@@ -47,12 +55,12 @@ impl Plan {
             self.changes.push(change(
                 format!("bucket {}", settings.bucket),
                 Effect::Remove,
-                Step::DeleteBucket,
+                BucketStep::Delete,
             ));
             return Ok(());
         }
         self.notes.push(format!(
-            "bucket {} was not made by strongroom: it stays, with its settings; only statements and rules of strongroom's go",
+            "bucket {} was not created by strongroom: it stays with its settings, only strongroom's own statements and rules are removed",
             settings.bucket
         ));
         if let Some(Some(text)) = self.look("the bucket policy", &found.policy)?.cloned() {
@@ -61,12 +69,12 @@ impl Plan {
             let gone = |s: &Value| is_own(s) || ours.iter().any(|own| edit::same_statement(own, s));
             let left = edit::remove(&text, Kind::Resource, gone).map_err(|e| unreadable(&e))?;
             let before: Option<Value> = serde_json::from_str(&text).ok();
-            self.policy_change("bucket policy", before.as_ref(), left.as_ref(), Step::BucketPolicy);
+            self.policy_change("bucket policy", before.as_ref(), left.as_ref(), BucketStep::Policy);
         }
         let rules = found.lifecycle.known().map(Vec::as_slice).unwrap_or_default();
         if rules.iter().any(|rule| rule.id == wish::LIFECYCLE_ID) {
             let subject = format!("lifecycle rule {}", wish::LIFECYCLE_ID);
-            self.changes.push(change(subject, Effect::Remove, Step::Lifecycle(None)));
+            self.changes.push(change(subject, Effect::Remove, BucketStep::Lifecycle(None)));
         }
         Ok(())
     }

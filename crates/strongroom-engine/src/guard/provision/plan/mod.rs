@@ -11,10 +11,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{BucketFacts, IdentityFacts, Seen};
-use crate::bucket::Sse;
-use crate::bucket::facts::LifecycleRule;
 use crate::error::{Code, Error, Result};
-use crate::guard::settings::{Retention, Settings};
+use crate::guard::settings::Settings;
+use crate::guard::steps::Step;
 
 /// What was looked at.
 #[derive(Debug, Clone)]
@@ -57,57 +56,6 @@ pub struct Change {
     pub step: Step,
 }
 
-/// One request, or a few that belong together.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step {
-    /// Makes the bucket and says who made it; whether with Object Lock.
-    CreateBucket(bool),
-    /// All of Block Public Access.
-    BlockPublicAccess,
-    /// ACLs off.
-    EnforceOwner,
-    /// The default encryption.
-    Encrypt(Sse),
-    /// Versions on.
-    KeepVersions,
-    /// The lifecycle rule for leftovers; none takes it away.
-    Lifecycle(Option<LifecycleRule>),
-    /// The default retention.
-    Lock(Retention),
-    /// The bucket policy; none takes it away.
-    BucketPolicy(Option<String>),
-    /// A managed policy: name and text.
-    CreatePolicy(String, String),
-    /// A new version of one: ARN and text.
-    ChangePolicy(String, String),
-    /// A group.
-    CreateGroup(String),
-    /// A policy on a group: name and ARN.
-    AttachToGroup(String, String),
-    /// A user.
-    CreateUser(String),
-    /// A user into the group of its name.
-    JoinGroup(String),
-    /// An access key for a user.
-    CreateKey(String),
-    /// A role: name and trust policy.
-    CreateRole(String, String),
-    /// Who may take a role on: name and trust policy.
-    ChangeTrust(String, String),
-    /// A policy on a role: name and ARN.
-    AttachToRole(String, String),
-    /// A user with its keys.
-    DeleteUser(String),
-    /// A group: name and the ARN of its policy.
-    DeleteGroup(String, String),
-    /// A role: name and the ARN of its policy.
-    DeleteRole(String, String),
-    /// A managed policy.
-    DeletePolicy(String),
-    /// The bucket.
-    DeleteBucket,
-}
-
 /// What is to be done, in order, and what should be known besides.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Plan {
@@ -135,7 +83,7 @@ pub fn plan(settings: &Settings, facts: &Facts, bucket_only: bool) -> Result<Pla
     Ok(plan)
 }
 
-fn change(subject: impl Into<String>, effect: Effect, step: Step) -> Change {
+fn change(subject: impl Into<String>, effect: Effect, step: impl Into<Step>) -> Change {
     Change {
         subject: subject.into(),
         effect,
@@ -143,7 +91,7 @@ fn change(subject: impl Into<String>, effect: Effect, step: Step) -> Change {
         after: None,
         statements: Vec::new(),
         widens: false,
-        step,
+        step: step.into(),
     }
 }
 
@@ -168,16 +116,16 @@ impl Plan {
                 Code::Denied,
                 format!("{what} may not be looked at: `{action}` is not allowed, so nothing can be compared"),
             )
-            .help("Use the credentials of an admin of this account (AWS_PROFILE); docs/IAM.md lists what provision needs. Nothing was changed.")),
+            .help("Use the credentials of an administrator of this account (AWS_PROFILE); docs/IAM.md lists the permissions they need. Nothing was changed.")),
         }
     }
 
-    fn policy_change(
+    fn policy_change<S: Into<Step>>(
         &mut self,
         subject: &str,
         before: Option<&Value>,
         after: Option<&Value>,
-        step: impl FnOnce(Option<String>) -> Step,
+        step: impl FnOnce(Option<String>) -> S,
     ) {
         let statements = edit::diff(before, after);
         if statements.is_empty() {

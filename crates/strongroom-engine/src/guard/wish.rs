@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::bucket::Sse;
+use crate::bucket::facts::LifecycleRule;
 use crate::guard::settings::{Retention, Settings};
 
 /// The name of the lifecycle rule.
@@ -30,6 +31,19 @@ impl Wish {
             sse: settings.sse.clone(),
             versioned: settings.versioned,
             object_lock: settings.object_lock,
+        }
+    }
+
+    /// The lifecycle rule that deletes leftovers.
+    pub(crate) fn own_rule(&self) -> LifecycleRule {
+        LifecycleRule {
+            id: LIFECYCLE_ID.into(),
+            enabled: true,
+            prefix: self.prefix.clone(),
+            abort_days: Some(ABORT_DAYS),
+            noncurrent_days: self.versioned.then_some(NONCURRENT_DAYS),
+            expired_markers: self.versioned,
+            expire_days: None,
         }
     }
 

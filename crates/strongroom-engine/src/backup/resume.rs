@@ -1,0 +1,220 @@
+//! How a scan goes on after a setback: decided here, done by the cursor. Pure.
+
+use std::time::Duration;
+
+use crate::backoff::Backoff;
+use crate::deployment::{Find, Position, ReadAt, Scan, Setback};
+use crate::error::{Code, Error};
+
+use super::moment::plainly;
+
+/// A scan is taken up again for a good minute without a batch in between: time for a member to restart.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(32), 9);
+
+/// Where a scan stands, and what it was through.
+#[derive(Debug, Clone)]
+pub(super) struct Progress {
+    pub(super) find: Find,
+    /// Whether any of it was not read at the snapshot's moment.
+    pub(super) plainly: bool,
+    /// Whether documents may be handed out twice: not those of a ring, where order and number count, and only where
+    /// the oplog leaves one of them.
+    may_repeat: bool,
+    /// After the last batch that was handed out.
+    position: Option<Position>,
+    /// Batches up to this record were handed out already: the scan had to begin anew.
+    skip: Option<i64>,
+    failures: u32,
+    /// Whether something was handed out.
+    begun: bool,
+}
+
+/// What to do after a setback.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Go on at once.
+    GoOn,
+    /// Go on after a pause.
+    Wait(Duration),
+    /// Go on, but what comes is read as it is now: the snapshot's moment is gone.
+    ReadPlainly,
+    /// There is nothing to go on with: the collection was dropped.
+    Dropped,
+}
+
+/// Why a scan does not go on.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// What was read must be read again from its start.
+    Again(Error),
+    Failed(Error),
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Stop {
+    pub(super) fn context(self, context: String) -> Self {
+        match self {
+            Self::Again(error) => Self::Again(error.context(context)),
+            Self::Failed(error) => Self::Failed(error.context(context)),
+        }
+    }
+}
+
+impl Progress {
+    pub(super) fn new(find: Find, may_repeat: bool) -> Self {
+        let position = match &find.scan {
+            Scan::Natural(after) => after.clone(),
+            Scan::Ids(..) | Scan::Matching(_) => None,
+        };
+        let plainly = !matches!(find.at, ReadAt::Snapshot(_));
+        Self { find, plainly, may_repeat, position, skip: None, failures: 0, begun: false }
+    }
+
+    /// Takes note of a batch that came, and of where the scan stands after it; whether it is to be handed out. One
+    /// that reaches beyond what was handed out is handed out whole: what stands in it twice has the same `_id`
+    /// twice, and the replay of the oplog leaves one.
+    pub(super) fn is_new(&mut self, stands: Option<Position>) -> bool {
+        if let (Some(skip), Some(record)) = (self.skip, stands.as_ref().and_then(Position::record)) {
+            if record <= skip {
+                return false;
+            }
+            self.skip = None;
+        }
+        self.position = stands.or(self.position.take());
+        (self.failures, self.begun) = (0, true);
+        true
+    }
+
+    /// Prepares to go on. `random` is evenly spread over 0 to 1.
+    pub(super) fn after(&mut self, setback: Setback, random: f64) -> Result<Next, Stop> {
+        match setback {
+            Setback::TooOld(_) if !self.plainly => {
+                self.plainly = true;
+                self.find.at = plainly(self.find.at);
+                self.resume(Error::new(Code::SnapshotTooOld, "the snapshot's moment is gone"))?;
+                Ok(Next::ReadPlainly)
+            }
+            Setback::Lost(error) | Setback::TooOld(error) => {
+                self.failures += 1;
+                let Some(pause) = BACKOFF.jittered_pause(self.failures, random) else {
+                    return Err(error.context(format!("after {} tries to go on", BACKOFF.retries())).into());
+                };
+                self.resume(error)?;
+                Ok(Next::Wait(pause))
+            }
+            Setback::PositionGone(error) => {
+                self.failures += 1;
+                if self.failures > BACKOFF.retries() || !self.may_begin_anew() {
+                    return Err(Stop::Again(error));
+                }
+                self.skip = self.position.as_ref().and_then(Position::record);
+                self.find.scan = Scan::Natural(None);
+                Ok(Next::GoOn)
+            }
+            Setback::CollectionGone(_) => {
+                self.plainly = true;
+                Ok(Next::Dropped)
+            }
+            Setback::Final(error) => Err(error.into()),
+        }
+    }
+
+    /// Records keep their places, so a scan goes on after the last one that was read.
+    fn resume(&mut self, why: Error) -> Result<(), Stop> {
+        match (&self.find.scan, &self.position) {
+            (Scan::Natural(_), Some(position)) => {
+                self.find.scan = Scan::Natural(Some(position.clone()));
+                Ok(())
+            }
+            _ if self.begun => Err(Stop::Again(why)),
+            _ => Ok(()),
+        }
+    }
+
+    fn may_begin_anew(&self) -> bool {
+        self.plainly && self.may_repeat && matches!(self.find.scan, Scan::Natural(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deployment::{Bound, CollectionId};
+    use crate::moment::ClusterTime;
+
+    const SNAPSHOT: ReadAt = ReadAt::Snapshot(ClusterTime { seconds: 7, increment: 1 });
+
+    fn natural(at: ReadAt, may_repeat: bool) -> Progress {
+        let collection = CollectionId::Uuid([7; 16]);
+        let scan = Scan::Natural(None);
+        let find = Find { db: "shop".into(), collection, at, scan, batch_documents: None };
+        Progress::new(find, may_repeat)
+    }
+
+    fn at(record: i64) -> Option<Position> {
+        Some(Bound { record, id: bson::RawDocumentBuf::new() }.position())
+    }
+
+    fn lost() -> Setback {
+        Setback::Lost(Error::new(Code::MongoHost, "the connection broke"))
+    }
+
+    fn gone() -> Setback {
+        Setback::PositionGone(Error::new(Code::Mongo, "the record is gone"))
+    }
+
+    #[test]
+    fn a_lost_scan_goes_on_after_the_last_batch_and_gives_up_in_the_end() {
+        let mut progress = natural(SNAPSHOT, false);
+        assert!(progress.is_new(at(10)));
+        for _ in 0..BACKOFF.retries() {
+            assert!(matches!(progress.after(lost(), 1.0), Ok(Next::Wait(_))));
+        }
+        assert!(matches!(&progress.find.scan, Scan::Natural(after) if *after == at(10)));
+        assert!(matches!(progress.after(lost(), 1.0), Err(Stop::Failed(_))));
+        assert!(progress.is_new(at(20)), "a batch forgives what was before");
+        assert!(progress.after(lost(), 1.0).is_ok() && !progress.plainly);
+    }
+
+    #[test]
+    fn without_its_moment_the_rest_is_read_as_it_is_now() {
+        let mut progress = natural(SNAPSHOT, false);
+        let too_old = || Setback::TooOld(Error::new(Code::SnapshotTooOld, "too old"));
+        assert_eq!(progress.after(too_old(), 0.5).unwrap(), Next::ReadPlainly);
+        assert_eq!((progress.plainly, progress.find.at), (true, ReadAt::Committed));
+        assert!(
+            matches!(progress.after(too_old(), 0.5), Ok(Next::Wait(_))),
+            "then it is a setback as others"
+        );
+    }
+
+    #[test]
+    fn a_scan_whose_place_is_gone_begins_anew_only_where_documents_may_come_twice() {
+        let mut progress = natural(ReadAt::Committed, true);
+        assert!(progress.is_new(at(10)));
+        assert_eq!(progress.after(gone(), 0.5).unwrap(), Next::GoOn);
+        assert_eq!([at(5), at(10), at(15)].map(|stands| progress.is_new(stands)), [false, false, true]);
+        for (read, may_repeat) in [(SNAPSHOT, true), (ReadAt::Committed, false)] {
+            let mut progress = natural(read, may_repeat);
+            assert!(progress.is_new(at(10)));
+            assert!(matches!(progress.after(gone(), 0.5), Err(Stop::Again(_))));
+        }
+    }
+
+    #[test]
+    fn a_query_that_was_begun_is_read_again_and_a_dropped_collection_is_over() {
+        let mut progress = natural(SNAPSHOT, false);
+        progress.find.scan = Scan::Matching(bson::doc! { "a": 1 });
+        assert!(progress.after(lost(), 0.5).is_ok(), "nothing was handed out yet");
+        assert!(progress.is_new(None));
+        assert!(matches!(progress.after(lost(), 0.5), Err(Stop::Again(_))));
+        let dropped = Setback::CollectionGone(Error::new(Code::Mongo, "no such collection"));
+        assert_eq!(progress.after(dropped, 0.5).unwrap(), Next::Dropped);
+        assert!(progress.plainly);
+    }
+}

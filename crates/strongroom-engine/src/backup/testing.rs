@@ -1,0 +1,58 @@
+//! What unit tests share.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::sink::Sink;
+use crate::bucket::{Sse, StoreOptions, open};
+use crate::clock::Clock;
+use crate::compression::Compression;
+use crate::deployment::Described;
+use crate::job::Job;
+use crate::layout::{BackupId, PlanName};
+use crate::names::NamespaceKind;
+
+#[derive(Debug)]
+struct StandingStill;
+
+#[async_trait]
+impl Clock for StandingStill {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH
+    }
+
+    async fn sleep_until(&self, _: DateTime<Utc>) {}
+}
+
+/// A folder, and a backup's way into it.
+pub(super) fn sink() -> (tempfile::TempDir, Arc<Sink>) {
+    let folder = tempfile::tempdir().unwrap();
+    let location = format!("file://{}", folder.path().display()).parse().unwrap();
+    let store = open(&location, StoreOptions::default()).unwrap();
+    let name = (PlanName::default(), BackupId::new(DateTime::UNIX_EPOCH, 1));
+    let job = Job::unwatched(Arc::new(StandingStill));
+    (folder, Arc::new(Sink::new(store, name, Compression::None, Sse::None, &job)))
+}
+
+/// `{_id: <number>, pad: …}`, 60 bytes of BSON.
+pub(super) fn document(number: i64) -> Vec<u8> {
+    let document = bson::rawdoc! { "_id": number, "pad": "x".repeat(30) };
+    document.into_bytes()
+}
+
+/// A collection of `bytes` bytes.
+pub(super) fn collection(name: &str, bytes: u64) -> Described {
+    Described {
+        db: "shop".into(),
+        collection: name.into(),
+        kind: NamespaceKind::Collection,
+        capped: false,
+        clustered: false,
+        uuid: None,
+        metadata: "{}".into(),
+        documents: bytes / 400,
+        bytes,
+    }
+}

@@ -1,0 +1,85 @@
+//! A backup as a value: shown and recorded under its id before anything is read or stored.
+
+use std::sync::{Arc, Mutex};
+
+use strongroom_engine::backup;
+use strongroom_engine::compression::Compression;
+use strongroom_engine::deployment::Deployment;
+use strongroom_engine::error::Code;
+use strongroom_engine::layout::BackupId;
+use strongroom_engine::manifest::Consistency;
+use strongroom_engine::progress::{Event, Observer};
+use testbed::Mongod;
+use tokio_util::sync::CancellationToken;
+
+use crate::setup::{folder, job, options, small_collections, unwatched};
+
+#[derive(Default)]
+struct Heard(Mutex<Vec<Event>>);
+
+impl Observer for Heard {
+    fn observe(&self, event: &Event) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+fn id() -> BackupId {
+    "20261123T020000Z-7f3k".parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_known_before_it_is_made_and_is_made_as_it_was_shown() {
+    let source = Mongod::replica_set().await.unwrap();
+    small_collections(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let heard = Arc::new(Heard::default());
+    let job = job(heard.clone(), CancellationToken::new());
+    let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
+    let wanted = options(Compression::None);
+    let prepared = backup::prepare(deployment, store.clone(), wanted, id(), &job).await.unwrap();
+
+    let began = Event::Began { backup: Some(id().to_string()), plan: Some("default".into()) };
+    assert_eq!(heard.0.lock().unwrap()[0], began);
+    let shown = serde_json::to_value(&prepared).unwrap();
+    assert_eq!(shown["id"], id().as_str());
+    assert_eq!(shown["source"]["member"], prepared.outline().source.member);
+    assert_eq!(shown["consistency"], "snapshot");
+    let names: Vec<_> =
+        prepared.outline().namespaces.iter().map(|n| (n.collection.clone(), n.documents)).collect();
+    for name in ["a", "b", "c"] {
+        assert!(names.contains(&(name.into(), 10)), "{names:?}");
+    }
+    assert!(prepared.outline().memory_bytes > 0 && prepared.outline().segments > 0);
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "nothing is stored yet");
+
+    // What is written from now on is not in it: its moment is settled.
+    let moment = prepared.outline().moment;
+    small_collections_again(&source).await;
+    let manifest = prepared.run(&job).await.unwrap();
+    assert_eq!(manifest.id, id().as_str());
+    assert_eq!(
+        Some(manifest.consistency),
+        moment.from.map(|cluster_time| Consistency::Snapshot { cluster_time })
+    );
+    assert_eq!(manifest.namespaces.iter().find(|n| n.collection == "a").unwrap().documents, 10);
+}
+
+async fn small_collections_again(source: &Mongod) {
+    let db = source.client().await.unwrap().database("shop");
+    db.collection::<bson::Document>("a").insert_one(bson::doc! { "_id": 1000 }).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_cancelled_between_the_two_steps_leaves_nothing() {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let job = unwatched();
+    let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
+    let wanted = options(Compression::None);
+    let prepared = backup::prepare(deployment, folder(place.path()), wanted, id(), &job).await.unwrap();
+    job.cancel.cancel();
+    assert_eq!(prepared.run(&job).await.unwrap_err().code(), Code::Cancelled);
+    assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
+}
