@@ -29,15 +29,18 @@ fn after_help() -> String {
     )
 }
 
+/// Where options that every command has stand in its help: behind its own.
+const LAST: usize = 900;
+
 /// MongoDB backups in your own S3 bucket.
 #[derive(Debug, Parser)]
 #[command(version, after_long_help = after_help(), max_term_width = 100)]
 pub(crate) struct Arguments {
     /// Print one JSON document on stdout, and everything else on stderr
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = LAST)]
     pub(crate) json: bool,
     /// Print no progress on stderr, only errors
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, display_order = LAST)]
     pub(crate) quiet: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -291,11 +294,57 @@ impl Uri {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]
     fn the_definition_holds_together() {
-        use clap::CommandFactory;
         Arguments::command().debug_assert();
+    }
+
+    /// The words of a command line, after the variables that are set for it and up to a pipe or a comment.
+    fn words(line: &str) -> Vec<String> {
+        let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
+        for c in line.chars().chain([' ']) {
+            match c {
+                '\'' => quoted = !quoted,
+                ' ' if !quoted => words.push(std::mem::take(&mut word)),
+                c => word.push(c),
+            }
+        }
+        let end = words.iter().position(|word| word == "|" || word == "#").unwrap_or(words.len());
+        words.truncate(end);
+        words.into_iter().filter(|word| !word.is_empty()).skip_while(|word| word.contains('=')).collect()
+    }
+
+    #[track_caller]
+    fn parses(line: &str) {
+        if let Err(error) = Arguments::try_parse_from(words(line)) {
+            panic!("{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_command_line_of_the_readme_parses() {
+        let readme = include_str!("../../../README.md");
+        let shown = readme.lines().filter_map(|line| line.strip_prefix("    "));
+        let of_ours = |line: &&str| words(line).first().is_some_and(|word| word == "strongroom");
+        let lines: Vec<&str> = shown.filter(of_ours).collect();
+        assert!(lines.len() >= 6, "{lines:?}");
+        lines.into_iter().for_each(parses);
+    }
+
+    #[test]
+    fn the_example_of_every_command_parses() {
+        fn examples(command: &clap::Command, found: &mut Vec<String>) {
+            let text = command.get_before_help().map(ToString::to_string);
+            found.extend(text.and_then(|text| Some(text.strip_prefix("Example: ")?.to_owned())));
+            command.get_subcommands().for_each(|command| examples(command, found));
+        }
+        let mut found = Vec::new();
+        examples(&Arguments::command(), &mut found);
+        assert_eq!(found.len(), 13, "{found:?}");
+        found.iter().for_each(|line| parses(line));
     }
 }

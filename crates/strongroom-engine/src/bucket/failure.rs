@@ -341,7 +341,7 @@ fn no_answer(why: &str) -> Error {
             "Check whether the endpoint (AWS_ENDPOINT_URL) speaks https or http, and that this machine trusts its certificate (AWS_CA_BUNDLE, SSL_CERT_FILE).",
         )
     } else if any(&["timed out", "timeout", "throughput"]) {
-        ("no answer came in time", "Check the network, and that no firewall stands between.")
+        ("no answer came in time", "Check the network, and that no firewall is in the way.")
     } else {
         (
             "the connection failed",

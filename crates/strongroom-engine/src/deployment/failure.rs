@@ -75,7 +75,7 @@ fn authentication(message: &str) -> Error {
 
 fn host(message: String) -> Error {
     Error::new(Code::MongoHost, message)
-        .help("Check the host name and port, that mongod is running, and that no firewall stands between.")
+        .help("Check the host name and port, that mongod is running, and that no firewall is in the way.")
 }
 
 /// The driver's message holds the whole topology; the first cause in it is what helps.

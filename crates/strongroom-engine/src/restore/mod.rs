@@ -27,13 +27,14 @@ pub use settings::{Existing, Indexes, Options, Users};
 pub use source::{Backup, Source};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::deployment::{Privileges, Target};
 use crate::error::{Code, Error, Result};
 use crate::help;
-use crate::help::Setting;
+use crate::help::{Help, Setting};
 use crate::job::Job;
 use crate::progress::Phase;
 use item::Item;
@@ -41,6 +42,9 @@ use left::Left;
 use present::Present;
 use replay::Replay;
 use users::Merging;
+
+/// How long a restore that failed or was cancelled may take to remove its temporary collections.
+const CLEARED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a restore did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -110,7 +114,18 @@ impl Prepared {
         job.observe(&self.preview.began());
         let privileges = self.check(&job).await?;
         job.observe(&self.preview.planned());
-        self.change(privileges.as_ref(), &job).await.map_err(|e| self.unfinished(e))
+        match self.change(privileges.as_ref(), &job).await {
+            Ok(restored) => Ok(restored),
+            Err(error) => Err(self.unfinished(error, self.clear(&job).await)),
+        }
+    }
+
+    /// Removes what is not part of the restored data; whether that worked.
+    async fn clear(&self, job: &Job) -> bool {
+        let Some(merging) = self.merging() else { return true };
+        job.phase(Phase::CleaningUp);
+        let cleared = tokio::time::timeout(CLEARED_WITHIN, merging.clear(&self.target)).await;
+        matches!(cleared, Ok(Ok(())))
     }
 
     /// Everything that can be known before anything is touched.
@@ -156,7 +171,7 @@ impl Prepared {
         let writers = self.settings.writers;
         job.phase(Phase::Preparing);
         if let Some(merging) = self.merging() {
-            merging.prepare(target).await?;
+            merging.clear(target).await?;
         }
         create::collections(target, items, writers, job).await?;
         job.phase(Phase::Inserting);
@@ -179,8 +194,10 @@ impl Prepared {
             job.phase(Phase::BuildingIndexes);
             indexes::build(&self.target, &left.indexes, self.settings.writers, restored, job).await?;
         }
+        job.check()?;
         job.phase(Phase::CreatingViews);
         create::views(&self.target, &left.views).await?;
+        job.check()?;
         job.phase(Phase::MergingUsers);
         if let Some(merging) = self.merging() {
             merging.run(&self.target).await?;
@@ -201,17 +218,23 @@ impl Prepared {
         Some(Replay::new(source, target, items, replay::Scope::new(self.window?, settings), privileges, job))
     }
 
-    fn unfinished(&self, error: Error) -> Error {
+    fn unfinished(&self, error: Error, cleared: bool) -> Error {
         let name = self.source.name();
-        let error =
+        let mut error =
             error.context(format!("the restore of `{name}` did not finish, the target holds a part of it"));
-        match error.code() {
-            Code::Cancelled => error.help(help![
+        if error.code() == Code::Cancelled {
+            error = error.help(help![
                 "Restore again with ",
                 Setting::Existing.to("drop"),
                 " to replace what is there, or drop the restored databases by hand.",
-            ]),
-            _ => error,
+            ]);
         }
+        if cleared {
+            return error;
+        }
+        let help = error.help_text().cloned().map_or_else(Help::default, |help| help.and(" "));
+        error.help(
+            help.and("Drop `admin.tempusers` and `admin.temproles` by hand: they may hold copies of users."),
+        )
     }
 }

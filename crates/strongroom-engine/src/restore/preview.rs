@@ -82,18 +82,20 @@ impl Preview {
             .map(|n| n.target.as_str())
             .collect();
         let Some(first) = refused.first() else { return Ok(()) };
-        Err(Error::new(
-            Code::TargetNotEmpty,
-            format!("{} of the backup's collections exist in the target, such as `{first}`", refused.len()),
-        )
-        .help(help![
+        let message = match refused.len() {
+            1 => format!("`{first}` exists in the target"),
+            several => {
+                format!("{several} of the backup's collections exist in the target, such as `{first}`")
+            }
+        };
+        Err(Error::new(Code::TargetNotEmpty, message).help(help![
             "Restore into an empty deployment or under other names (",
             Setting::Rename,
-            "), or say ",
+            "), or pass ",
             Setting::Existing.to("drop"),
-            " to replace them, or ",
+            " to replace what exists, or ",
             Setting::Existing.to("keep"),
-            " to add to them. Nothing was touched.",
+            " to add to it. Nothing was touched.",
         ]))
     }
 

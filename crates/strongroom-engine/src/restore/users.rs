@@ -57,8 +57,8 @@ impl Merging {
         collections.chain(MERGE.into_iter().map(Privilege::on_every_database)).collect()
     }
 
-    /// Clears away what an earlier restore may have left.
-    pub(super) async fn prepare(&self, target: &Target) -> Result<()> {
+    /// Drops the temporary collections, which hold copies of users: what an earlier restore left, or this one.
+    pub(super) async fn clear(&self, target: &Target) -> Result<()> {
         for temporary in [TEMPORARY_USERS, TEMPORARY_ROLES] {
             target.drop_collection(&Name::new("admin", temporary)).await?;
         }

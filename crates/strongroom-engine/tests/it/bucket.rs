@@ -159,7 +159,7 @@ async fn with_ceph_the_contract_is_kept_under_both_policies() {
         holds(&*store, &traits).await;
         let refused = put(&*store, "plain", b"x", &Sse::None).await.unwrap_err();
         assert_eq!(refused.code(), Code::Denied);
-        assert!(refused.help_text().unwrap().to_string().contains("--sse AES256"));
+        assert!(refused.help_text().unwrap().to_string().contains("`sse: AES256`"));
     }
 }
 

@@ -1,21 +1,23 @@
-//! Connections and cursors that are lost while a backup is made: it goes on where it stopped.
+//! Connections and cursors that are lost while a backup is made, which goes on where it stopped; and a restore that is
+//! stopped.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bson::{Document, doc};
-use strongroom_engine::backup;
 use strongroom_engine::compression::Compression;
-use strongroom_engine::deployment::Deployment;
+use strongroom_engine::deployment::{Deployment, Target};
+use strongroom_engine::error::Code;
 use strongroom_engine::manifest::Manifest;
-use strongroom_engine::progress::{Event, Observer, Silent};
+use strongroom_engine::progress::{Event, Observer, Phase, Silent};
+use strongroom_engine::restore::{self, Source};
 use strongroom_engine::selection::Filter;
 use strongroom_engine::verify::verify;
 use testbed::Mongod;
 use testbed::mongod::Options;
 use tokio_util::sync::CancellationToken;
 
-use crate::setup::{back_up, folder, job, options, unwatched};
+use crate::setup::{back_up, backup, folder, job, options, small_collections, unwatched};
 
 /// Counts what was read, and keeps what was warned of.
 #[derive(Debug, Default)]
@@ -62,7 +64,7 @@ async fn watched(server: &Mongod) -> (Manifest, u64, Vec<String>) {
     let watching = Arc::new(Watching::default());
     let deployment = Deployment::connect(&server.uri().parse().unwrap()).await.unwrap();
     let filter = Filter::new(vec!["shop.*".into()], vec![]).unwrap();
-    let wanted = backup::Options { readers: 1, filter, ..options(Compression::None) };
+    let wanted = strongroom_engine::backup::Options { readers: 1, filter, ..options(Compression::None) };
     let cancel = CancellationToken::new();
     let manifest = back_up(deployment, store.clone(), wanted, job(watching.clone(), cancel)).await.unwrap();
     assert_eq!(verify(store, &manifest, 2, &unwatched()).await.unwrap().problems, []);
@@ -122,4 +124,43 @@ async fn a_server_that_stays_away_ends_the_backup_with_the_cause() {
     let error = back_up(deployment, store.clone(), wanted, job(Arc::new(Silent), cancel)).await.unwrap_err();
     assert!(error.to_string().contains("shop."), "{error}");
     assert_eq!(store.list("default").await.unwrap().folders, Vec::<String>::new());
+}
+
+/// Stops a restore when a phase begins.
+struct StopsAt {
+    phase: Phase,
+    cancel: CancellationToken,
+}
+
+impl Observer for StopsAt {
+    fn observe(&self, event: &Event) {
+        if *event == (Event::Phase { phase: self.phase }) {
+            self.cancel.cancel();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_is_stopped_leaves_no_copies_of_users() {
+    let source = Mongod::replica_set().await.unwrap();
+    small_collections(&source).await;
+    let user = doc! { "createUser": "anna", "pwd": "secret", "roles": ["readWriteAnyDatabase"] };
+    source.command("admin", user).await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let manifest = Arc::new(backup(&source, &store, options(Compression::None)).await.unwrap());
+    for phase in [Phase::Inserting, Phase::BuildingIndexes, Phase::CreatingViews, Phase::MergingUsers] {
+        let target = Mongod::replica_set().await.unwrap();
+        let connected = Target::connect(&target.uri().parse().unwrap()).await.unwrap();
+        let from = Source::backup(store.clone(), manifest.clone());
+        let prepared = restore::prepare(from, connected, restore::Options::default()).await.unwrap();
+        let cancel = CancellationToken::new();
+        let stops = Arc::new(StopsAt { phase, cancel: cancel.clone() });
+        let outcome = prepared.run(job(stops, cancel)).await;
+        if phase != Phase::MergingUsers {
+            assert_eq!(outcome.unwrap_err().code(), Code::Cancelled, "{phase:?}");
+        }
+        let listed = target.client().await.unwrap().database("admin").list_collection_names().await.unwrap();
+        assert!(!listed.iter().any(|name| name.starts_with("temp")), "after {phase:?}: {listed:?}");
+    }
 }

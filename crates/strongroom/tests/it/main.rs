@@ -8,4 +8,5 @@ mod jobs;
 mod members;
 mod restore;
 mod setup;
+mod snapshots;
 mod text;

@@ -130,7 +130,7 @@ fn exists(name: &Name) -> Error {
     .help(help![
         "Restore into an empty deployment or under other names (",
         Setting::Rename,
-        "), or say ",
+        "), or pass ",
         Setting::Existing.to("drop"),
         " to replace it, or ",
         Setting::Existing.to("keep"),

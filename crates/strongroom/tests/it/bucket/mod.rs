@@ -4,6 +4,6 @@ mod explain;
 mod lint;
 mod permissions;
 mod policy;
-mod prove;
+pub(crate) mod prove;
 mod provision_with_moto;
 mod with_ceph;
