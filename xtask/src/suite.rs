@@ -59,7 +59,7 @@ fn tests(missing: &MissingParts) -> Outcome<Vec<String>> {
     }
     let mut all = vec!["test", "--workspace", "--no-fail-fast", "--"];
     all.extend(missing.marks().flat_map(|mark| ["--skip", mark]));
-    cargo("tests (about fifteen minutes)", &all)?;
+    cargo("tests (about ten minutes)", &all)?;
     if let Some(mark) = Part::Mongorestore.mark().filter(|_| !missing.has(Part::Mongorestore)) {
         let ignored = ["test", "--package", "strongroom", "--test", "it", mark, "--", "--ignored"];
         cargo("tests with mongorestore", &ignored)?;

@@ -149,8 +149,12 @@ impl Ceph {
             }
             std::thread::sleep(READY_PAUSE);
         }
-        let said = fs::read_to_string(self.path("radosgw.out")).unwrap_or_default();
-        Err(Missing(format!("Ceph's gateway did not come up: {}", said.lines().last().unwrap_or_default())))
+        let end = |log: &str| {
+            let log = fs::read_to_string(self.path(log)).unwrap_or_default();
+            log.lines().last().unwrap_or_default().to_owned()
+        };
+        let ends = ["mon.a.log", "osd.0.log", "client.rgw.a.log"].map(end).join(" | ");
+        Err(Missing(format!("Ceph's gateway did not come up: {ends}")))
     }
 
     fn make_users(&self) -> Result<(), Missing> {
@@ -204,8 +208,10 @@ fn configuration(folder: &Path, programs: Option<&Unpacked>, fsid: &str, port: u
         "osd_objectstore = memstore\nmemstore_device_bytes = 4294967296".to_owned(),
         format!("run_dir = {folder}\nadmin_socket = {folder}/$name.asok\nlog_file = {folder}/$name.log"),
         format!("pid_file = {folder}/$name.pid\nkeyring = {folder}/keyring"),
-        // Each change of the maps waits for this long: seconds, when no more than one node votes.
+        // Every change of the cluster's maps waits this many seconds.
         "paxos_propose_interval = 0.05\nmon_cluster_log_to_file = false".to_owned(),
+        // A disk that is nearly full is no reason not to start: nothing of size is written to it.
+        "mon_data_avail_crit = 0\nmon_data_avail_warn = 0".to_owned(),
         plugins.unwrap_or_default(),
         format!("[mon.a]\nmon_data = {folder}/mon.a\n[osd.0]\nosd_data = {folder}/osd.0"),
         format!("[client.rgw.a]\nrgw_data = {folder}/rgw"),
