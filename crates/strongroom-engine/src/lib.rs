@@ -94,10 +94,7 @@ pub use help::{Command as HelpCommand, Help, Part as HelpPart, Setting};
 pub use job::Job;
 pub use layout::{BackupId, PlanName};
 pub use location::Location;
-pub use manifest::{
-    Consistency, Content, Encryption, Manifest, Namespace, OplogWindow, Segment, Selection, Status, Tool,
-    Totals,
-};
+pub use manifest::{Consistency, Content, Manifest, Namespace, OplogWindow, Segment, Selection, Tool};
 pub use members::{Member, MemberState, Source, Topology};
 pub use moment::ClusterTime;
 pub use names::{Name, NamespaceKind};
@@ -105,7 +102,7 @@ pub use progress::{Event, Observer, Phase, Silent, Warning};
 pub use quantity::{Bytes, Period};
 pub use renames::{Renames, Rule as RenameRule};
 pub use selection::{Filter, Query};
-pub use summary::{Moment as SummaryMoment, Summary};
+pub use summary::{Encryption, Moment as SummaryMoment, Status, Summary, Totals};
 pub use verify::{Problem, Report as VerifyReport, verify};
 
 /// What stands as `RESTORE.md` beside the backups: how to restore with stock tools alone.

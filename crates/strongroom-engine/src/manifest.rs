@@ -14,7 +14,7 @@ use crate::layout::SEGMENTS;
 use crate::members::Source;
 use crate::moment::ClusterTime;
 use crate::names::NamespaceKind;
-use crate::summary::{Start, Summary};
+use crate::summary::{Encryption, Moment, Start, Status, Summary, Totals};
 
 /// The name that marks a JSON document as a manifest.
 pub(crate) const FORMAT: &str = "strongroom-backup";
@@ -64,16 +64,6 @@ pub struct Manifest {
     pub namespaces: Vec<Namespace>,
     /// Every segment, in the order of the archive.
     pub segments: Vec<Segment>,
-}
-
-/// Whether a backup holds all that it should.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Status {
-    /// All of it.
-    Complete,
-    /// Something is missing; `exceptions` lists it.
-    Incomplete,
 }
 
 /// The program that made a backup.
@@ -133,33 +123,6 @@ pub struct Selection {
     /// The query that picked documents, as canonical Extended JSON v2; none where all were wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query: Option<serde_json::Value>,
-}
-
-/// Sums over a backup.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
-    /// Collections and views.
-    pub namespaces: u64,
-    /// Documents.
-    pub documents: u64,
-    /// Bytes of the archive: documents and what frames them.
-    pub raw_bytes: u64,
-    /// Bytes of all segments as stored.
-    pub stored_bytes: u64,
-    /// Segments.
-    pub segments: u64,
-}
-
-/// What was asked and what was reported.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Encryption {
-    /// The `x-amz-server-side-encryption` header that was sent with every PUT; none if none was sent.
-    pub requested: Option<String>,
-    /// The KMS key that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub kms_key_id: Option<String>,
-    /// What the server's answer to every PUT reported; none if it reported nothing.
-    pub reported: Option<String>,
 }
 
 /// One collection or view.
@@ -364,6 +327,34 @@ impl Manifest {
             }
         }
         Ok(())
+    }
+}
+
+impl From<&Consistency> for Moment {
+    fn from(consistency: &Consistency) -> Self {
+        match consistency {
+            Consistency::Snapshot { cluster_time } => Self::Snapshot { cluster_time: *cluster_time },
+            Consistency::Oplog { from, at, read_plainly } => {
+                Self::Oplog { from: *from, at: *at, namespaces_read_plainly: read_plainly.len() as u64 }
+            }
+            Consistency::None { reason } => Self::None { reason: reason.clone() },
+        }
+    }
+}
+
+impl From<&Manifest> for Summary {
+    fn from(manifest: &Manifest) -> Self {
+        Self {
+            id: manifest.id.clone(),
+            plan: manifest.plan.clone(),
+            status: manifest.status,
+            started_at: manifest.started_at,
+            finished_at: manifest.finished_at,
+            server_version: manifest.source.server_version.clone(),
+            totals: manifest.totals,
+            consistency: Moment::from(&manifest.consistency),
+            encryption: manifest.encryption.clone(),
+        }
     }
 }
 

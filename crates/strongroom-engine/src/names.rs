@@ -81,6 +81,10 @@ pub(crate) fn known_as(collection: &str) -> &str {
     collection.strip_prefix(BUCKETS).unwrap_or(collection)
 }
 
+/// The collections that MongoDB's own role `restore` may merge users and roles from.
+pub(crate) const TEMPORARY_USERS: &str = "tempusers";
+pub(crate) const TEMPORARY_ROLES: &str = "temproles";
+
 /// The namespaces that hold users and roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Authorization {
@@ -104,6 +108,15 @@ impl Authorization {
             "system.roles" => Some(Self::Roles),
             "system.version" => Some(Self::Version),
             _ => None,
+        }
+    }
+
+    /// Where a restore inserts users or roles, before the server merges them. Their version is the target's own.
+    pub(crate) fn temporary(self) -> Option<Name> {
+        match self {
+            Self::Users => Some(Name::new("admin", TEMPORARY_USERS)),
+            Self::Roles => Some(Name::new("admin", TEMPORARY_ROLES)),
+            Self::Version => None,
         }
     }
 }

@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::manifest::{Consistency, Encryption, Manifest, Status, Totals};
 use crate::moment::ClusterTime;
 
 /// How many bytes of a manifest hold its summary, with room to spare.
@@ -35,6 +34,43 @@ pub struct Summary {
     pub encryption: Encryption,
 }
 
+/// Whether a backup holds all that it should.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Status {
+    /// All of it.
+    Complete,
+    /// Something is missing; `exceptions` lists it.
+    Incomplete,
+}
+
+/// Sums over a backup.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Collections and views.
+    pub namespaces: u64,
+    /// Documents.
+    pub documents: u64,
+    /// Bytes of the archive: documents and what frames them.
+    pub raw_bytes: u64,
+    /// Bytes of all segments as stored.
+    pub stored_bytes: u64,
+    /// Segments.
+    pub segments: u64,
+}
+
+/// What was asked and what was reported.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Encryption {
+    /// The `x-amz-server-side-encryption` header that was sent with every PUT; none if none was sent.
+    pub requested: Option<String>,
+    /// The KMS key that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kms_key_id: Option<String>,
+    /// What the server's answer to every PUT reported; none if it reported nothing.
+    pub reported: Option<String>,
+}
+
 /// What moment a backup holds, without the list of what was read later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -58,34 +94,6 @@ pub enum Moment {
         /// Why.
         reason: String,
     },
-}
-
-impl From<&Consistency> for Moment {
-    fn from(consistency: &Consistency) -> Self {
-        match consistency {
-            Consistency::Snapshot { cluster_time } => Self::Snapshot { cluster_time: *cluster_time },
-            Consistency::Oplog { from, at, read_plainly } => {
-                Self::Oplog { from: *from, at: *at, namespaces_read_plainly: read_plainly.len() as u64 }
-            }
-            Consistency::None { reason } => Self::None { reason: reason.clone() },
-        }
-    }
-}
-
-impl From<&Manifest> for Summary {
-    fn from(manifest: &Manifest) -> Self {
-        Self {
-            id: manifest.id.clone(),
-            plan: manifest.plan.clone(),
-            status: manifest.status,
-            started_at: manifest.started_at,
-            finished_at: manifest.finished_at,
-            server_version: manifest.source.server_version.clone(),
-            totals: manifest.totals,
-            consistency: Moment::from(&manifest.consistency),
-            encryption: manifest.encryption.clone(),
-        }
-    }
 }
 
 /// The members with which a manifest begins.

@@ -16,12 +16,11 @@ use super::sink::Sink;
 use super::stretches::Stretches;
 use crate::deployment::Described;
 use crate::error::{Code, Error, Result};
-use crate::manifest::{
-    self, Consistency, Manifest, Namespace, OplogWindow, Segment, Selection, Status, Tool, Totals,
-};
+use crate::manifest::{self, Consistency, Manifest, Namespace, OplogWindow, Segment, Selection, Tool};
 use crate::members::{Source, Topology};
 use crate::moment::ClusterTime;
 use crate::names::NamespaceKind;
+use crate::summary::{Status, Totals};
 
 /// What was read of the collections, in the order of the archive.
 #[derive(Debug)]

@@ -15,8 +15,9 @@ use crate::error::{Code, Error, Result};
 use crate::hash::sha256;
 use crate::job::Job;
 use crate::layout::{self, BackupId, PlanName};
-use crate::manifest::{Encryption, Manifest, Segment};
+use crate::manifest::{Manifest, Segment};
 use crate::progress::{Event, Phase, Warning};
+use crate::summary::Encryption;
 
 /// How long a backup that ends waits for the answers to what it sent: with them it knows what to take back.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);

@@ -29,8 +29,8 @@ use crate::error::{Code, Error, Result};
 use crate::help;
 use crate::help::Setting;
 use crate::location::Location;
-use crate::manifest::Encryption;
 use crate::settings::as_text;
+use crate::summary::Encryption;
 
 /// The server-side encryption to ask for, sent with every PUT exactly as given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -75,7 +75,7 @@ impl Item {
     /// Where its documents are inserted. Views have none; the server keeps users, roles and their version itself.
     pub(super) fn data_to(&self) -> Option<Name> {
         match self.authorization {
-            Some(kept) => super::users::temporary(kept),
+            Some(kept) => kept.temporary(),
             None if self.kind == NamespaceKind::View => None,
             None => Some(Name::new(&self.to.db, self.kind.data_collection(&self.to.collection))),
         }

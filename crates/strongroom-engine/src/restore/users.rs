@@ -5,24 +5,12 @@ use std::collections::BTreeSet;
 use super::item::{Action, Item};
 use crate::deployment::{Privilege, Refused, Target};
 use crate::error::Result;
-use crate::names::{Authorization, Name};
+use crate::names::{Name, TEMPORARY_ROLES, TEMPORARY_USERS};
 
-/// The collections that MongoDB's own role `restore` may merge users and roles from.
-const TEMPORARY_USERS: &str = "tempusers";
-const TEMPORARY_ROLES: &str = "temproles";
 /// What merging needs (`_mergeAuthzCollections`).
 const MERGE: [&str; 4] = ["createUser", "createRole", "grantRole", "revokeRole"];
 /// The merge takes users and roles of all databases where it is given this one.
 const ALL_DATABASES: &str = "";
-
-/// Where users or roles are inserted first; their version is the target's own.
-pub(super) fn temporary(kept: Authorization) -> Option<Name> {
-    match kept {
-        Authorization::Users => Some(Name::new("admin", TEMPORARY_USERS)),
-        Authorization::Roles => Some(Name::new("admin", TEMPORARY_ROLES)),
-        Authorization::Version => None,
-    }
-}
 
 /// Users and roles that are to be merged.
 #[derive(Debug, PartialEq, Eq)]

@@ -19,6 +19,10 @@ use crate::location::Location;
 use crate::manifest::Manifest;
 use crate::progress::{Event, Silent};
 
+/// What the objects of probes hold.
+pub(in crate::guard::prove) const BODY: &[u8] =
+    b"strongroom proves this bucket; this object is deleted again at once\n";
+
 /// No plan can have this name, so nothing below it is ever taken for a backup.
 const FOLDER: &str = ".strongroom-prove";
 /// The series that the made-up backups belong to, within the bench's own folder.
@@ -165,7 +169,7 @@ impl<'a> Bench<'a> {
     ) -> Result<Answer> {
         self.job.check()?;
         self.made.sent(key);
-        let answer = self.ask(prober.put(way, key, super::probes::BODY, odd)).await?;
+        let answer = self.ask(prober.put(way, key, BODY, odd)).await?;
         self.made.answered(key, &answer);
         Ok(answer)
     }

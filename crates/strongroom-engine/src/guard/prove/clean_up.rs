@@ -1,8 +1,8 @@
 //! Deletes whatever the probes made.
 
 use super::Bench;
+use super::bench::BODY;
 use super::made::Made;
-use super::probes::BODY;
 use crate::bucket::actions::Role;
 use crate::bucket::probe::{Answer, Prober, Way};
 

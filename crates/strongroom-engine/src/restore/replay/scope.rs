@@ -7,7 +7,6 @@ use crate::names::{Authorization, Name, known_as};
 use crate::oplog::entry::Operation;
 use crate::oplog::filter::part_touches;
 use crate::restore::settings::{Options, Users};
-use crate::restore::users;
 
 /// A window of the oplog, and what the settings choose of it.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +44,7 @@ impl<'a> Scope<'a> {
     /// Where the documents of a collection go; none for what the server keeps itself.
     pub(super) fn data_to(&self, from: &Name) -> Option<Name> {
         match Authorization::of(&from.db, &from.collection) {
-            Some(kept) => users::temporary(kept),
+            Some(kept) => kept.temporary(),
             None => Some(self.settings.renames.apply(&from.db, &from.collection)),
         }
     }

@@ -15,9 +15,6 @@ use super::outcome::{Must, Outcome};
 use super::report::Probe;
 use crate::bucket::probe::{Answer, Oddity};
 
-/// What the objects of probes hold.
-pub(super) const BODY: &[u8] = b"strongroom proves this bucket; this object is deleted again at once\n";
-
 /// What fixes a setting of the bucket that a probe found wrong.
 fn setting(name: &str, to: &str) -> Option<Value> {
     Some(json!({"setting": name, "to": to, "command": super::posture::PROVISION}))

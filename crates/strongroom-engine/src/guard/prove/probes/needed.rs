@@ -1,10 +1,11 @@
 //! What backups need, request by request.
 
-use super::{BODY, Bench, Must, Outcome, Probe, Verdict};
+use super::{Bench, Must, Outcome, Probe, Verdict};
 use crate::bucket::Sse;
 use crate::bucket::actions::{self, Role};
 use crate::bucket::probe::{Answer, Done, Way};
 use crate::error::{Code, Error, Result};
+use crate::guard::prove::bench::BODY;
 use crate::guard::prove::outcome::seen;
 
 impl Bench<'_> {
