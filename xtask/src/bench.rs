@@ -16,7 +16,7 @@ use testbed::{Mongod, dataset};
 use tokio::task::JoinSet;
 
 use crate::Outcome;
-use crate::suite;
+use crate::steps;
 
 /// Memory as a file system.
 const MEMORY: &str = "/dev/shm";
@@ -36,7 +36,7 @@ struct Taken {
 pub(crate) async fn run(runs: usize, megabytes: u64, growth: bool) -> Outcome {
     println!("building strongroom with all optimisations (about ten minutes the first time)");
     let build = ["build", "--release", "--package", "strongroom", "--package", "xtask"];
-    suite::run(Command::new(env!("CARGO")).args(build).current_dir(suite::root()))?;
+    steps::run(Command::new(env!("CARGO")).args(build).current_dir(steps::root()))?;
     let bench = Bench::new(runs)?;
     println!(
         "{} cores; {runs} runs each, medians; {} readers; data and output in memory\n",
@@ -242,7 +242,7 @@ impl Bench {
     fn write_archive(&self, store: &Path, to: &Path) -> Outcome {
         let mut command = Command::new(self.release.join("strongroom"));
         command.args(["cat", "--quiet"]).arg(format!("file://{}", store.display())).arg("latest");
-        suite::run(command.stdout(fs::File::create(to)?))
+        steps::run(command.stdout(fs::File::create(to)?))
     }
 }
 

@@ -11,7 +11,7 @@ use testbed::{Mongod, dataset};
 use tokio::process::Command;
 
 use crate::Outcome;
-use crate::suite;
+use crate::steps;
 
 const BUCKET: &str = "youraccountname-mlab-backups";
 const VERSIONED: &str = "youraccountname-versioned";
@@ -20,7 +20,7 @@ const VERSIONED: &str = "youraccountname-versioned";
 pub(crate) async fn run(keep: bool) -> Outcome {
     println!("Building strongroom (about five minutes the first time)");
     let build = ["build", "--package", "strongroom"];
-    suite::run(std::process::Command::new(env!("CARGO")).args(build).current_dir(suite::root()))?;
+    steps::run(std::process::Command::new(env!("CARGO")).args(build).current_dir(steps::root()))?;
     tokio::select! {
         outcome = tell(keep) => outcome,
         _ = tokio::signal::ctrl_c() => Err("ended by Ctrl-C; every process it started is gone".into()),

@@ -3,7 +3,9 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod parts;
+mod steps;
 mod suite;
 #[cfg(test)]
 mod tidy;

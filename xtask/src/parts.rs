@@ -7,7 +7,7 @@ use testbed::ceph::Ceph;
 use testbed::{Moto, small_disk, tools};
 
 use crate::Outcome;
-use crate::suite;
+use crate::fuzz;
 
 /// Something that checks need and that may be missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl Part {
             Self::Moto => Ok(Moto::start().map(drop)?),
             Self::CfnLint => Ok(tools::run(tools::cfn_lint()?.arg("--version"), "run cfn-lint")?),
             Self::SmallDisk => Ok(small_disk::try_it()?),
-            Self::CargoFuzz => suite::fuzzer().map(drop),
+            Self::CargoFuzz => fuzz::fuzzer().map(drop),
             Self::Mongorestore => match std::env::var_os("MONGORESTORE") {
                 Some(_) => Ok(()),
                 None => Err("MONGORESTORE does not name it".into()),

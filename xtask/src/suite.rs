@@ -1,21 +1,13 @@
 //! The tools and the tests.
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use testbed::tools;
 
 use crate::Outcome;
+use crate::fuzz::fuzz;
 use crate::parts::{MissingParts, Part};
-
-const FUZZ_VERSION: &str = "0.13.1";
-const FUZZ_SECONDS: u32 = 60;
-const FUZZ_MEMORY_MEGABYTES: u32 = 512;
-
-/// The repository's root.
-pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
+use crate::steps::{root, run, step};
 
 /// Fetches everything, and prints what is here.
 pub(crate) fn tools() -> Outcome<MissingParts> {
@@ -78,47 +70,7 @@ fn listed() -> Outcome<Vec<String>> {
     Ok(lines.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
 }
 
-fn step(name: &str) {
-    println!("\n== {name}");
-}
-
 fn cargo(name: &str, arguments: &[&str]) -> Outcome {
     step(name);
     run(Command::new(env!("CARGO")).args(arguments).current_dir(root()))
-}
-
-pub(crate) fn run(command: &mut Command) -> Outcome {
-    let shown = format!("{command:?}");
-    let status = command.status().map_err(|e| format!("{shown}: {e}"))?;
-    if status.success() { Ok(()) } else { Err(format!("{shown}: {status}").into()) }
-}
-
-/// The fuzzer, built once into `target/tools`.
-pub(crate) fn fuzzer() -> Outcome<PathBuf> {
-    let compiler = std::env::var("CXX").unwrap_or_else(|_| "c++".into());
-    tools::run(Command::new(compiler).arg("--version"), "find a C++ compiler")?;
-    let folder = tools::folder().join(format!("cargo-fuzz-{FUZZ_VERSION}"));
-    let program = folder.join("bin/cargo-fuzz");
-    if !program.exists() {
-        println!("building cargo-fuzz (about a minute)");
-        let install = ["install", "cargo-fuzz", "--locked", "--version", FUZZ_VERSION, "--root"];
-        run(Command::new(env!("CARGO")).args(install).arg(&folder))?;
-    }
-    Ok(program)
-}
-
-/// Hostile archives for a minute. The fuzzer wants compiler flags that are not stable, and nothing else of a
-/// nightly compiler.
-fn fuzz() -> Outcome {
-    step("fuzz the archive (a minute; the first time also about two to build it)");
-    let seconds = format!("-max_total_time={FUZZ_SECONDS}");
-    let memory = format!("-rss_limit_mb={FUZZ_MEMORY_MEGABYTES}");
-    let program = fuzzer()?.canonicalize()?;
-    let mut command = Command::new(program);
-    command.env("RUSTC_BOOTSTRAP", "1").current_dir(root().join("fuzz"));
-    std::fs::create_dir_all(root().join("fuzz/corpus/archive"))?;
-    command.args(["run", "archive", "corpus/archive", "seeds/archive", "--", &seconds, &memory]);
-    run(&mut command)?;
-    println!("test fuzz archive for {FUZZ_SECONDS} seconds ... ok");
-    Ok(())
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::suite::root;
+use crate::steps::root;
 
 /// Every file that git knows or would add, with its text.
 fn files() -> Vec<(PathBuf, String)> {

