@@ -238,3 +238,21 @@ fn every_path_that_a_paper_names_exists() {
     }
     assert!(named > 40, "only {named} paths are named");
 }
+
+/// A service and a portal have no flags: the engine names settings as values. Comments and the AWS CLI script that it
+/// prints may show them.
+#[test]
+fn the_engine_names_no_flag_of_the_command_line() {
+    let files = files();
+    let engine = Path::new("crates/strongroom-engine/src");
+    for (path, text) in rust(&files).filter(|(path, _)| path.starts_with(engine)) {
+        if path.ends_with("guard/formats/aws_cli.rs") || path.ends_with("help.rs") {
+            continue;
+        }
+        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            let flag =
+                line.split("--").skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_lowercase()));
+            assert!(!flag, "{}: {line}", path.display());
+        }
+    }
+}

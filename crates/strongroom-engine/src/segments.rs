@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use bytes::Bytes;
-use mongo_archive::{Crc64, Decoder, Event, Limits, Namespace as ArchiveNamespace};
+use mongo_archive::{Crc64, Decoder, Event, Limits};
 
 use crate::bucket::ObjectStore;
 use crate::compression::Compression;
@@ -13,6 +13,7 @@ use crate::hash::sha256;
 use crate::help;
 use crate::help::Command;
 use crate::manifest::{Content, Namespace, Segment};
+use crate::names::Name;
 use crate::stream::decompress;
 
 /// Fetches a segment's stored bytes; what is returned is what was stored.
@@ -52,20 +53,17 @@ pub(crate) fn damaged(segment: &Segment, what: impl std::fmt::Display) -> Error 
 }
 
 /// Which place in the list of contents a namespace of the archive has.
-pub(crate) struct Names(HashMap<(String, String), usize>);
+pub(crate) struct Names(HashMap<Name, usize>);
 
 impl Names {
     pub(crate) fn of(namespaces: &[Namespace]) -> Self {
-        let names = namespaces.iter().map(|n| (n.db.clone(), n.data_collection()));
+        let names = namespaces.iter().map(|n| Name::new(&n.db, n.data_collection()));
         Self(names.enumerate().map(|(place, name)| (name, place)).collect())
     }
 
-    pub(crate) fn place(&self, namespace: &ArchiveNamespace) -> Result<usize> {
-        let name = (namespace.db.clone(), namespace.collection.clone());
-        self.0.get(&name).copied().ok_or_else(|| {
-            let (db, collection) = name;
-            wrong(format_args!("it holds `{db}.{collection}`, which is not in the list of contents"))
-        })
+    pub(crate) fn place(&self, name: &Name) -> Result<usize> {
+        let found = self.0.get(name).copied();
+        found.ok_or_else(|| wrong(format_args!("it holds `{name}`, which is not in the list of contents")))
     }
 }
 

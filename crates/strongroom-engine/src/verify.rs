@@ -95,7 +95,7 @@ impl Sum {
         if self.unreadable {
             return None;
         }
-        if format!("{:016x}", self.crc.value()) != crc64 {
+        if self.crc.to_string() != crc64 {
             return Some("the CRC-64 of its documents is not the one in the manifest".into());
         }
         match self.ends[..] {

@@ -173,7 +173,7 @@ fn entry(
         metadata,
         documents: read.documents,
         bytes: read.bytes,
-        crc64: format!("{:016x}", read.crc.value()),
+        crc64: read.crc.to_string(),
     })
 }
 

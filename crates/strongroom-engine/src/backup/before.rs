@@ -97,20 +97,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::names::NamespaceKind;
+    use crate::backup::testing::collection;
 
     fn of_bytes(bytes: u64) -> Stretches {
-        let described = Described {
-            db: "shop".into(),
-            collection: "all".into(),
-            kind: NamespaceKind::Collection,
-            capped: false,
-            clustered: false,
-            uuid: None,
-            metadata: "{}".into(),
-            documents: bytes / 400,
-            bytes,
-        };
+        let described = collection("all", bytes);
         Stretches::of(&[described], &BTreeMap::new())
     }
 

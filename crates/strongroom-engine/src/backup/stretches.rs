@@ -179,21 +179,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::names::NamespaceKind;
-
-    fn namespace(name: &str, bytes: u64) -> Described {
-        Described {
-            db: "shop".into(),
-            collection: name.into(),
-            kind: NamespaceKind::Collection,
-            capped: false,
-            clustered: false,
-            uuid: None,
-            metadata: "{}".into(),
-            documents: bytes / 400,
-            bytes,
-        }
-    }
+    use crate::backup::testing::collection as namespace;
 
     const MIB: u64 = 1024 * 1024;
 

@@ -109,7 +109,7 @@ fn with_oplog(place: &Path, manifest: &Manifest, from: ClusterTime, entries: &[R
     });
     let namespace = &mut manifest.namespaces[oplog];
     (namespace.documents, namespace.bytes) = (content.documents, content.bytes);
-    namespace.crc64 = format!("{:016x}", crc.value());
+    namespace.crc64 = crc.to_string();
     manifest.totals = Totals::of(&manifest.namespaces, &manifest.segments);
     let last = entries.last().map_or(from, |entry| moment(entry.get_timestamp("ts").unwrap()));
     manifest.oplog = Some(OplogWindow { from, to: last, cut_short: None });
