@@ -41,7 +41,7 @@ async fn tell(keep: bool) -> Outcome {
     title("A bucket that enforces its policies");
     let scene = Scene::new().await?;
     scene.make_bucket(BUCKET, &seed_policy(BUCKET, &FIRST, vec![]))?;
-    println!("Made, as the seed page says: the bucket {BUCKET},");
+    println!("Made, as mLab's page says: the bucket {BUCKET},");
     println!(
         "the policy mLabS3BackupsPolicy (list, get, put, delete, nothing else), the group mLabGroup with it, and"
     );
@@ -74,9 +74,9 @@ async fn tell(keep: bool) -> Outcome {
     Ok(())
 }
 
-/// The two tests that the seed page tells its readers to make.
+/// The two tests that mLab's page tells its readers to make.
 async fn two_tests(scene: &Scene, uri: &str, location: &str) -> Outcome {
-    title("Demand encryption, and do the seed page's two tests");
+    title("Demand encryption, and do mLab's two tests");
     let deny = |condition: Value| json!({"Effect": "Deny", "Action": "s3:PutObject", "Resource": format!("arn:aws:s3:::{BUCKET}/*"), "Condition": condition});
     let statements = vec![
         deny(json!({"Null": {"s3:x-amz-server-side-encryption": true}})),
@@ -105,7 +105,7 @@ fn iam_decision() -> sandbox::Decision {
     sandbox::Decision::ExplicitDeny
 }
 
-/// A bucket that keeps versions, with the seed page's second policy.
+/// A bucket that keeps versions, with mLab's second policy.
 async fn versions(scene: &Scene, uri: &str) -> Outcome {
     title("A bucket that keeps versions, with the second policy");
     let all = [&FIRST[..], &["s3:GetObjectVersion", "s3:DeleteObjectVersion"]].concat();

@@ -47,7 +47,7 @@ fn deny(bucket: &str, condition: &Value) -> Value {
     json!({"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": arn(bucket, "/*"), "Condition": condition})
 }
 
-/// The seed's two statements. Its JSON `true` is written as a text, which AWS takes as well and Ceph alone takes.
+/// mLab's two statements. Its JSON `true` is written as a text, which AWS takes as well and Ceph alone takes.
 fn both_denies(bucket: &str) -> Vec<Value> {
     vec![
         deny(bucket, &json!({"Null": {"s3:x-amz-server-side-encryption": "true"}})),

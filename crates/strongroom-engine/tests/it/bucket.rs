@@ -1,4 +1,4 @@
-//! Every kind of store keeps the contract, with the seed page's permissions and none besides.
+//! Every kind of store keeps the contract, with mLab's permissions and none besides.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::bucket_contract::{Traits, holds, put};
 use crate::setup::folder;
 
 const BUCKET: &str = "youraccountname-mlab-backups";
-/// The actions on objects of the seed page's first policy, and what its second adds for versions.
+/// The actions on objects of mLab's first policy, and what its second adds for versions.
 const FIRST: [&str; 5] =
     ["s3:GetObject", "s3:GetObjectAcl", "s3:PutObject", "s3:PutObjectAcl", "s3:DeleteObject"];
 const SECOND: [&str; 7] = [
@@ -57,7 +57,7 @@ fn statements(actions: &[&str], list: bool) -> Vec<Value> {
     statements
 }
 
-/// The seed page's two, which demand AES256. Its JSON `true` is written as a text, which every server takes.
+/// mLab's two, which demand AES256. Its JSON `true` is written as a text, which every server takes.
 fn demand_encryption(statements: &mut Vec<Value>) {
     for condition in [
         json!({"Null": {"s3:x-amz-server-side-encryption": "true"}}),

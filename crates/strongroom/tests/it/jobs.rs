@@ -10,7 +10,7 @@ use testbed::{Mongod, dataset};
 use crate::setup::{FIRST, Guarded, SECOND, deny_unencrypted, policy, program, run, small};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_seeds_first_policy_is_enough_and_nothing_else_is_asked_for() {
+async fn mlabs_first_policy_is_enough_and_nothing_else_is_asked_for() {
     let (source, target) = (Mongod::replica_set().await.unwrap(), Mongod::replica_set().await.unwrap());
     dataset::every_kind(&source.client().await.unwrap()).await.unwrap();
     let guarded = Guarded::bucket(&policy(true, &FIRST, vec![])).await;
@@ -45,7 +45,7 @@ async fn the_seeds_first_policy_is_enough_and_nothing_else_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_seeds_two_tests_an_encrypted_backup_succeeds_and_an_unencrypted_one_is_refused() {
+async fn mlabs_two_tests_an_encrypted_backup_succeeds_and_an_unencrypted_one_is_refused() {
     let source = small().await;
     let guarded = Guarded::bucket(&policy(true, &FIRST, deny_unencrypted())).await;
     let refused = guarded.backup(&source, &[]).await;
@@ -62,7 +62,7 @@ async fn the_seeds_two_tests_an_encrypted_backup_succeeds_and_an_unencrypted_one
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn in_a_versioned_bucket_the_seeds_second_policy_is_enough_and_deleting_frees_the_bytes() {
+async fn in_a_versioned_bucket_mlabs_second_policy_is_enough_and_deleting_frees_the_bytes() {
     let source = small().await;
     let guarded = Guarded::bucket(&policy(true, &[&FIRST[..], &SECOND].concat(), deny_unencrypted())).await;
     guarded.keep_versions().await;

@@ -8,13 +8,13 @@ use testbed::Mongod;
 
 pub(crate) const BUCKET: &str = "youraccountname-mlab-backups";
 
-/// The actions on objects that the first policy of the seed page allows.
+/// The actions on objects that the first policy of mLab's page allows.
 pub(crate) const FIRST: [&str; 5] =
     ["s3:GetObject", "s3:GetObjectAcl", "s3:PutObject", "s3:PutObjectAcl", "s3:DeleteObject"];
 /// What its second policy adds, for a bucket with versions.
 pub(crate) const SECOND: [&str; 2] = ["s3:GetObjectVersion", "s3:DeleteObjectVersion"];
 
-/// The seed's Deny statements: nothing without the header, and nothing but AES256.
+/// mLab's Deny statements: nothing without the header, and nothing but AES256.
 pub(crate) fn deny_unencrypted() -> Vec<Value> {
     let deny = |condition: Value| serde_json::json!({"Effect": "Deny", "Action": "s3:PutObject", "Resource": format!("arn:aws:s3:::{BUCKET}/*"), "Condition": condition});
     vec![
@@ -23,7 +23,7 @@ pub(crate) fn deny_unencrypted() -> Vec<Value> {
     ]
 }
 
-/// A policy as the seed page prints it.
+/// A policy as mLab's page prints it.
 pub(crate) fn policy(list: bool, actions: &[&str], more: Vec<Value>) -> String {
     let mut statements = Vec::new();
     if list {
@@ -34,7 +34,7 @@ pub(crate) fn policy(list: bool, actions: &[&str], more: Vec<Value>) -> String {
     serde_json::json!({"Version": "2012-10-17", "Statement": statements}).to_string()
 }
 
-/// A bucket made by its owner, and a user in a group with a policy, as the seed page says.
+/// A bucket made by its owner, and a user in a group with a policy, as mLab's page says.
 pub(crate) struct Guarded {
     pub(crate) sandbox: Sandbox,
     pub(crate) key: AccessKey,

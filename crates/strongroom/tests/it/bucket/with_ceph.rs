@@ -41,7 +41,7 @@ fn verdict(report: &Value, id: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_seeds_policies_lock_a_bucket_and_what_the_server_cannot_do_is_no_pass() {
+async fn mlabs_policies_lock_a_bucket_and_what_the_server_cannot_do_is_no_pass() {
     let ceph = tokio::task::spawn_blocking(Ceph::start).await.unwrap().unwrap();
     provision(&ceph, &CLASSIC).await.ok();
     let again = provision(&ceph, &CLASSIC).await.ok().json();
@@ -59,7 +59,7 @@ async fn the_seeds_policies_lock_a_bucket_and_what_the_server_cannot_do_is_no_pa
     ] {
         assert_eq!(verdict(&report, id), "pass", "{id}: {report:#}");
     }
-    // This gateway knows no ownership controls, and the seed's ACL permissions let objects be published here.
+    // This gateway knows no ownership controls, and mLab's ACL permissions let objects be published here.
     assert_eq!(verdict(&report, "ownership"), "not-offered");
     done.failed("SR-NOT-PROVED", 9, &["publish"]);
     assert_eq!(report["left_behind"], json!([]));
