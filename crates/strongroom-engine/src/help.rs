@@ -78,12 +78,12 @@ pub enum Command {
     List,
     /// Reads a backup and compares every byte.
     Verify,
-    /// Prints the policies of a bucket.
-    Policy,
-    /// Creates and changes what secures a bucket.
-    Provision,
-    /// Proves a bucket's security.
-    Prove,
+    /// Makes a backup.
+    Backup,
+    /// Deletes a backup.
+    Delete,
+    /// Finds the policy statement that decides about a request.
+    Explain,
 }
 
 impl Help {

@@ -45,8 +45,8 @@ fn name(command: Command) -> &'static str {
     match command {
         Command::List => "list LOCATION",
         Command::Verify => "verify LOCATION BACKUP",
-        Command::Policy => "bucket policy LOCATION",
-        Command::Provision => "bucket provision LOCATION",
-        Command::Prove => "bucket prove LOCATION",
+        Command::Backup => "backup",
+        Command::Delete => "delete LOCATION BACKUP",
+        Command::Explain => "bucket explain LOCATION",
     }
 }

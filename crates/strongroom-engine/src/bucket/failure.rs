@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::actions::{self, Level, Operation};
 use crate::error::{Code, Error, Refused};
 use crate::help;
-use crate::help::{Help, Setting};
+use crate::help::{Command, Help, Setting};
 
 /// What an operation of the SDK can fail with.
 pub(super) trait SdkFailure: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static {}
@@ -221,7 +221,9 @@ impl Asked<'_> {
         match kind_of_refusal(said) {
             Some(kind) if kind.starts_with("A Deny") => {
                 let help = Help::from(format!("{kind}. "));
-                self.about_encryption(help).and("`bucket explain` finds the statement, from the policies.")
+                self.about_encryption(help)
+                    .and(Command::Explain)
+                    .and(" finds the statement, from the policies.")
             }
             kind => {
                 let why = kind.map(|kind| format!("{kind}. ")).unwrap_or_default();

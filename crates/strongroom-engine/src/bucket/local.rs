@@ -10,6 +10,8 @@ use bytes::Bytes;
 
 use super::{Fetched, Listing, ObjectStore, Sse, Stored};
 use crate::error::{Code, Error, Result};
+use crate::help;
+use crate::help::Command;
 use crate::location::Location;
 
 /// How the names of files that are not finished begin; no object's name does.
@@ -249,15 +251,21 @@ fn is_missing(error: &io::Error) -> bool {
 }
 
 fn no_folder(root: &Path) -> Error {
-    Error::new(Code::BucketMissing, format!("there is no folder `{}`", root.display()))
-        .help("Check the path; `strongroom backup` creates it.")
+    Error::new(Code::BucketMissing, format!("there is no folder `{}`", root.display())).help(help![
+        "Check the path; ",
+        Command::Backup,
+        " creates it."
+    ])
 }
 
 fn explain(error: &io::Error, doing: &str) -> Error {
     let message = format!("{doing}: {error}");
     match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::new(Code::Space, message)
-            .help("Free some space (`strongroom delete` removes backups) or back up to another place."),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Error::new(Code::Space, message).help(help![
+            "Free some space (",
+            Command::Delete,
+            " removes backups) or back up to another place."
+        ]),
         _ if is_missing(error) => Error::new(Code::ObjectMissing, message),
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Error::new(Code::Denied, message)
             .help("Give the user that runs Strongroom the right to read and write this folder."),
