@@ -119,8 +119,9 @@ pub async fn list(store: &dyn ObjectStore, plan: Option<&PlanName>) -> Result<Ve
 /// Where no manifest at all may be read, that is the news, and not a list of it.
 fn all_denied(entries: &mut Vec<Entry>) -> Option<Error> {
     let denied = |entry: &Entry| matches!(entry, Entry::Unreadable(_, error) if error.code() == Code::Denied);
-    let readable = entries.iter().any(|entry| matches!(entry, Entry::Backup(_)));
-    let first = entries.iter().position(denied).filter(|_| !readable)?;
+    let has_manifest = |entry: &&Entry| matches!(entry, Entry::Backup(_) | Entry::Unreadable(..));
+    let all = entries.iter().filter(has_manifest).all(denied);
+    let first = entries.iter().position(denied).filter(|_| all)?;
     match entries.swap_remove(first) {
         Entry::Unreadable(_, error) => Some(error),
         _ => None,

@@ -95,6 +95,8 @@ codes! {
         "The storage endpoint cannot be reached, or does not answer as S3 does."
     Store "SR-STORE" Lasting
         "The storage answered with an error."
+    StoreBusy "SR-STORE-BUSY" Passing
+        "The storage is overloaded or failing, and answered every attempt so."
     NotOffered "SR-NOT-OFFERED" Lasting
         "The storage does not support what was asked of it."
     BucketMissing "SR-BUCKET-MISSING" User

@@ -216,12 +216,12 @@ impl Namespace {
 
 /// Just enough to tell whether the rest can be understood.
 #[derive(Deserialize)]
-struct Envelope {
+struct Envelope<'a> {
     format: String,
     version: u32,
     /// Older manifests have none.
-    #[serde(default)]
-    summary: Option<Summary>,
+    #[serde(default, borrow)]
+    summary: Option<&'a RawValue>,
 }
 
 /// A manifest as it is stored: its summary stands first.
@@ -239,14 +239,17 @@ impl Manifest {
     /// [`Code::NewerFormat`] for a version above [`VERSION`]; [`Code::Damaged`] for anything that is not a
     /// manifest or contradicts itself.
     pub fn from_json(text: &[u8]) -> Result<Self> {
-        let envelope: Envelope = serde_json::from_slice(text).map_err(unreadable)?;
+        let envelope: Envelope<'_> = serde_json::from_slice(text).map_err(unreadable)?;
         check_format(&envelope.format, envelope.version)?;
         let manifest: Self = serde_json::from_slice(text).map_err(unreadable)?;
         manifest.check()?;
-        if envelope.summary.is_some_and(|summary| summary != Summary::from(&manifest)) {
-            return Err(damaged("its summary is not that of its contents"));
+        let summary = envelope.summary.map(|summary| serde_json::from_str::<Summary>(summary.get()));
+        match summary.transpose().map_err(unreadable)? {
+            Some(summary) if summary != Summary::from(&manifest) => {
+                Err(damaged("its summary is not that of its contents"))
+            }
+            _ => Ok(manifest),
         }
-        Ok(manifest)
     }
 
     /// Reads the summary from the first bytes of a manifest; none if it does not begin with one, as
@@ -260,7 +263,7 @@ impl Manifest {
             return Ok(None);
         };
         check_format(&format, version)?;
-        Ok(Some(summary))
+        serde_json::from_str(summary.get()).map(Some).map_err(unreadable)
     }
 
     /// The text that is stored.

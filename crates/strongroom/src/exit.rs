@@ -24,6 +24,7 @@ pub(crate) fn status(code: Code) -> u8 {
         Code::MongoHost | Code::MongoAuth | Code::MongoPrivilege | Code::Mongo | Code::SnapshotTooOld => 3,
         Code::StoreHost
         | Code::Store
+        | Code::StoreBusy
         | Code::NotOffered
         | Code::BucketMissing
         | Code::BucketRegion
@@ -133,7 +134,7 @@ program can decide whether to try again. This page is generated from the table o
             Code::StoreHost | Code::Key | Code::Clock | Code::BucketMissing => {
                 "keys_clocks_regions_and_buckets_that_are_wrong_are_told_apart"
             }
-            Code::Store | Code::NotOffered | Code::BucketRegion => {
+            Code::Store | Code::StoreBusy | Code::NotOffered | Code::BucketRegion => {
                 "answers_that_no_server_here_gives_are_told_apart"
             }
             Code::BucketNotEmpty => {

@@ -80,7 +80,12 @@ pub(super) fn user_may_write(privileges: Option<&Privileges>) -> Option<Warning>
 
 /// Refuses what would give a manifest that nothing reads.
 pub(super) fn check_size(stretches: &Stretches) -> Result<()> {
-    if bounds::manifest_bytes(stretches.segments()) <= manifest::BYTES_MAX {
+    check_manifest(bounds::manifest_bytes(stretches.segments()))
+}
+
+/// The same once the manifest is there: what is stored can be read again.
+pub(super) fn check_manifest(bytes: u64) -> Result<()> {
+    if bytes <= manifest::BYTES_MAX {
         return Ok(());
     }
     Err(Error::new(Code::Usage, "this is too much data for one backup: its manifest could not be read").help(
@@ -108,5 +113,7 @@ mod tests {
     fn ten_terabytes_are_taken_and_what_no_manifest_can_hold_is_refused() {
         check_size(&of_bytes(10 << 40)).unwrap();
         assert_eq!(check_size(&of_bytes(1 << 60)).unwrap_err().code(), Code::Usage);
+        check_manifest(manifest::BYTES_MAX).unwrap();
+        assert_eq!(check_manifest(manifest::BYTES_MAX + 1).unwrap_err().code(), Code::Usage);
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::before;
 use super::segment::{Buffers, Finished};
 use crate::RESTORE_NOTE;
 use crate::bucket::actions::{self, Operation};
@@ -208,7 +209,9 @@ impl Sink {
     pub(super) async fn commit(&self, manifest: &Manifest) -> Result<()> {
         self.job.check()?;
         let key = layout::backup_key(&self.plan, &self.id, layout::MANIFEST);
-        self.put(&key, manifest.to_json()?.into()).await?;
+        let text = manifest.to_json()?;
+        before::check_manifest(text.len() as u64)?;
+        self.put(&key, text.into()).await?;
         Ok(())
     }
 }

@@ -122,7 +122,7 @@ impl Failure {
                     ])
             }
             ("SlowDown" | "ServiceUnavailable" | "InternalError", _) | (_, 500..) => {
-                Error::new(Code::Store, format!("the storage failed at every attempt of {name}: {said}"))
+                Error::new(Code::StoreBusy, format!("the storage failed at every attempt of {name}: {said}"))
                     .help("Try again later; nothing was lost.")
             }
             ("", _) => not_s3(asked.operation, said),
@@ -402,8 +402,8 @@ mod tests {
         for (operation, status, code, wanted) in [
             (actions::PUT, 400, "ExpiredToken", Code::Key),
             (actions::PUT, 400, "KMS.DisabledException", Code::Encryption),
-            (actions::PUT, 503, "SlowDown", Code::Store),
-            (actions::PUT, 500, "", Code::Store),
+            (actions::PUT, 503, "SlowDown", Code::StoreBusy),
+            (actions::PUT, 500, "", Code::StoreBusy),
             (actions::PUT, 501, "NotImplemented", Code::NotOffered),
             (actions::PUT, 301, "PermanentRedirect", Code::BucketRegion),
             (actions::PUT, 404, "", Code::StoreHost),

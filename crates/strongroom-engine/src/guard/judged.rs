@@ -5,6 +5,7 @@ use iam_policy::{Decision, Kind, Named, Policies, Policy, Principal, Request, de
 use serde::Serialize;
 use serde_json::Value;
 
+use super::policy::is_own_sid;
 use super::settings::{Access, Dialect, Settings};
 use super::steps::BucketStep;
 use super::wish::{self, Wish};
@@ -347,7 +348,9 @@ fn others(policy: &str, account: Option<&str>) -> Vec<String> {
         Value::Null => Vec::new(),
         one => vec![one.clone()],
     };
-    let allows = statements.iter().filter(|statement| statement["Effect"] == "Allow");
+    let own = |statement: &&Value| statement["Sid"].as_str().is_some_and(is_own_sid);
+    let foreign = statements.iter().filter(|statement| !own(statement));
+    let allows = foreign.filter(|statement| statement["Effect"] == "Allow");
     allows.flat_map(principals).filter(|principal| !is_of(principal, account)).collect()
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -29,6 +30,9 @@ pub(super) struct Destination {
     /// the right one of the two.
     may_repeat: bool,
 }
+
+/// How long writers may take to end after a failure.
+const ENDED_WITHIN: Duration = Duration::from_secs(5);
 
 /// By the number of the namespace in the source's list of contents.
 type Destinations = BTreeMap<usize, Destination>;
@@ -58,12 +62,22 @@ pub(super) async fn insert(
     job: &Job,
 ) -> Result<(Tally, Spool)> {
     let destinations = Arc::new(destinations(source, items, replays));
-    let writing = Writing { target: target.clone(), destinations, job: job.clone() };
-    let writers = Writers { limit: writers.max(1), running: JoinSet::new(), all: Tally::default() };
-    match &**source {
-        Source::Backup(backup) => Ok((from_segments(writing, backup, writers).await?, Spool::default())),
-        Source::Archive(_) => from_stream(writing, source.clone(), writers).await,
+    // The first failure stops the other writers.
+    let job = Job { cancel: job.cancel.child_token(), ..job.clone() };
+    let stop = job.cancel.clone();
+    let writing = Writing { target: target.clone(), destinations, job };
+    let mut writers = Writers { limit: writers.max(1), running: JoinSet::new(), all: Tally::default() };
+    let inserted = match &**source {
+        Source::Backup(backup) => {
+            from_segments(writing, backup, &mut writers).await.map(|tally| (tally, Spool::default()))
+        }
+        Source::Archive(_) => from_stream(writing, source.clone(), &mut writers).await,
+    };
+    if inserted.is_err() {
+        stop.cancel();
+        writers.end().await;
     }
+    inserted
 }
 
 fn destinations(source: &Source, items: &[Item], replays: bool) -> Destinations {
@@ -104,15 +118,22 @@ impl Writers {
         Ok(())
     }
 
-    async fn finish(mut self) -> Result<Tally> {
+    async fn finish(&mut self) -> Result<Tally> {
         while !self.running.is_empty() {
             self.join().await?;
         }
-        Ok(self.all)
+        Ok(std::mem::take(&mut self.all))
+    }
+
+    /// Waits for inserts that were sent: the server carries them out, whatever comes after them.
+    async fn end(&mut self) {
+        let ending = async { while self.running.join_next().await.is_some() {} };
+        // One that does not answer is not waited for any longer.
+        let _ = tokio::time::timeout(ENDED_WITHIN, ending).await;
     }
 }
 
-async fn from_segments(writing: Writing, backup: &Backup, mut writers: Writers) -> Result<Tally> {
+async fn from_segments(writing: Writing, backup: &Backup, writers: &mut Writers) -> Result<Tally> {
     let names = Arc::new(Names::of(&backup.manifest.namespaces));
     for lane in lanes(&backup.manifest, &writing.destinations) {
         writers.begin(run(writing.clone(), backup.clone(), names.clone(), lane)).await?;
@@ -123,7 +144,7 @@ async fn from_segments(writing: Writing, backup: &Backup, mut writers: Writers) 
 }
 
 /// The stream is read in one place; what it brings is inserted side by side, but for capped collections.
-async fn from_stream(writing: Writing, source: Arc<Source>, mut writers: Writers) -> Result<(Tally, Spool)> {
+async fn from_stream(writing: Writing, source: Arc<Source>, writers: &mut Writers) -> Result<(Tally, Spool)> {
     let (sender, mut chunks) = mpsc::channel(1);
     let wanted = writing.destinations.clone();
     let reading = tokio::task::spawn_blocking(move || {

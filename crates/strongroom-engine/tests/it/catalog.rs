@@ -152,6 +152,11 @@ async fn a_summary_that_contradicts_its_manifest_is_damage() {
     let changed = text.replacen(&documents, "\"documents\": 7", 1);
     let error = Manifest::from_json(changed.as_bytes()).unwrap_err();
     assert_eq!(error.code(), Code::Damaged, "{error:?}");
+    // A newer format may have another summary: that is no damage.
+    let newer =
+        text.replacen("\"complete\"", "\"sealed\"", 1).replacen("\"version\": 1", "\"version\": 2", 1);
+    assert_eq!(Manifest::from_json(newer.as_bytes()).unwrap_err().code(), Code::NewerFormat);
+    assert_eq!(Manifest::summary(newer.as_bytes()).unwrap_err().code(), Code::NewerFormat);
 }
 
 async fn find(store: &Arc<dyn ObjectStore>, plan: Option<&str>) -> Result<String, Error> {

@@ -27,8 +27,9 @@ pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: Cancellat
         max_lag: options.max_lag,
         max_rate: options.max_rate,
     };
-    let deployment = Deployment::connect_with(&uri, &work.connecting()).await?;
     let job = job(output, cancel);
+    let connecting = work.connecting();
+    let deployment = job.unless_cancelled(Deployment::connect_with(&uri, &connecting)).await?;
     let id = BackupId::new(job.clock.now(), rand::random());
     let manifest = backup::prepare(deployment, store, work, id, &job).await?.run(&job).await?;
     let answer = Answer { location: options.to.to_string(), backup: Summary::from(&manifest) };

@@ -28,6 +28,26 @@ struct Other {
     id: String,
     plan: String,
     state: &'static str,
+    /// Why an unreadable one cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Why>,
+}
+
+#[derive(Serialize)]
+struct Why {
+    code: &'static str,
+    message: String,
+}
+
+impl Why {
+    fn of(entry: &Entry) -> Option<Self> {
+        match entry {
+            Entry::Unreadable(_, error) => {
+                Some(Self { code: error.code().as_str(), message: error.message().to_owned() })
+            }
+            _ => None,
+        }
+    }
 }
 
 impl<'a> Answer<'a> {
@@ -40,6 +60,7 @@ impl<'a> Answer<'a> {
                     id: place.id.to_string(),
                     plan: place.plan.to_string(),
                     state,
+                    error: Why::of(other),
                 })),
             }
         }
@@ -78,7 +99,9 @@ impl fmt::Display for Text<'_> {
                 }
                 (_, Some((place, state))) => {
                     let (id, plan) = (place.id.as_str(), place.plan.as_str());
-                    writeln!(f, "{id:<22} {plan:<12} {:>12} {:>10}  not a backup: {state}", "", "")?;
+                    let why = Why::of(entry).map(|why| format!(" ({}: {})", why.code, why.message));
+                    let why = why.unwrap_or_default();
+                    writeln!(f, "{id:<22} {plan:<12} {:>12} {:>10}  not a backup: {state}{why}", "", "")?;
                 }
                 (_, None) => {}
             }

@@ -33,16 +33,17 @@ pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationT
         writers: at_once(options.writers),
     };
     work.check()?;
-    let source = tokio::select! {
-        source = source(options.from) => source?,
-        () = cancel.cancelled() => return Err(Error::new(Code::Cancelled, "cancelled")),
-    };
-    let target = Target::connect(&uri).await?;
-    let prepared = restore::prepare(source, target, work).await?;
+    let job = job(output, cancel);
+    let prepared = job.unless_cancelled(async {
+        let source = source(options.from).await?;
+        let target = Target::connect(&uri).await?;
+        restore::prepare(source, target, work).await
+    });
+    let prepared = prepared.await?;
     if options.dry_run {
         return output.answer(prepared.preview(), &PreviewText(prepared.preview()));
     }
-    let restored = prepared.run(job(output, cancel)).await?;
+    let restored = prepared.run(job).await?;
     output.answer(&restored, &RestoredText(&restored))?;
     if restored.exceptions.is_empty() {
         return Ok(());
