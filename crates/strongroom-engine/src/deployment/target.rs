@@ -24,7 +24,7 @@ const TYPE_BOOLEAN: u8 = 0x08;
 /// Bytes past which an insert is sent: large enough to make round trips cheap (thousands of documents of usual size), and
 /// small enough for the allocator to use the same room again: the driver copies each command three times. One document
 /// of 16 MiB just fits the server's limit of a command (`BSONObjMaxInternalSize`, 16 MiB + 16 KiB).
-const INSERT_BYTES: usize = 2 * 1024 * 1024;
+const INSERT_BYTES: usize = 768 * 1024;
 /// MongoDB's limit of writes in one command (`maxWriteBatchSize`).
 const INSERT_DOCUMENTS_MAX: usize = 100_000;
 
