@@ -91,6 +91,8 @@ codes! {
         "MongoDB answered an operation with an error."
     SnapshotTooOld "SR-SNAPSHOT-TOO-OLD" Passing
         "The server no longer keeps the moment at which the snapshot was to be read."
+    Stalled "SR-STALLED" Passing
+        "A server was waited for longer than allowed, and nothing came."
     StoreHost "SR-STORE-HOST" Passing
         "The storage endpoint cannot be reached, or does not answer as S3 does."
     Store "SR-STORE" Lasting

@@ -46,6 +46,8 @@ pub enum Setting {
     Readers,
     /// How far a member may lag.
     MaxLag,
+    /// How long anything is waited for that makes no progress.
+    Wait,
     /// Server-side encryption.
     Sse,
     /// The account that must own the bucket.

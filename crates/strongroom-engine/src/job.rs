@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::error::{Code, Error, Result};
 use crate::progress::{Event, Observer, Phase, Silent, Warning};
+use crate::waits::Waits;
 
 /// The surroundings of a job: who watches it, what stops it, and the clock it reads.
 #[derive(Clone)]
@@ -20,13 +21,15 @@ pub struct Job {
     pub cancel: CancellationToken,
     /// Gives it the time.
     pub clock: Arc<dyn Clock>,
+    /// Limits what it waits for.
+    pub waits: Waits,
 }
 
 impl Job {
     /// A job that nobody watches or stops.
     #[must_use]
     pub fn unwatched(clock: Arc<dyn Clock>) -> Self {
-        Self { observer: Arc::new(Silent), cancel: CancellationToken::new(), clock }
+        Self { observer: Arc::new(Silent), cancel: CancellationToken::new(), clock, waits: Waits::default() }
     }
 
     /// The same job for a part of its work whose events are nobody's concern.

@@ -85,6 +85,7 @@ mod stream;
 mod summary;
 mod timestamps;
 mod verify;
+mod waits;
 
 pub use cat::cat;
 pub use clock::Clock;
@@ -104,6 +105,7 @@ pub use renames::{Renames, Rule as RenameRule};
 pub use selection::{Filter, Query};
 pub use summary::{Encryption, Moment as SummaryMoment, Status, Summary, Totals};
 pub use verify::{Problem, Report as VerifyReport, verify};
+pub use waits::{Wait, WaitLimit, Waits};
 
 /// What stands as `RESTORE.md` beside the backups: how to restore with stock tools alone.
 pub const RESTORE_NOTE: &str = include_str!("RESTORE.md");

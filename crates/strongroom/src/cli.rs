@@ -11,7 +11,7 @@ use strongroom_engine::deployment::ConnectionString;
 use strongroom_engine::restore::{Indexes, Users};
 use strongroom_engine::{
     Bytes, ClusterTime, Code, Compression, Error, Filter, Location, Period, PlanName, Query, RenameRule,
-    Result,
+    Result, WaitLimit, Waits,
 };
 
 use crate::exit;
@@ -109,12 +109,21 @@ pub(crate) struct Store {
     /// Fail unless this AWS account owns the bucket
     #[arg(long, value_name = "ACCOUNT")]
     expected_bucket_owner: Option<String>,
+    /// Wait longer, or less long, for something that makes no progress: connect, first-byte, next-byte, index-build or
+    /// majority, such as `first-byte=5m`; can be repeated
+    #[arg(long, value_name = "WHAT=DURATION", value_parser = parse::<WaitLimit>)]
+    wait: Vec<WaitLimit>,
 }
 
 impl Store {
     pub(crate) fn options(self) -> StoreOptions {
-        let Self { profile, expected_bucket_owner: expected_owner } = self;
-        StoreOptions { profile, expected_owner, ..StoreOptions::default() }
+        let waits = self.waits();
+        let Self { profile, expected_bucket_owner: expected_owner, wait: _ } = self;
+        StoreOptions { profile, expected_owner, waits, ..StoreOptions::default() }
+    }
+
+    pub(crate) fn waits(&self) -> Waits {
+        Waits::default().with(&self.wait)
     }
 }
 

@@ -21,7 +21,12 @@ pub(crate) const TABLE: [(u8, &str); 11] = [
 pub(crate) fn status(code: Code) -> u8 {
     match code {
         Code::Usage | Code::Uri | Code::Location | Code::NotReplayable | Code::SeveralPlans => 2,
-        Code::MongoHost | Code::MongoAuth | Code::MongoPrivilege | Code::Mongo | Code::SnapshotTooOld => 3,
+        Code::MongoHost
+        | Code::MongoAuth
+        | Code::MongoPrivilege
+        | Code::Mongo
+        | Code::SnapshotTooOld
+        | Code::Stalled => 3,
         Code::StoreHost
         | Code::Store
         | Code::StoreBusy
@@ -146,6 +151,7 @@ program can decide whether to try again. This page is generated from the table o
             Code::ObjectExists => "an_object_is_written_once",
             Code::ObjectMissing => "reading_has_its_limits",
             Code::Damaged | Code::NewerFormat => "damage_is_found_and_named_and_never_restored",
+            Code::Stalled => "a_wait_that_is_too_long_says_which_it_was",
             Code::NotReplayable => "a_missing_beginning_and_too_many_bytes_are_errors",
             Code::TargetNotEmpty | Code::NotABackup => "names_and_targets_that_do_not_fit_are_refused",
             Code::TargetChanged => "a_change_of_what_was_planned_is_named",

@@ -27,6 +27,7 @@ fn flag(setting: Setting) -> &'static str {
         Setting::Consistency => "--consistency",
         Setting::Readers => "--readers",
         Setting::MaxLag => "--max-lag",
+        Setting::Wait => "--wait",
         Setting::Sse => "--sse",
         Setting::ExpectedOwner => "--expected-bucket-owner",
         Setting::Profile => "--profile",

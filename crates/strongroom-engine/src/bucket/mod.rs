@@ -31,6 +31,7 @@ use crate::help::Setting;
 use crate::location::Location;
 use crate::settings::as_text;
 use crate::summary::Encryption;
+use crate::waits::Waits;
 
 /// The server-side encryption to ask for, sent with every PUT exactly as given.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -136,6 +137,9 @@ pub struct StoreOptions {
     /// The AWS profile whose credentials sign, whatever the environment holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// How long the server is waited for.
+    #[serde(skip_serializing_if = "Waits::are_default")]
+    pub waits: Waits,
 }
 
 /// An access key. Its debug output shows no secret, and it has no written form:
@@ -235,17 +239,21 @@ pub fn open(location: &Location, options: StoreOptions) -> Result<Arc<dyn Object
         Location::S3 { bucket, prefix } => {
             Ok(Arc::new(s3::Bucket::new(bucket.clone(), prefix.clone(), options)))
         }
-        Location::Folder(_) if options != StoreOptions::default() => Err(Error::new(
-            Code::Usage,
-            "a folder has neither an owning account nor an endpoint, region, key or AWS profile",
-        )
-        .help(help![
-            "Leave ",
-            Setting::ExpectedOwner,
-            " and ",
-            Setting::Profile,
-            " out, or name an s3:// location."
-        ])),
+        Location::Folder(_)
+            if (StoreOptions { waits: Waits::default(), ..options }) != StoreOptions::default() =>
+        {
+            Err(Error::new(
+                Code::Usage,
+                "a folder has neither an owning account nor an endpoint, region, key or AWS profile",
+            )
+            .help(help![
+                "Leave ",
+                Setting::ExpectedOwner,
+                " and ",
+                Setting::Profile,
+                " out, or name an s3:// location."
+            ]))
+        }
         Location::Folder(path) => Ok(Arc::new(local::Folder::new(path.clone()))),
     }
 }

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use strongroom_engine::bucket::{ObjectStore, StoreOptions, open};
 use strongroom_engine::deployment::{Deployment, Target};
 use strongroom_engine::restore::{self, Existing, Restored, Source};
-use strongroom_engine::{BackupId, Clock, Compression, Filter, Job, Manifest, Observer, Result, backup};
+use strongroom_engine::{
+    BackupId, Clock, Compression, Filter, Job, Manifest, Observer, Result, Waits, backup,
+};
 use testbed::Mongod;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +27,7 @@ impl Clock for Fixed {
 
 /// A job that `observer` watches and `cancel` stops.
 pub(crate) fn job(observer: Arc<dyn Observer>, cancel: CancellationToken) -> Job {
-    Job { observer, cancel, clock: Arc::new(Fixed) }
+    Job { observer, cancel, clock: Arc::new(Fixed), waits: Waits::default() }
 }
 
 /// A job that nobody watches or stops.

@@ -15,6 +15,7 @@ use crate::words::{consistency, namespaces, totals};
 
 pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: CancellationToken) -> Result<()> {
     let uri = options.uri.read()?;
+    let job = job(output, cancel, options.store.waits());
     let store = bucket::open(&options.to, options.store.options())?;
     let work = Options {
         plan: options.plan,
@@ -27,7 +28,6 @@ pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: Cancellat
         max_lag: options.max_lag,
         max_rate: options.max_rate,
     };
-    let job = job(output, cancel);
     let connecting = work.connecting();
     let deployment = job.unless_cancelled(Deployment::connect_with(&uri, &connecting)).await?;
     let id = BackupId::new(job.clock.now(), rand::random());

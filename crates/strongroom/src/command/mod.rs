@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_engine::bucket::{ObjectStore, StoreOptions};
-use strongroom_engine::{Code, Error, Help, Job, Manifest, Result, catalog, guard};
+use strongroom_engine::{Code, Error, Help, Job, Manifest, Result, Waits, catalog, guard};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Arguments, Command, One};
@@ -35,9 +35,18 @@ async fn one(command: Command, output: &Output, cancel: CancellationToken) -> Re
         Command::Restore(options) => restore::run(*options, output, cancel).await,
         Command::List(options) => until_cancelled(list::run(options, output), cancel).await,
         Command::Show(options) => until_cancelled(show::run(options, output), cancel).await,
-        Command::Verify(options) => verify::run(options, output, job(output, cancel)).await,
-        Command::Cat(options) => cat::run(options, output, job(output, cancel)).await,
-        Command::Delete(options) => delete::run(options, output, job(output, cancel)).await,
+        Command::Verify(options) => {
+            let job = job(output, cancel, options.one.place.store.waits());
+            verify::run(options, output, job).await
+        }
+        Command::Cat(options) => {
+            let job = job(output, cancel, options.one.place.store.waits());
+            cat::run(options, output, job).await
+        }
+        Command::Delete(options) => {
+            let job = job(output, cancel, options.place.store.waits());
+            delete::run(options, output, job).await
+        }
         Command::Bucket(command) => bucket::run(command, output, cancel).await,
     }
 }
@@ -90,8 +99,8 @@ pub(crate) fn no_runtime(error: io::Error) -> Error {
 }
 
 /// The surroundings of a job: progress goes to stderr, `cancel` stops it.
-fn job(output: &Output, cancel: CancellationToken) -> Job {
-    Job { observer: output.observer(), cancel, clock: Arc::new(SystemClock) }
+fn job(output: &Output, cancel: CancellationToken, waits: Waits) -> Job {
+    Job { observer: output.observer(), cancel, clock: Arc::new(SystemClock), waits }
 }
 
 /// Collections read or written at once.

@@ -33,7 +33,7 @@ pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationT
         writers: at_once(options.writers),
     };
     work.check()?;
-    let job = job(output, cancel);
+    let job = job(output, cancel, options.from.store.waits());
     let prepared = job.unless_cancelled(async {
         let source = source(options.from).await?;
         let target = Target::connect(&uri).await?;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::Value;
 use strongroom_engine::bucket::actions::Role;
 use strongroom_engine::guard::{Access, Counts, Credentials, Report, Settings, Verdict, html, prove};
-use strongroom_engine::{Code, Error, Result};
+use strongroom_engine::{Code, Error, Result, Waits};
 
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +16,7 @@ use crate::output::Output;
 pub(crate) async fn run(options: &Prove, output: &Output, cancel: CancellationToken) -> Result<()> {
     let settings = options.wanted.settings()?;
     let credentials = credentials(options, &settings)?;
-    let report = prove(&settings, &credentials, &job(output, cancel)).await?;
+    let report = prove(&settings, &credentials, &job(output, cancel, Waits::default())).await?;
     if let Some(path) = &options.html {
         std::fs::write(path, html(&report))
             .map_err(|e| Error::new(Code::Usage, format!("`{}` cannot be written: {e}", path.display())))?;

@@ -8,7 +8,7 @@ use strongroom_engine::bucket::StoreOptions;
 use strongroom_engine::bucket::admin::{Admin, Opened};
 use strongroom_engine::guard::provision::{self, Applied, Change, Effect, NewKey, Plan};
 use strongroom_engine::guard::{Settings, Trust};
-use strongroom_engine::{Code, Error, Result};
+use strongroom_engine::{Code, Error, Result, Waits};
 
 use super::credentials;
 use crate::cli::bucket::Provision;
@@ -19,7 +19,7 @@ use crate::output::Output;
 use crate::words::count;
 
 pub(crate) async fn run(options: &Provision, output: &Output, cancel: CancellationToken) -> Result<()> {
-    let job = job(output, cancel);
+    let job = job(output, cancel, Waits::default());
     let (admin, plan) = job.unless_cancelled(prepare(options)).await?;
     if options.dry_run || plan.changes.is_empty() {
         return output.answer(&plan, &Text(&plan));
