@@ -157,18 +157,14 @@ impl Deployment {
         }
     }
 
-    /// Documents and bytes by the server's statistics. They only plan the work, so a user who may not see
-    /// them (the role `backup` may) costs nothing but balance.
+    /// Documents and bytes by what the server keeps in memory of each collection. Statistics of its storage would
+    /// open the files of all its indexes (17,111 instead of 3,515 for 3,400 collections). They only plan the work, so
+    /// a user who may not see them costs nothing but balance.
     async fn size(&self, db: &str, collection: &str) -> (u64, u64) {
-        let pipeline = [doc! { "$collStats": { "storageStats": {} } }];
-        let command = doc! { "aggregate": collection, "pipeline": pipeline, "cursor": {} };
+        let command = doc! { "dataSize": format!("{db}.{collection}"), "estimate": true };
         let Ok(answer) = self.command(db, command).await else { return (0, 0) };
-        let stats = || -> Option<&Document> {
-            let batch = answer.get_document("cursor").ok()?.get_array("firstBatch").ok()?;
-            batch.first()?.as_document()?.get_document("storageStats").ok()
-        };
-        let number = |key| stats().and_then(|stats| stats.get(key)).map_or(0, whole_number);
-        (number("count"), number("size"))
+        let number = |key| answer.get(key).map_or(0, whole_number);
+        (number("numObjects"), number("size"))
     }
 }
 

@@ -12,6 +12,7 @@ mod consistency;
 mod faults;
 mod format;
 mod interruptions;
+mod open_files;
 mod partial;
 mod prepared;
 mod privileges;
