@@ -41,6 +41,26 @@ impl FromStr for Location {
     }
 }
 
+impl Location {
+    /// Reads the address of one object, such as `s3://bucket/key`, or of a file. A key is no prefix: every key that S3
+    /// takes is one, up to 1,024 bytes (Amazon S3 User Guide, "Naming Amazon S3 objects"), slashes at its ends included.
+    ///
+    /// # Errors
+    /// [`Code::Location`] as for a location, and where no key is named.
+    pub fn of_object(text: &str) -> Result<Self> {
+        let Some(rest) = text.strip_prefix("s3://") else { return text.parse() };
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        let wrong =
+            |why| Error::new(Code::Location, format!("cannot use `{}` as an object: {why}", shown(text)));
+        check_bucket_name(bucket).map_err(wrong)?;
+        match key.len() {
+            0 => Err(wrong("it names a bucket, and no object in it")),
+            1..=1024 => Ok(Self::S3 { bucket: bucket.into(), prefix: key.into() }),
+            _ => Err(wrong("the key is longer than 1,024 bytes")),
+        }
+    }
+}
+
 fn s3(text: &str, bucket: &str, prefix: &str) -> Result<Location> {
     check_bucket_name(bucket).map_err(|why| refused(text, why))?;
     let prefix = prefix.trim_matches('/');
@@ -56,7 +76,30 @@ fn folder(text: &str, path: &str) -> Result<Location> {
 }
 
 fn refused(text: &str, why: &str) -> Error {
-    Error::new(Code::Location, format!("cannot use `{text}` as a backup location: {why}")).help(FORMS)
+    unusable(text, "a backup location", why, FORMS)
+}
+
+fn unusable(text: &str, what: &str, why: &str, forms: &str) -> Error {
+    let text = shown(text);
+    let secrets = match text.contains(HIDDEN) {
+        true => " Keys and passwords are no part of it: they come from a profile or the environment.",
+        false => "",
+    };
+    Error::new(Code::Location, format!("cannot use `{text}` as {what}: {why}"))
+        .help(format!("{forms}{secrets}"))
+}
+
+const HIDDEN: &str = "***";
+
+/// A refused text without what may be a secret: what stands before an `@`, and what follows a `?` (a signed URL).
+fn shown(text: &str) -> String {
+    let (scheme, rest) = text.split_once("://").map_or((None, text), |(scheme, rest)| (Some(scheme), rest));
+    let rest = rest.rsplit_once('@').map_or(rest.to_owned(), |(_, behind)| format!("{HIDDEN}@{behind}"));
+    let rest = match rest.split_once('?') {
+        Some((before, asked)) if asked.contains('=') => format!("{before}?{HIDDEN}"),
+        _ => rest,
+    };
+    scheme.map_or(rest.clone(), |scheme| format!("{scheme}://{rest}"))
 }
 
 /// The naming rules of general purpose buckets (Amazon S3 User Guide, "Bucket naming rules").
@@ -152,5 +195,36 @@ mod tests {
             assert_eq!(error.code(), Code::Location, "{text}");
             assert!(error.help_text().is_some());
         }
+    }
+
+    #[test]
+    fn a_refused_location_shows_no_secret() {
+        for text in [
+            "s3://AKIAEXAMPLE:hush@backups/shop",
+            "s3://AKIAEXAMPLE:hu/sh+hush@backups/shop",
+            "s3://:hush@backups",
+            "AKIAEXAMPLE:hush@backups",
+            "mongodb://user:hush@localhost/",
+            "https://backups.s3.amazonaws.com/shop?X-Amz-Credential=AKIA&X-Amz-Signature=hush",
+            "https://user:hush@host/x?a=b@c",
+        ] {
+            for error in [text.parse::<Location>().unwrap_err(), Location::of_object(text).unwrap_err()] {
+                assert!(!error.message().contains("hush"), "{error}");
+                assert!(error.help_text().unwrap().to_string().contains("no part of it"), "{text}");
+            }
+        }
+        assert!("gs://bucket/a".parse::<Location>().unwrap_err().message().contains("`gs://bucket/a`"));
+    }
+
+    #[test]
+    fn the_key_of_an_object_is_any_key() {
+        for key in ["a//b", "/a", "a/", "dump-*?.archive", "$x", "..", "a/./b", "a b+c", "x@y?z=1"] {
+            let found = Location::of_object(&format!("s3://backups/{key}")).unwrap();
+            assert_eq!(found, s3("backups", key));
+        }
+        for wrong in ["s3://backups", "s3://backups/", "s3://UPPER/a"] {
+            assert_eq!(Location::of_object(wrong).unwrap_err().code(), Code::Location, "{wrong}");
+        }
+        assert!(Location::of_object(&format!("s3://backups/{}", "k".repeat(1025))).is_err());
     }
 }

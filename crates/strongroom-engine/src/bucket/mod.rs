@@ -7,6 +7,7 @@ pub mod admin;
 pub mod administration;
 pub mod facts;
 mod failure;
+mod held;
 pub mod identity;
 mod local;
 pub mod probe;
@@ -165,6 +166,9 @@ impl fmt::Debug for AccessKey {
     }
 }
 
+/// No object of a backup is longer, in bytes; a longer one is never read whole.
+pub const OBJECT_BYTES_MAX: u64 = 256 << 20;
+
 /// What the store answered to a PUT.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stored {
@@ -209,7 +213,8 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// [`Code::Encryption`](crate::error::Code::Encryption) when the answer reports another encryption than asked.
     async fn put(&self, key: &str, body: Bytes, sha256: &[u8; 32], sse: &Sse) -> Result<Stored>;
 
-    /// Reads a whole object, by version where one is given, of at most `bytes_max` bytes.
+    /// Reads a whole object, by version where one is given, of at most `bytes_max` bytes and at most
+    /// [`OBJECT_BYTES_MAX`]. Memory grows with what comes, not with what is announced.
     ///
     /// # Errors
     /// [`Code::ObjectMissing`](crate::error::Code::ObjectMissing) when it is not there;

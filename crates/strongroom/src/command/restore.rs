@@ -70,7 +70,7 @@ async fn source(options: Origin) -> Result<Source> {
 
 /// What is opened here blocks while it is read.
 async fn open_archive(archive: String, store: Store) -> Result<Archive> {
-    let stream: Box<dyn Read + Send> = match archive.parse::<Location>() {
+    let stream: Box<dyn Read + Send> = match Location::of_object(&archive) {
         Ok(location) => bucket::open_object(&location, store.options())?,
         Err(error) if archive.contains("://") => return Err(error),
         Err(_) if archive == STDIN => Box::new(io::stdin()),
