@@ -50,8 +50,7 @@ impl Location {
     pub fn of_object(text: &str) -> Result<Self> {
         let Some(rest) = text.strip_prefix("s3://") else { return text.parse() };
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
-        let wrong =
-            |why| Error::new(Code::Location, format!("cannot use `{}` as an object: {why}", shown(text)));
+        let wrong = |why| unusable(text, "an object", why, "Write it as s3://bucket/key.");
         check_bucket_name(bucket).map_err(wrong)?;
         match key.len() {
             0 => Err(wrong("it names a bucket, and no object in it")),
