@@ -85,8 +85,8 @@ pub(crate) fn known_as(collection: &str) -> &str {
 pub(crate) const TEMPORARY_USERS: &str = "tempusers";
 pub(crate) const TEMPORARY_ROLES: &str = "temproles";
 
-/// The namespaces that hold users and roles.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// The namespaces that hold users and roles, in the order in which mongodump writes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Authorization {
     Users,
     Roles,
@@ -109,6 +109,13 @@ impl Authorization {
             "system.version" => Some(Self::Version),
             _ => None,
         }
+    }
+
+    /// What sorts namespaces in the order of an archive, before their names do: mongorestore takes users, roles and
+    /// their version only from an archive's beginning (`HandleSpecialCollection` in its source).
+    pub(crate) fn rank(db: &str, collection: &str) -> (bool, Option<Self>) {
+        let kept = Self::of(db, collection);
+        (kept.is_none(), kept)
     }
 
     /// Where a restore inserts users or roles, before the server merges them. Their version is the target's own.

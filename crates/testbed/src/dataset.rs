@@ -30,6 +30,18 @@ pub async fn every_kind(client: &Client) -> Outcome {
     users_and_roles(client).await
 }
 
+/// Databases whose names sort before and after `admin`, and an ordinary collection there.
+///
+/// # Errors
+/// As the server answers.
+pub async fn around_admin(client: &Client) -> Outcome {
+    for db in ["2026", "Sales", "accounts", "zebra"] {
+        insert(&client.database(db), "orders", (0..20).map(|i| doc! { "_id": i, "in": db }).collect())
+            .await?;
+    }
+    insert(&client.database("admin"), "audit", (0..7).map(|i| doc! { "_id": i }).collect()).await
+}
+
 fn id(number: u32) -> ObjectId {
     let mut bytes = [0x65; 12];
     bytes[8..].copy_from_slice(&number.to_be_bytes());

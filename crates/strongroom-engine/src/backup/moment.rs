@@ -14,6 +14,7 @@ use crate::help;
 use crate::help::Setting;
 use crate::members::Topology;
 use crate::moment::ClusterTime;
+use crate::names::Authorization;
 use crate::selection::Filter;
 
 /// How often the catalogue is listed while it keeps changing. After that the replay of the oplog makes it exact.
@@ -176,8 +177,11 @@ async fn list_once(deployment: &Deployment, filter: &Filter) -> Result<Listing> 
     Ok(Listing { namespaces, before, after, changed })
 }
 
+/// In the order of the archive.
 async fn list(deployment: &Deployment, filter: &Filter) -> Result<Vec<Described>> {
-    deployment.namespaces(|db, collection| filter.accepts(db, collection)).await
+    let mut namespaces = deployment.namespaces(|db, collection| filter.accepts(db, collection)).await?;
+    namespaces.sort_by_key(|n| Authorization::rank(&n.db, &n.collection));
+    Ok(namespaces)
 }
 
 impl Listing {

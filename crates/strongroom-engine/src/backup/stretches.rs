@@ -7,6 +7,7 @@ use bson::RawBson;
 
 use super::bounds::{self, SEGMENT_BYTES};
 use crate::deployment::{Bound, Described, Split};
+use crate::names::Authorization;
 
 /// Collections in one stretch, so that many empty ones are shared out too.
 const STRETCH_COLLECTIONS_MAX: usize = 500;
@@ -92,7 +93,9 @@ impl Stretches {
                 range: None,
                 plain: namespace.capped,
             };
-            if namespace.bytes >= OWN_STRETCH_BYTES || (few && namespace.bytes > 0) {
+            // What has to come first in the archive is never put together with what comes later.
+            let first = Authorization::of(&namespace.db, &namespace.collection).is_some();
+            if first || namespace.bytes >= OWN_STRETCH_BYTES || (few && namespace.bytes > 0) {
                 list.push(stretch);
                 continue;
             }
@@ -203,6 +206,17 @@ mod tests {
         let stretches = Stretches::of(&all, &BTreeMap::new());
         let sizes: Vec<usize> = stretches.list.iter().map(|stretch| stretch.namespaces.len()).collect();
         assert_eq!(sizes, [500, 1, 499]);
+    }
+
+    #[test]
+    fn users_and_roles_stand_before_all_else_even_where_they_are_empty() {
+        let mut all: Vec<_> = (0..600).map(|i| namespace(&i.to_string(), 1000)).collect();
+        for (place, name) in ["system.users", "system.roles", "system.version"].into_iter().enumerate() {
+            all[place] = Described { db: "admin".into(), ..namespace(name, 0) };
+        }
+        let places = places(&Stretches::of(&all, &BTreeMap::new()));
+        assert_eq!(places[..3], [vec![0], vec![1], vec![2]]);
+        assert_eq!((places[3][0], places.len()), (3, 5));
     }
 
     #[test]

@@ -15,6 +15,7 @@ async fn mongorestore_restores_what_cat_writes_and_the_segments_themselves() {
     let mongorestore = std::env::var("MONGORESTORE").expect("MONGORESTORE names mongorestore");
     let source = Mongod::replica_set().await.unwrap();
     dataset::every_kind(&source.client().await.unwrap()).await.unwrap();
+    dataset::around_admin(&source.client().await.unwrap()).await.unwrap();
     let wanted = fingerprint(&source.client().await.unwrap()).await.unwrap();
     let place = tempfile::tempdir().unwrap();
     let location = format!("file://{}", place.path().display());
@@ -56,6 +57,9 @@ async fn mongorestore_restores_what_cat_writes_and_the_segments_themselves() {
             Vec::<String>::new(),
             "{compress}, gzip {gzip}, raw {raw}: {said}"
         );
+        let admin = target.client().await.unwrap().database("admin");
+        let audit = admin.collection::<bson::Document>("audit");
+        assert_eq!(audit.count_documents(bson::doc! {}).await.unwrap(), 7);
     }
 }
 
