@@ -81,6 +81,7 @@ mod quantity;
 mod renames;
 mod segments;
 mod selection;
+mod spool;
 mod stream;
 mod summary;
 mod timestamps;

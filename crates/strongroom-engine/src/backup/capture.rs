@@ -25,6 +25,7 @@ use crate::oplog::filter::touches;
 use crate::oplog::refuse::refusal;
 use crate::oplog::transactions::{Transactions, Unfit, key};
 use crate::selection::Filter;
+use crate::spool::{Place, Spool};
 
 /// How the archive names the oplog: a collection of the database without a name.
 pub(super) const ARCHIVED: (&str, &str) = ("", "oplog");
@@ -73,6 +74,7 @@ impl Capture {
             cut_short: None,
             begun: HashMap::new(),
             early: Transactions::default(),
+            kept: Spool::default(),
         };
         let (enough, wanted) = watch::channel(None);
         let task = tokio::spawn(async move {
@@ -130,7 +132,9 @@ struct Keeper {
     /// Transactions that are under way, and whether their beginning was seen.
     begun: HashMap<(Vec<u8>, i64), bool>,
     /// Those that were under way before `from`: what of them is needed is known when that is reached.
-    early: Transactions,
+    early: Transactions<Place>,
+    /// Their entries.
+    kept: Spool,
 }
 
 /// How far the oplog was seen.
@@ -245,7 +249,7 @@ impl Keeper {
                 return Ok(());
             }
             if entry.ts <= self.from {
-                self.hold(&entry, document);
+                self.hold(&entry, document)?;
             } else {
                 self.write_early()?;
                 if let Some(cause) = self.refused(&entry)? {
@@ -293,20 +297,25 @@ impl Keeper {
     }
 
     /// Keeps what may belong to a transaction that takes effect after `from`, and forgets those that do before.
-    fn hold(&mut self, entry: &Entry<'_>, document: &[u8]) {
-        match self.early.take(entry, document) {
+    fn hold(&mut self, entry: &Entry<'_>, document: &[u8]) -> Result<()> {
+        let kept = if entry.role.waits() { Some(self.kept.push(document)?) } else { None };
+        match self.early.take(entry, kept) {
             Ok(_) => {}
             // Its beginning is unknown, and it took effect before the moment.
             Err(Unfit::BeganBefore { .. }) => {}
-            Err(unfit @ Unfit::TooLarge { .. }) => self.cut(unfit.to_string()),
+            Err(unfit @ Unfit::TooMany { .. }) => self.cut(unfit.to_string()),
         }
+        Ok(())
     }
 
     fn write_early(&mut self) -> Result<()> {
-        for document in std::mem::take(&mut self.early).into_open() {
-            self.write(&document)?;
+        let mut places = std::mem::take(&mut self.early).into_open();
+        places.sort_unstable();
+        for place in places {
+            let entry = self.kept.get(place)?;
+            self.write(&entry)?;
         }
-        Ok(())
+        if self.kept.len() > 0 { self.kept.clear() } else { Ok(()) }
     }
 
     fn refused(&self, entry: &Entry<'_>) -> Result<Option<String>> {

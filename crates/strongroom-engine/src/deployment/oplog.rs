@@ -61,12 +61,17 @@ impl Deployment {
     /// As the server fails.
     pub async fn catalog_changed_since(&self, since: ClusterTime) -> Result<bool> {
         let ts = doc! { "$gt": Timestamp::from(since) };
-        let transactions = ["applyOps", "commitTransaction", "abortTransaction"];
-        let control = transactions.map(|name| doc! { format!("o.{name}"): { "$exists": true } });
+        let elsewhere = ["applyOps", "commitTransaction", "abortTransaction"];
+        // What a server does about its own files: the second phase of a drop, notes about indexes.
+        let own = ["dropIdent", "setMultikeyMetadata"];
+        let control = [&elsewhere[..], &own]
+            .concat()
+            .into_iter()
+            .map(|name| doc! { format!("o.{name}"): { "$exists": true } });
         let changes = doc! {
             "find": OPLOG,
             "filter": { "ts": ts, "$or": [
-                { "op": "c", "ns": { "$not": { "$regex": INTERNAL } }, "$nor": control.to_vec() },
+                { "op": "c", "ns": { "$not": { "$regex": INTERNAL } }, "$nor": control.collect::<Vec<_>>() },
                 { "o.applyOps.op": "c" },
                 // Views are documents.
                 { "ns": { "$regex": VIEWS } },

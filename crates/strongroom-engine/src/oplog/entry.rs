@@ -13,6 +13,11 @@ use crate::names::Name;
 /// The deepest nesting of `applyOps` that is looked into: the server's own limit.
 const DEPTH_MAX: u32 = 10;
 
+/// What servers note for themselves, and every restore leaves out, as mongorestore does: `km`, `ki`, `kd` are about
+/// sharded key ranges; `ci`, `cu`, `cd` (8.3 and later) about containers, such as the tables of indexes and of
+/// replicated record ids, which the target fills by itself.
+const INTERNAL: [&str; 6] = ["km", "ki", "kd", "ci", "cu", "cd"];
+
 /// An entry: when, and what.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry<'a> {
@@ -29,6 +34,8 @@ pub(crate) struct Entry<'a> {
 pub(crate) struct Operation<'a> {
     /// What kind of thing.
     pub kind: Kind,
+    /// The same as the entry spells it.
+    pub op: &'a str,
     /// The database.
     pub db: &'a str,
     /// The collection, `$cmd` for a command; empty where there is none.
@@ -50,8 +57,10 @@ pub(crate) enum Kind {
     Delete,
     /// `c`: a command.
     Command,
-    /// `n`: nothing that changes data.
+    /// `n` and others: nothing that changes data.
     Noop,
+    /// Something that this version does not know.
+    Unknown,
 }
 
 /// What an entry is to a transaction.
@@ -94,6 +103,14 @@ struct Fields<'a> {
     number: Option<i64>,
     continues: bool,
     separately: bool,
+}
+
+impl Role<'_> {
+    /// Whether the entry is needed later: when the transaction that it is a part of takes effect.
+    #[must_use]
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self, Self::Part(_) | Self::Prepared(_) | Self::Last(_))
+    }
 }
 
 impl<'a> Entry<'a> {
@@ -148,21 +165,31 @@ impl<'a> Fields<'a> {
     }
 
     fn operation(&self) -> Result<Operation<'a>> {
-        let kind = match self.op {
-            Some("i") => Kind::Insert,
-            Some("u") => Kind::Update,
-            Some("d") => Kind::Delete,
-            Some("c") => Kind::Command,
-            // `km`, `ki`, `kd`: a server's notes about its sharded key ranges.
-            Some("n" | "km" | "ki" | "kd") => Kind::Noop,
-            other => return Err(strange(format!("its `op` is {other:?}"))),
+        let op = self.op.ok_or_else(|| strange("it has no `op`"))?;
+        let kind = match op {
+            "i" => Kind::Insert,
+            "u" => Kind::Update,
+            "d" => Kind::Delete,
+            "c" => Kind::Command,
+            "n" => Kind::Noop,
+            op if INTERNAL.contains(&op) => Kind::Noop,
+            _ => Kind::Unknown,
         };
-        let (db, collection) = split(self.ns.ok_or_else(|| strange("it has no `ns`"))?);
-        if collection.is_empty() && kind != Kind::Noop {
+        let changes = matches!(kind, Kind::Insert | Kind::Update | Kind::Delete | Kind::Command);
+        let (db, collection) = match self.ns {
+            Some(ns) => split(ns),
+            None if changes => return Err(strange("it has no `ns`")),
+            None => ("", ""),
+        };
+        if collection.is_empty() && changes {
             return Err(strange("its `ns` is no namespace"));
         }
-        let o = self.o.ok_or_else(|| strange("it has no `o`"))?;
-        Ok(Operation { kind, db, collection, o, o2: self.o2 })
+        let o = match self.o {
+            Some(o) => o,
+            None if changes => return Err(strange("it has no `o`")),
+            None => nothing()?,
+        };
+        Ok(Operation { kind, op, db, collection, o, o2: self.o2 })
     }
 
     fn role(&self, operation: &Operation<'a>) -> Result<Role<'a>> {
@@ -228,6 +255,11 @@ impl<'a> Operation<'a> {
         }
         Ok(())
     }
+}
+
+/// A document without fields.
+fn nothing() -> Result<&'static RawDocument> {
+    RawDocument::from_bytes(&[5, 0, 0, 0, 0]).map_err(|e| strange("it has no `o`").caused_by(e))
 }
 
 fn push<'a>(parts: &mut Vec<Operation<'a>>, part: Operation<'a>) -> Result<()> {
@@ -341,6 +373,22 @@ mod tests {
     }
 
     #[test]
+    fn what_servers_note_for_themselves_changes_nothing_and_what_is_unknown_stays_so() {
+        let ts = Timestamp { time: 1, increment: 1 };
+        let kind = |raw: &RawDocumentBuf| Entry::of(raw.as_bytes()).unwrap().operation.kind;
+        for op in INTERNAL {
+            let o = rawdoc! { "k": 5_i64, "v": "x" };
+            let raw =
+                rawdoc! { "op": op, "ns": "admin.$container", "container": "internal-1", "o": o, "ts": ts };
+            assert_eq!(kind(&raw), Kind::Noop, "{op}");
+            assert_eq!(kind(&rawdoc! { "op": op, "ns": "", "ts": ts }), Kind::Noop, "{op}");
+        }
+        let raw = rawdoc! { "op": "zz", "ns": "shop.a", "o": {}, "ts": ts };
+        let entry = Entry::of(raw.as_bytes()).unwrap();
+        assert_eq!((entry.operation.kind, entry.operation.op), (Kind::Unknown, "zz"));
+    }
+
+    #[test]
     fn hostile_entries_are_errors() {
         let mut deep = rawdoc! { "op": "i", "ns": "shop.a", "o": { "_id": 1 } };
         for _ in 0..20 {
@@ -354,7 +402,6 @@ mod tests {
             rawdoc! {},
             rawdoc! { "op": "i", "ns": "shop.a", "o": {} },
             rawdoc! { "op": "i", "ns": "shop", "o": {}, "ts": ts },
-            rawdoc! { "op": "x", "ns": "shop.a", "o": {}, "ts": ts },
             rawdoc! { "op": "i", "ns": "shop.a", "ts": ts },
             rawdoc! { "op": "i", "ns": 1, "o": {}, "ts": ts },
         ] {

@@ -35,6 +35,8 @@ pub(crate) fn part_touches(part: &Operation<'_>, accepts: &dyn Fn(&str, &str) ->
         |db: &str, collection: &str| is_replayed(db, collection) && accepts(db, known_as(collection));
     match part.kind {
         Kind::Noop => Ok(false),
+        // What it is about is not certain either: nothing is known of the entry but that it is not known.
+        Kind::Unknown => Ok(part.collection.is_empty() || wanted(part.db, part.collection)),
         Kind::Command => command_touches(part, &wanted),
         Kind::Insert | Kind::Update | Kind::Delete if part.collection == VIEWS => {
             let (db, view) = split(view_name(part)?);

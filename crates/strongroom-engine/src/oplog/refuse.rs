@@ -19,6 +19,10 @@ pub(crate) fn refusal(entry: &Entry<'_>) -> Option<String> {
 pub(crate) fn part_refusal(part: &Operation<'_>) -> Option<String> {
     match part.kind {
         Kind::Noop => None,
+        Kind::Unknown => {
+            let (op, db, collection) = (part.op.escape_debug(), part.db, part.collection);
+            Some(format!("entries of the kind `{op}` (of `{db}.{collection}`) are not known to this version"))
+        }
         Kind::Command => command_refusal(part),
         Kind::Insert | Kind::Update | Kind::Delete => change_refusal(part),
     }
@@ -52,6 +56,8 @@ fn command_refusal(part: &Operation<'_>) -> Option<String> {
         "create" | "drop" | "dropDatabase" | "createIndexes" | "startIndexBuild" | "commitIndexBuild"
         | "abortIndexBuild" | "dropIndexes" | "deleteIndexes" | "dropIndex" | "collMod"
         | "commitTransaction" | "abortTransaction" | "dbCheck" => None,
+        // What a server does about its own files, since 8.3.
+        "dropIdent" | "setMultikeyMetadata" => None,
         "renameCollection" => {
             let to = part.o.get_str("to").unwrap_or("something else");
             Some(format!("{what} was renamed to `{to}` (an aggregation with `$out` does that too)"))
@@ -59,7 +65,7 @@ fn command_refusal(part: &Operation<'_>) -> Option<String> {
         "convertToCapped" | "emptycapped" => Some(format!("{what} was converted or emptied by `{name}`")),
         "importCollection" => Some(format!("{what} was imported as files")),
         "upgradeDowngradeViewlessTimeseries" => {
-            Some(format!("the time-series {what} was converted to another layout"))
+            Some(format!("the time-series {what} was converted to another layout by `{name}`"))
         }
         name => Some(format!("`{name}` was run on {what}, which cannot be replayed")),
     }
@@ -87,6 +93,8 @@ mod tests {
             rawdoc! { "dropIndexes": "a" },
             rawdoc! { "collMod": "a" },
             rawdoc! { "commitTransaction": 1 },
+            rawdoc! { "dropIdent": "collection-7-123" },
+            rawdoc! { "setMultikeyMetadata": "a", "indexName": "x_1" },
         ] {
             assert_eq!(why("shop.$cmd", o), None);
         }
@@ -103,13 +111,16 @@ mod tests {
         for (o, word) in [
             (rawdoc! { "importCollection": "shop.a" }, "imported"),
             (rawdoc! { "convertToCapped": "a" }, "`shop.a`"),
-            (rawdoc! { "upgradeDowngradeViewlessTimeseries": "a" }, "layout"),
+            (rawdoc! { "upgradeDowngradeViewlessTimeseries": "a" }, "`upgradeDowngradeViewlessTimeseries`"),
             (rawdoc! { "somethingNew": "a" }, "`somethingNew`"),
             (rawdoc! { "applyOps": 1 }, "no array"),
         ] {
             let reason = why("shop.$cmd", o).unwrap();
             assert!(reason.contains(word), "{reason}");
         }
+        let ts = Timestamp { time: 1, increment: 1 };
+        let unknown = rawdoc! { "op": "zz", "ns": "shop.a", "ts": ts };
+        assert!(refusal(&Entry::of(unknown.as_bytes()).unwrap()).unwrap().contains("kind `zz`"));
         assert!(why("admin.system.version", rawdoc! { "_id": "authSchema" }).unwrap().contains("users"));
         let version = rawdoc! { "_id": "featureCompatibilityVersion" };
         assert!(why("admin.system.version", version).unwrap().contains("compatibility"));

@@ -20,7 +20,9 @@ pub(crate) fn rewrite(part: &Operation<'_>, name: &Name) -> Result<Vec<RawDocume
         Kind::Insert => "i",
         Kind::Update => "u",
         Kind::Delete => "d",
-        Kind::Command | Kind::Noop => return Err(strange("a command stands where a change should")),
+        Kind::Command | Kind::Noop | Kind::Unknown => {
+            return Err(strange("a command stands where a change should"));
+        }
     };
     let ns = name.to_string();
     let mut written = rawdoc! { "op": op, "ns": ns.as_str() };
@@ -110,6 +112,22 @@ mod tests {
         let diff = || rawdoc! { "$v": 2, "diff": { "u": { "x": 1 } } };
         let expected = doc! { "op": "u", "ns": "copy.b", "o": { "$v": 2, "diff": { "u": { "x": 1 } } }, "o2": { "_id": 1 } };
         assert_eq!(rewritten("u", diff(), rawdoc! { "_id": 1 }), [expected]);
+    }
+
+    /// Servers from 8.0 on write changes of compressed buckets as differences of bytes (`b`), and from 8.3 on the
+    /// record's id beside them (`rid`).
+    #[test]
+    fn differences_of_compressed_buckets_pass_as_they_are() {
+        let bytes = bson::Binary { subtype: bson::spec::BinarySubtype::Column, bytes: vec![1, 2, 255] };
+        let diff = rawdoc! { "$v": 2, "diff": { "scontrol": { "u": { "version": 3 } }, "sdata": { "b": { "t": { "o": 7, "d": bytes } } } } };
+        let entry = rawdoc! {
+            "op": "u", "ns": "shop.system.buckets.w", "o": diff.clone(), "o2": { "_id": 1 }, "rid": 9_i64,
+            "ts": Timestamp { time: 1, increment: 1 },
+        };
+        let operation = Entry::of(entry.as_bytes()).unwrap().operation;
+        let written = rewrite(&operation, &Name::new("copy", "system.buckets.w")).unwrap();
+        assert_eq!((written.len(), written[0].get("rid").unwrap()), (1, None));
+        assert_eq!(written[0].get_document("o").unwrap().as_bytes(), diff.as_bytes());
     }
 
     #[test]

@@ -8,32 +8,33 @@ use crate::error::{Code, Error};
 use crate::help;
 use crate::help::Setting;
 
-/// The most bytes of transactions that are held because they have not taken effect yet.
-const OPEN_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// The most entries of transactions that are remembered because they have not taken effect yet: each is a few bytes
+/// of memory, and a server's transaction of this many entries would hold terabytes.
+const OPEN_ENTRIES_MAX: usize = 1_000_000;
 
-/// Transactions that are under way.
+/// Transactions that are under way. Where their entries are kept is up to the caller, who gets back what it gave.
 #[derive(Debug)]
-pub(crate) struct Transactions {
-    open: HashMap<(Vec<u8>, i64), Open>,
-    bytes: usize,
-    bytes_max: usize,
+pub(crate) struct Transactions<T> {
+    open: HashMap<(Vec<u8>, i64), Open<T>>,
+    entries: usize,
+    entries_max: usize,
 }
 
 /// The entries of one of them so far.
-#[derive(Debug, Default)]
-struct Open {
-    entries: Vec<Vec<u8>>,
+#[derive(Debug)]
+struct Open<T> {
+    entries: Vec<T>,
     /// Its first entries are older than what is known.
     headless: bool,
 }
 
 /// What takes effect with an entry.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Effect {
+pub(crate) enum Effect<T> {
     /// The entry itself.
     Alone,
     /// These entries, in this order.
-    Together(Vec<Vec<u8>>),
+    Together(Vec<T>),
     /// Nothing yet, or nothing ever.
     Nothing,
 }
@@ -46,10 +47,10 @@ pub enum Unfit {
         /// Its number in its session.
         number: i64,
     },
-    /// Those that are under way at one moment are too large to be held.
-    TooLarge {
-        /// The most that is held, in bytes.
-        bytes_max: usize,
+    /// Those that are under way at one moment have too many entries.
+    TooMany {
+        /// The most that are remembered.
+        entries_max: usize,
     },
 }
 
@@ -59,9 +60,11 @@ impl fmt::Display for Unfit {
             Self::BeganBefore { number } => {
                 write!(f, "transaction {number} of a session began before the oplog of the backup")
             }
-            Self::TooLarge { bytes_max } => {
-                let megabytes = bytes_max / (1024 * 1024);
-                write!(f, "transactions that are under way at one moment hold more than {megabytes} MiB")
+            Self::TooMany { entries_max } => {
+                write!(
+                    f,
+                    "transactions that are under way at one moment have more than {entries_max} entries"
+                )
             }
         }
     }
@@ -77,32 +80,32 @@ impl From<Unfit> for Error {
     }
 }
 
-impl Default for Transactions {
+impl<T> Default for Transactions<T> {
     fn default() -> Self {
-        Self::with_bytes_max(OPEN_BYTES_MAX)
+        Self::with_entries_max(OPEN_ENTRIES_MAX)
     }
 }
 
-impl Transactions {
-    /// Holds at most this many bytes of entries.
+impl<T> Transactions<T> {
+    /// Remembers at most this many entries.
     #[must_use]
-    pub(crate) fn with_bytes_max(bytes_max: usize) -> Self {
-        Self { open: HashMap::new(), bytes: 0, bytes_max }
+    pub(crate) fn with_entries_max(entries_max: usize) -> Self {
+        Self { open: HashMap::new(), entries: 0, entries_max }
     }
 
-    /// Takes the next entry, which `bytes` are.
+    /// Takes the next entry. `kept` says where it is, if it [waits](Role::waits).
     ///
     /// # Errors
-    /// [`Unfit`], when a transaction takes effect whose beginning was not among the entries, or when too many bytes
+    /// [`Unfit`], when a transaction takes effect whose beginning was not among the entries, or when too many entries
     /// are under way.
-    pub(crate) fn take(&mut self, entry: &Entry<'_>, bytes: &[u8]) -> Result<Effect, Unfit> {
+    pub(crate) fn take(&mut self, entry: &Entry<'_>, kept: Option<T>) -> Result<Effect<T>, Unfit> {
         match entry.role {
             Role::Alone => Ok(Effect::Alone),
             Role::Part(transaction) | Role::Prepared(transaction) => {
-                self.hold(transaction, bytes).map(|()| Effect::Nothing)
+                self.hold(transaction, kept).map(|()| Effect::Nothing)
             }
             Role::Last(transaction) => {
-                self.hold(transaction, bytes)?;
+                self.hold(transaction, kept)?;
                 self.end(transaction).map(Effect::Together)
             }
             Role::Commit(transaction) => self.end(transaction).map(Effect::Together),
@@ -113,35 +116,40 @@ impl Transactions {
         }
     }
 
-    /// The entries of those that have not taken effect, in the order of the oplog.
+    /// Whether none is under way.
     #[must_use]
-    pub(crate) fn into_open(self) -> Vec<Vec<u8>> {
-        let mut entries: Vec<Vec<u8>> = self.open.into_values().flat_map(|open| open.entries).collect();
-        entries.sort_by_cached_key(|bytes| Entry::of(bytes).map(|entry| entry.ts).ok());
-        entries
+    pub(crate) fn is_empty(&self) -> bool {
+        self.open.is_empty()
     }
 
-    fn hold(&mut self, transaction: Transaction<'_>, bytes: &[u8]) -> Result<(), Unfit> {
-        self.bytes += bytes.len();
-        if self.bytes > self.bytes_max {
-            return Err(Unfit::TooLarge { bytes_max: self.bytes_max });
+    /// The entries of those that have not taken effect, in no order.
+    #[must_use]
+    pub(crate) fn into_open(self) -> Vec<T> {
+        self.open.into_values().flat_map(|open| open.entries).collect()
+    }
+
+    fn hold(&mut self, transaction: Transaction<'_>, kept: Option<T>) -> Result<(), Unfit> {
+        if self.entries >= self.entries_max {
+            return Err(Unfit::TooMany { entries_max: self.entries_max });
         }
-        let open = self.open.entry(key(transaction)).or_default();
-        open.headless |= open.entries.is_empty() && transaction.continues;
-        open.entries.push(bytes.to_vec());
+        self.entries += usize::from(kept.is_some());
+        let headless = transaction.continues;
+        let open =
+            self.open.entry(key(transaction)).or_insert_with(|| Open { entries: Vec::new(), headless });
+        open.entries.extend(kept);
         Ok(())
     }
 
-    fn end(&mut self, transaction: Transaction<'_>) -> Result<Vec<Vec<u8>>, Unfit> {
+    fn end(&mut self, transaction: Transaction<'_>) -> Result<Vec<T>, Unfit> {
         match self.close(transaction) {
             Some(open) if !open.headless => Ok(open.entries),
             _ => Err(Unfit::BeganBefore { number: transaction.number }),
         }
     }
 
-    fn close(&mut self, transaction: Transaction<'_>) -> Option<Open> {
+    fn close(&mut self, transaction: Transaction<'_>) -> Option<Open<T>> {
         let open = self.open.remove(&key(transaction))?;
-        self.bytes -= open.entries.iter().map(Vec::len).sum::<usize>();
+        self.entries -= open.entries.len();
         Some(open)
     }
 }
@@ -171,27 +179,31 @@ mod tests {
         entry(session, rawdoc! { "applyOps": [], "n": n, "partialTxn": true }, first)
     }
 
-    fn take(transactions: &mut Transactions, bytes: &[u8]) -> Result<Effect, Unfit> {
-        transactions.take(&Entry::of(bytes).unwrap(), bytes)
+    type Kept = Transactions<Vec<u8>>;
+
+    fn take(transactions: &mut Kept, bytes: &[u8]) -> Result<Effect<Vec<u8>>, Unfit> {
+        let entry = Entry::of(bytes).unwrap();
+        let kept = entry.role.waits().then(|| bytes.to_vec());
+        transactions.take(&entry, kept)
     }
 
     #[test]
     fn parts_take_effect_with_the_last_one() {
-        let mut transactions = Transactions::default();
+        let mut transactions = Kept::default();
         let (a, b) = (part(1, 1, true), part(2, 2, true));
         let last = entry(1, rawdoc! { "applyOps": [], "count": 2_i64 }, false);
         for bytes in [&a, &b] {
             assert_eq!(take(&mut transactions, bytes).unwrap(), Effect::Nothing);
         }
         assert_eq!(take(&mut transactions, &last).unwrap(), Effect::Together(vec![a, last]));
-        assert_eq!(transactions.bytes, b.len());
+        assert_eq!(transactions.entries, 1);
         let whole = entry(3, rawdoc! { "applyOps": [] }, true);
         assert_eq!(take(&mut transactions, &whole).unwrap(), Effect::Alone);
     }
 
     #[test]
     fn what_is_prepared_takes_effect_when_it_is_committed_and_never_when_it_is_given_up() {
-        let mut transactions = Transactions::default();
+        let mut transactions = Kept::default();
         let prepared = |session| entry(session, rawdoc! { "applyOps": [], "prepare": true }, true);
         for session in [1, 2] {
             assert_eq!(take(&mut transactions, &prepared(session)).unwrap(), Effect::Nothing);
@@ -200,28 +212,28 @@ mod tests {
         assert_eq!(take(&mut transactions, &commit(2)).unwrap(), Effect::Together(vec![prepared(2)]));
         let abort = entry(1, rawdoc! { "abortTransaction": 1 }, false);
         assert_eq!(take(&mut transactions, &abort).unwrap(), Effect::Nothing);
-        assert_eq!(transactions.bytes, 0);
+        assert_eq!(transactions.entries, 0);
         assert_eq!(take(&mut transactions, &commit(1)), Err(Unfit::BeganBefore { number: 1 }));
     }
 
     #[test]
-    fn a_missing_beginning_and_too_many_bytes_are_errors() {
-        let mut transactions = Transactions::with_bytes_max(600);
+    fn a_missing_beginning_and_too_many_entries_are_errors() {
+        let mut transactions = Kept::with_entries_max(5);
         take(&mut transactions, &part(1, 2, false)).unwrap();
         let last = entry(1, rawdoc! { "applyOps": [] }, false);
         assert_eq!(take(&mut transactions, &last), Err(Unfit::BeganBefore { number: 1 }));
         let unfit = (0..9).find_map(|n| take(&mut transactions, &part(1, n, n == 0)).err()).unwrap();
-        assert_eq!(unfit, Unfit::TooLarge { bytes_max: 600 });
+        assert_eq!(unfit, Unfit::TooMany { entries_max: 5 });
         let error = Error::from(unfit);
         assert_eq!(error.code(), Code::NotReplayable);
-        assert!(error.message().contains("more than 0 MiB"), "{error}");
+        assert!(error.message().contains("more than 5 entries"), "{error}");
     }
 
     proptest! {
         /// However transactions are interleaved, each comes out whole and in order, and nothing stays.
         #[test]
         fn each_comes_out_whole(parts in proptest::collection::vec(1_usize..5, 1..6), seed in any::<u64>()) {
-            let mut transactions = Transactions::default();
+            let mut transactions = Kept::default();
             let mut left: Vec<(usize, usize)> = parts.iter().map(|&n| (0, n)).collect();
             let mut whole = 0;
             let mut chance = seed;
@@ -244,7 +256,7 @@ mod tests {
                 whole += usize::from(last);
             }
             prop_assert_eq!(whole, parts.len());
-            prop_assert_eq!(transactions.bytes, 0);
+            prop_assert_eq!(transactions.entries, 0);
         }
     }
 }

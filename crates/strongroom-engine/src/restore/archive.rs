@@ -7,11 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use mongo_archive::{Crc64, DecodeError, Decoder, Event, Fault, Limits, Metadata, check_document};
 use serde_json::value::RawValue;
 
-use super::spool::Spool;
 use crate::error::{Code, Error, Result};
 use crate::manifest::Namespace;
 use crate::names::{Name, NamespaceKind};
 use crate::segments::Names;
+use crate::spool::Spool;
 use crate::stream::decompress_any;
 
 /// Documents handed on at once, in bytes: some inserts' worth.
@@ -166,7 +166,7 @@ impl<'a> Reading<'a> {
             return Err(self.damaged(format_args!("a document of `{name}` is not BSON: {wrong}")));
         }
         if is_oplog {
-            return self.oplog.push(document);
+            return self.oplog.push(document).map(drop);
         }
         if !self.chunk.documents.is_empty() && self.chunk.documents.len() + document.len() > CHUNK_BYTES {
             self.hand_on()?;

@@ -9,7 +9,6 @@ use tokio::task::JoinSet;
 
 use super::archive::Chunk;
 use super::item::Item;
-use super::spool::Spool;
 use super::tally::Tally;
 use super::{Backup, Source};
 use crate::deployment::{InsertBuffer, Inserted, Target};
@@ -19,6 +18,7 @@ use crate::manifest::{Manifest, Segment};
 use crate::names::Name;
 use crate::progress::Event;
 use crate::segments::{self, Found, Names, Step, Walk};
+use crate::spool::Spool;
 
 /// Where the documents of one namespace go.
 #[derive(Debug, Clone)]

@@ -14,7 +14,6 @@ mod privileges;
 mod replay;
 mod settings;
 mod source;
-mod spool;
 mod tally;
 mod users;
 mod views;

@@ -270,13 +270,19 @@ async fn what_cannot_be_replayed_is_said_before_anything_is_touched() {
         (made.entry(2, "shop.$cmd", "c", rename), Code::NotReplayable, "renamed to `shop.d`"),
         (made.entry(2, "admin.$cmd", "c", o), Code::NotReplayable, "renamed to `shop.d`"),
         (made.entry(2, "shop.$cmd", "c", unknown), Code::NotReplayable, "`somethingNew`"),
-        (made.entry(2, "shop.a", "x", rawdoc! {}), Code::Damaged, "not as MongoDB writes them"),
+        (made.entry(2, "shop.a", "x", rawdoc! {}), Code::NotReplayable, "kind `x` (of `shop.a`)"),
+        (
+            made.entry(2, "shop.$cmd", "c", rawdoc! { "upgradeDowngradeViewlessTimeseries": "b" }),
+            Code::NotReplayable,
+            "`upgradeDowngradeViewlessTimeseries`",
+        ),
         (made.entry(2, "admin.$cmd", "c", no_list), Code::Damaged, "not as MongoDB writes them"),
     ] {
         let manifest = made.with(&[made.insert(1, "first"), entry, made.insert(3, "last")]);
         let (target, restored) = made.restore(&manifest, at(made.after(3))).await;
         let error = restored.unwrap_err();
         assert!(error.code() == code && error.message().contains(word), "{error}");
+        assert!(error.message().starts_with("nothing was touched: "), "{error}");
         let names = target.client().await.unwrap().list_database_names().await.unwrap();
         assert!(!names.contains(&"shop".to_owned()), "{names:?} after {error}");
         if word.contains("renamed") {
@@ -289,11 +295,59 @@ async fn what_cannot_be_replayed_is_said_before_anything_is_touched() {
     let filter = Filter::new(vec!["shop.a".into()], vec![]).unwrap();
     made.restore(&manifest, Options { filter, ..at(made.after(2)) }).await.1.unwrap();
     let manifest = made.with(&[made.part(1, 1, false, commit)]);
-    let error = made.restore(&manifest, at(made.after(1))).await.1.unwrap_err();
-    assert!(
-        error.code() == Code::NotReplayable && error.message().contains("began before the oplog"),
-        "{error}"
-    );
+    let (target, restored) = made.restore(&manifest, at(made.after(1))).await;
+    let error = restored.unwrap_err();
+    assert_eq!(error.code(), Code::NotReplayable);
+    assert!(error.message().contains("began before the oplog"), "{error}");
+    assert!(error.message().starts_with("nothing was touched: "), "{error}");
+    let names = target.client().await.unwrap().list_database_names().await.unwrap();
+    assert!(!names.contains(&"shop".to_owned()), "{names:?}");
+}
+
+/// As MongoDB 8.3 and later write them: notes of a server about its own files, record ids, inserts of one batch.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_newer_servers_note_for_themselves_does_not_stop_a_replay() {
+    let made = Made::new().await;
+    let container = |after, op| {
+        let mut entry = made.entry(after, "admin.$container", op, rawdoc! { "k": 7_i64, "v": "x" });
+        entry.append(cstr!("container"), "internal-9-123");
+        entry
+    };
+    let mut with_record = made.insert(5, "with a record id");
+    with_record.append(cstr!("rid"), 9_i64);
+    let mut several = made.part(6, 1, true, rawdoc! { "applyOps": operations(&["several 1", "several 2"]) });
+    several.append(cstr!("multiOpType"), 1);
+    let dropped = rawdoc! { "dropIdent": "collection-7-123" };
+    let manifest = made.with(&[
+        container(1, "ci"),
+        container(2, "cu"),
+        container(3, "cd"),
+        made.entry(4, "", "km", rawdoc! {}),
+        with_record,
+        several,
+        made.entry(7, "admin.$cmd", "c", dropped),
+        made.entry(8, "shop.$cmd", "c", rawdoc! { "setMultikeyMetadata": "a", "indexName": "x_1" }),
+        made.insert(9, "last"),
+    ]);
+    assert_eq!(made.ids_at(&manifest, 9).await, ["last", "several 1", "several 2", "with a record id"]);
+}
+
+/// Its entries wait for the last one in a file.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_may_be_larger_than_what_is_kept_in_memory() {
+    let made = Made::new().await;
+    let large = |i: i32| rawdoc! { "op": "i", "ns": "shop.a", "o": { "_id": format!("large {i}"), "text": "x".repeat(9_000_000) } };
+    let parts = (0..4).map(|i| {
+        let list = RawArrayBuf::from_iter([large(i)]);
+        let o = match i {
+            3 => rawdoc! { "applyOps": list, "count": 4_i64 },
+            _ => rawdoc! { "applyOps": list, "partialTxn": true },
+        };
+        made.part(i + 1, 1, i == 0, o)
+    });
+    let manifest = made.with(&parts.chain([made.insert(5, "last")]).collect::<Vec<_>>());
+    assert_eq!(made.ids_at(&manifest, 3).await, Vec::<String>::new());
+    assert_eq!(made.ids_at(&manifest, 5).await, ["large 0", "large 1", "large 2", "large 3", "last"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

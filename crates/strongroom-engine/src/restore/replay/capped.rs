@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::names::Name;
 use crate::oplog::entry::{Entry, Kind, Operation, strange};
 use crate::restore::item::Item;
-use crate::restore::spool::Spool;
+use crate::spool::Spool;
 
 /// For each capped collection whose newest document the oplog inserts: its `_id`, and how many inserts of it are
 /// still to come until the collection held it.

@@ -8,9 +8,9 @@ use crate::help::Command;
 use crate::job::Job;
 use crate::manifest::Segment;
 use crate::names::NamespaceKind;
-use crate::restore::spool::{self, Spool};
 use crate::restore::{Backup, Source};
 use crate::segments::{self, Names, Step, Walk};
+use crate::spool::{self, Spool};
 
 /// Entries taken from a spool at once.
 const AT_ONCE: usize = 64;
@@ -18,7 +18,7 @@ const AT_ONCE: usize = 64;
 /// The entries of an oplog in their order, some at a time.
 pub(super) enum Entries<'a> {
     Segments(Box<FromSegments<'a>>),
-    Spool(spool::Entries),
+    Spool(spool::Entries<'a>),
     None,
 }
 
@@ -36,8 +36,8 @@ impl<'a> Entries<'a> {
     ///
     /// # Errors
     /// [`Code::Internal`] when a spool cannot be read.
-    pub(super) fn of(source: &'a Source, spool: &Spool) -> Result<Self> {
-        let Source::Backup(backup) = source else { return Ok(Self::Spool(spool.entries()?)) };
+    pub(super) fn of(source: &'a Source, spool: &'a Spool) -> Result<Self> {
+        let Source::Backup(backup) = source else { return Ok(Self::Spool(spool.entries())) };
         let manifest = &backup.manifest;
         let Some(number) = manifest.namespaces.iter().position(|n| n.kind == NamespaceKind::Oplog) else {
             return Ok(Self::None);

@@ -12,6 +12,7 @@ use crate::names::{Authorization, Name, STORED_FUNCTIONS, VIEWS};
 use crate::oplog::entry::{Entry, Kind, Operation};
 use crate::oplog::refuse::part_refusal;
 use crate::oplog::rewrite::is_filled_in;
+use crate::oplog::transactions::Transactions;
 use crate::restore::settings::Existing;
 
 /// What is met in the oplog.
@@ -21,6 +22,7 @@ pub(super) struct Met {
     /// Commands are run as ordinary ones, and need the same.
     commands: BTreeSet<(&'static str, Name)>,
     changes: BTreeSet<(&'static str, Name)>,
+    transactions: Transactions<()>,
 }
 
 impl Met {
@@ -33,6 +35,10 @@ impl Met {
         if scope.is_after(entry.ts) {
             return Ok(());
         }
+        let effect = self.transactions.take(entry, Some(()));
+        if scope.holds(entry.ts) {
+            effect?;
+        }
         entry.operation.parts()?.iter().try_for_each(|part| self.part(part, scope))
     }
 
@@ -41,10 +47,10 @@ impl Met {
             return Ok(());
         }
         if let Some(why) = part_refusal(part) {
-            return Err(not_replayable(&why).context("nothing was touched"));
+            return Err(not_replayable(&why));
         }
         match part.kind {
-            Kind::Noop => {}
+            Kind::Noop | Kind::Unknown => {}
             Kind::Command => self.command(part)?,
             _ if part.collection == VIEWS => {}
             Kind::Insert => {

@@ -20,7 +20,6 @@ use super::Source;
 use super::item::Item;
 use super::left::Left;
 use super::settings::Existing;
-use super::spool::Spool;
 use super::users::Merging;
 use crate::deployment::{OperationBatch, Privilege, Privileges, Refused, Target};
 use crate::error::{Code, Error, Result};
@@ -35,6 +34,7 @@ use crate::oplog::refuse::part_refusal;
 use crate::oplog::rewrite::rewrite;
 use crate::oplog::transactions::{Effect, Transactions};
 use crate::progress::Phase;
+use crate::spool::{Place, Spool};
 use capped::Held;
 use entries::Entries;
 use look::Met;
@@ -78,7 +78,9 @@ impl<'a> Replay<'a> {
             self.target.can_replay(name).await?;
         }
         match self.source {
-            Source::Backup(_) => self.look(&Spool::default()).await,
+            Source::Backup(_) => {
+                self.look(&Spool::default()).await.map_err(|e| e.context("nothing was touched"))
+            }
             // Its oplog comes after its data, and may hold anything.
             Source::Archive(_) => {
                 let actions = ["update", "remove"];
@@ -133,7 +135,9 @@ impl<'a> Replay<'a> {
 struct Running<'a> {
     replay: &'a Replay<'a>,
     catalog: Catalog,
-    transactions: Transactions,
+    transactions: Transactions<Place>,
+    /// The entries of transactions that are under way, which may be larger than memory.
+    waiting: Spool,
     batch: OperationBatch,
     /// Which collection each mark in the batch stands for.
     names: Vec<Name>,
@@ -151,6 +155,7 @@ impl<'a> Running<'a> {
             replay,
             catalog: outcome::catalog(replay.items),
             transactions: Transactions::default(),
+            waiting: Spool::default(),
             batch: OperationBatch::default(),
             names: Vec::new(),
             held,
@@ -166,7 +171,8 @@ impl<'a> Running<'a> {
         if self.replay.scope.is_after(entry.ts) {
             return Ok(());
         }
-        let effect = self.transactions.take(&entry, bytes);
+        let kept = if entry.role.waits() { Some(self.keep(bytes)?) } else { None };
+        let effect = self.transactions.take(&entry, kept);
         // What took effect earlier is in the data; the beginnings of transactions that go on had to be seen.
         if !self.replay.scope.holds(entry.ts) {
             return Ok(());
@@ -174,13 +180,24 @@ impl<'a> Running<'a> {
         match effect? {
             Effect::Nothing => Ok(()),
             Effect::Alone => self.operation(entry.operation).await,
-            Effect::Together(entries) => {
-                for bytes in entries {
-                    self.operation(Entry::of(&bytes)?.operation).await?;
-                }
-                Ok(())
-            }
+            Effect::Together(places) => self.together(places).await,
         }
+    }
+
+    async fn together(&mut self, places: Vec<Place>) -> Result<()> {
+        for place in places {
+            let bytes = self.waiting.get(place)?;
+            self.operation(Entry::of(&bytes)?.operation).await?;
+        }
+        Ok(())
+    }
+
+    /// Keeps an entry until its transaction takes effect.
+    fn keep(&mut self, bytes: &[u8]) -> Result<Place> {
+        if self.transactions.is_empty() && self.waiting.len() > 0 {
+            self.waiting.clear()?;
+        }
+        self.waiting.push(bytes)
     }
 
     async fn operation(&mut self, operation: Operation<'_>) -> Result<()> {
@@ -192,7 +209,7 @@ impl<'a> Running<'a> {
                 return Err(not_replayable(&why));
             }
             match part.kind {
-                Kind::Noop => {}
+                Kind::Noop | Kind::Unknown => {}
                 Kind::Command => self.command(&part).await?,
                 _ if part.collection == VIEWS => self.catalog.view(&part)?,
                 _ => self.change(&part).await?,
