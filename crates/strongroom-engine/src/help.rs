@@ -50,6 +50,8 @@ pub enum Setting {
     Wait,
     /// Server-side encryption.
     Sse,
+    /// The checksum that goes with each object.
+    Checksum,
     /// The account that must own the bucket.
     ExpectedOwner,
     /// The AWS profile whose credentials are used.

@@ -71,6 +71,17 @@ pub enum Event {
         /// Its verdict, such as `pass`.
         verdict: &'static str,
     },
+    /// A request to the storage failed, and is sent again after a pause.
+    Retrying {
+        /// The API's name of the request.
+        request: String,
+        /// What it was for: a key, or what keys of a listing begin with.
+        key: String,
+        /// What went wrong.
+        why: String,
+        /// How long the pause is.
+        pause_milliseconds: u64,
+    },
     /// One change to a bucket or an identity was made.
     Changed {
         /// What was done, in words.
@@ -177,16 +188,6 @@ pub enum Warning {
         /// Why.
         reason: String,
     },
-    /// Collections that a server makes for a while were left out.
-    TemporaryLeftOut {
-        /// `db.collection` of each.
-        namespaces: Vec<String>,
-    },
-    /// The archive's text cannot say exactly what options or indexes are, so stock tools may change or refuse them.
-    TextInexact {
-        /// `db.collection` of each.
-        namespaces: Vec<String>,
-    },
     /// Objects that belong to no backup could not be deleted.
     ObjectsLeft {
         /// How many.
@@ -216,32 +217,12 @@ impl fmt::Display for Warning {
             Self::ReadAgain { namespace, reason } => {
                 write!(f, "`{namespace}` is read again from its start: {reason}")
             }
-            Self::TemporaryLeftOut { namespaces } => {
-                write!(f, "{} left out, as the server itself drops what is temporary", few(namespaces))
-            }
-            Self::TextInexact { namespaces } => write!(
-                f,
-                "the options or indexes of {} hold values that MongoDB's text format cannot express: Strongroom restores \
-                 them exactly, mongorestore may change or refuse them (leave them out there with --nsExclude)",
-                few(namespaces)
-            ),
             Self::ObjectsLeft { objects, example } => write!(
                 f,
                 "{objects} objects that belong to no backup could not be deleted, such as `{example}`: delete them by \
                  hand"
             ),
         }
-    }
-}
-
-/// The first of some names, and how many more there are.
-fn few(names: &[String]) -> String {
-    const SHOWN: usize = 3;
-    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
-    let shown = shown.join(", ");
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
     }
 }
 

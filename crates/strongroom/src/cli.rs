@@ -3,15 +3,16 @@
 pub(crate) mod bucket;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use strongroom_engine::backup::ConsistencyMode;
-use strongroom_engine::bucket::{Sse, StoreOptions};
+use strongroom_engine::bucket::{Checksum, Sse, StoreOptions};
 use strongroom_engine::deployment::ConnectionString;
 use strongroom_engine::restore::{Indexes, Users};
 use strongroom_engine::{
-    Bytes, ClusterTime, Code, Compression, Error, Filter, Location, Period, PlanName, Query, RenameRule,
-    Result, WaitLimit, Waits,
+    Bytes, ClusterTime, Code, Compression, Error, Filter, Location, Observer, Period, PlanName, Query,
+    RenameRule, Result, WaitLimit, Waits,
 };
 
 use crate::exit;
@@ -113,13 +114,19 @@ pub(crate) struct Store {
     /// majority, such as `first-byte=5m`; can be repeated
     #[arg(long, value_name = "WHAT=DURATION", value_parser = parse::<WaitLimit>)]
     wait: Vec<WaitLimit>,
+    /// The checksum to send with every object: sha256, md5 or none, for servers that refuse the others; `strongroom
+    /// bucket prove` finds which
+    #[arg(long, value_name = "WHAT", default_value = "sha256", value_parser = parse::<Checksum>)]
+    checksum: Checksum,
 }
 
 impl Store {
-    pub(crate) fn options(self) -> StoreOptions {
+    /// How to talk to the store; `observer` is told of requests that are sent again.
+    pub(crate) fn options(self, observer: Arc<dyn Observer>) -> StoreOptions {
         let waits = self.waits();
-        let Self { profile, expected_bucket_owner: expected_owner, wait: _ } = self;
-        StoreOptions { profile, expected_owner, waits, ..StoreOptions::default() }
+        let Self { profile, expected_bucket_owner: expected_owner, wait: _, checksum } = self;
+        let watcher = observer.into();
+        StoreOptions { profile, expected_owner, waits, checksum, watcher, ..StoreOptions::default() }
     }
 
     pub(crate) fn waits(&self) -> Waits {

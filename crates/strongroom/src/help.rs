@@ -29,6 +29,7 @@ fn flag(setting: Setting) -> &'static str {
         Setting::MaxLag => "--max-lag",
         Setting::Wait => "--wait",
         Setting::Sse => "--sse",
+        Setting::Checksum => "--checksum",
         Setting::ExpectedOwner => "--expected-bucket-owner",
         Setting::Profile => "--profile",
         Setting::AdminProfile => "--admin-profile",

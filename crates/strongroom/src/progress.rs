@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use strongroom_engine::{Event, Observer};
 
-use crate::words::{self, count, member, phase, say, size, slowed, visible};
+use crate::words::{self, count, member, phase, retrying, say, size, slowed};
 
 /// How often a log learns how far it is.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -32,9 +32,10 @@ impl Observer for Bars {
             Event::Planned { bytes, .. } => self.0.set_length(*bytes),
             Event::Phase { phase: step } => self.0.set_message(phase(*step)),
             Event::Advanced { bytes, .. } => self.0.inc(*bytes),
-            Event::Warning(warning) => self.0.println(visible(&format!("warning: {warning}"))),
+            Event::Warning(warning) => self.0.println(format!("warning: {warning}")),
             Event::Member(told) => self.0.println(member(told)),
-            Event::Slowed { member, why } => self.0.println(visible(&slowed(member, why.as_deref()))),
+            Event::Slowed { member, why } => self.0.println(slowed(member, why.as_deref())),
+            Event::Retrying { .. } => self.0.println(retrying(event)),
             _ => {}
         }
     }
@@ -86,6 +87,7 @@ impl Observer for Lines {
             Event::Warning(warning) => say(&format!("warning: {warning}")),
             Event::Member(told) => say(&member(told)),
             Event::Slowed { member, why } => say(&slowed(member, why.as_deref())),
+            Event::Retrying { .. } => say(&retrying(event)),
             _ => {}
         }
     }

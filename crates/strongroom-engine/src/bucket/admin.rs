@@ -47,7 +47,7 @@ impl Admin {
     /// # Errors
     /// As the server cannot be reached or knows no such key.
     pub async fn open(bucket: &str, options: StoreOptions) -> Result<Opened> {
-        let shared = session::shared(&options, None).await;
+        let shared = session::shared(&options, None).await?;
         let client = session::s3(&options, &shared);
         let mut admin = Self { shared, options, bucket: bucket.into(), client };
         let exists = admin.find().await?;
@@ -67,7 +67,7 @@ impl Admin {
         };
         let elsewhere = failure.bucket_region().filter(|region| *region != self.region());
         if let Some(region) = elsewhere.map(str::to_owned) {
-            self.shared = session::shared(&self.options, Some(Region::new(region))).await;
+            self.shared = session::shared(&self.options, Some(Region::new(region))).await?;
             self.client = session::s3(&self.options, &self.shared);
         }
         match failure.status() {

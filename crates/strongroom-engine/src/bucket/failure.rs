@@ -6,6 +6,8 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use chrono::{DateTime, Utc};
 
 use super::actions::{self, Level, Operation};
+use super::meter::Meter;
+use super::retry::Again;
 use crate::error::{Code, Error, Refused};
 use crate::help;
 use crate::help::{Command, Help, Setting};
@@ -31,7 +33,7 @@ pub(super) struct Asked<'a> {
 }
 
 /// The parts of a failed request that matter.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Failure {
     /// Of the answer, if one came.
     status: Option<u16>,
@@ -39,6 +41,16 @@ pub(super) struct Failure {
     message: String,
     bucket_region: Option<String>,
     date: Option<String>,
+    /// Where the answer sends the request on to.
+    location: Option<String>,
+    /// The answer is not S3's: a page of a proxy, for example.
+    foreign: bool,
+    /// Without an answer: whether another try may get one.
+    transient: bool,
+    /// What failed after the answer, or before the request; it needs no words of S3.
+    settled: Option<(Error, Option<Again>)>,
+    /// An earlier try of the same request may have taken effect: its answer never came.
+    lost: bool,
 }
 
 impl Failure {
@@ -51,12 +63,91 @@ impl Failure {
             None if answer.is_some() => String::new(),
             None => causes(error),
         };
+        let body = answer.and_then(|answer| answer.body().bytes()).unwrap_or_default();
+        let html = header("content-type").is_some_and(|kind| kind.to_ascii_lowercase().contains("html"));
+        let text = body.trim_ascii_start();
         Self {
             status: answer.map(|a| a.status().as_u16()),
+            foreign: code.is_empty() && (html || !(text.is_empty() || is_xml(text))),
             code,
             message,
             bucket_region: header("x-amz-bucket-region"),
             date: header("date"),
+            location: header("location"),
+            transient: is_transient(error),
+            settled: None,
+            lost: false,
+        }
+    }
+
+    /// An answer that says yes and is not S3's, with what it lacks.
+    pub(super) fn foreign(status: u16, lacks: &str) -> Self {
+        Self { status: Some(status), message: lacks.into(), foreign: true, ..Self::default() }
+    }
+
+    /// A body that broke off, or one that is not what it should be.
+    pub(super) fn broken(error: Error) -> Self {
+        Self { settled: Some((error, Some(Again::Broken))), ..Self::default() }
+    }
+
+    /// Something that was waited for too long.
+    pub(super) fn stalled(error: Error) -> Self {
+        Self { settled: Some((error, Some(Again::Stalled))), ..Self::default() }
+    }
+
+    /// Why another try may do better; none where it would not.
+    pub(super) fn again(&self) -> Option<Again> {
+        if let Some((_, again)) = &self.settled {
+            return *again;
+        }
+        let Some(status) = self.status else { return self.transient.then_some(Again::Broken) };
+        match (self.code.as_str(), status) {
+            (
+                "BadDigest" | "XAmzContentSHA256Mismatch" | "XAmzContentChecksumMismatch" | "IncompleteBody",
+                _,
+            ) => Some(Again::Damaged),
+            (
+                "SlowDown" | "RequestTimeout" | "InternalError" | "ServiceUnavailable" | "OperationAborted",
+                _,
+            ) => Some(Again::Busy),
+            (code, _) if code.contains("Throttl") || code.contains("TooManyRequests") => Some(Again::Busy),
+            (_, 409 | 429 | 500 | 502 | 503 | 504) => Some(Again::Busy),
+            // It says yes, and breaks off or cannot be read.
+            ("", 200..300) if !self.foreign => Some(Again::Damaged),
+            _ => None,
+        }
+    }
+
+    /// Whether the server may have done what it was asked for, although no answer says so.
+    pub(super) fn may_have_taken_effect(&self, meter: &Meter) -> bool {
+        match self.status {
+            None => meter.may_have_arrived(),
+            Some(503) => self.code.is_empty(),
+            Some(status) => matches!(status, 200..300 | 500..),
+        }
+    }
+
+    /// The same, after tries of which one may have taken effect, or none.
+    pub(super) fn after(self, lost: bool) -> Self {
+        Self { lost, ..self }
+    }
+
+    /// Whether an earlier try of the same request may have taken effect.
+    pub(super) fn follows_a_lost_answer(&self) -> bool {
+        self.lost
+    }
+
+    /// Where a temporary redirection leads (Amazon S3 User Guide, "Request redirection and the REST API").
+    pub(super) fn redirects_to(&self) -> Option<&str> {
+        self.location.as_deref().filter(|_| self.status == Some(307))
+    }
+
+    /// What went wrong, in a few words.
+    pub(super) fn why(&self) -> String {
+        match (&self.settled, self.status) {
+            (Some((error, _)), _) => error.message().to_owned(),
+            (None, Some(status)) => self.said(status),
+            (None, None) => self.message.clone(),
         }
     }
 
@@ -93,8 +184,17 @@ impl Failure {
 
     /// What failed, why, and what to do.
     pub(super) fn explain(&self, asked: &Asked<'_>) -> Error {
+        if let Some((error, _)) = &self.settled {
+            return error.clone();
+        }
         let Some(status) = self.status else { return no_answer(&self.message) };
         let said = self.said(status);
+        if self.foreign {
+            return not_s3(asked.operation, &said);
+        }
+        if let Some(to) = self.redirects_to() {
+            return elsewhere(asked.operation, to);
+        }
         self.not_found(status, asked, &said)
             .or_else(|| self.identity(&said))
             .unwrap_or_else(|| self.refused(status, asked, &said))
@@ -108,22 +208,25 @@ impl Failure {
                 Error::new(Code::BucketRegion, format!("the bucket `{}` is in another region: {said}", asked.bucket))
                     .help("Set AWS_REGION to the bucket's region.")
             }
+            ("InvalidObjectState", _) => archived(asked.key, said),
+            (code, _) if code.starts_with("KMS") || code.starts_with("Kms") || self.names_a_key_that_is_off() => {
+                Error::new(Code::Encryption, format!("the KMS key of `{}` cannot be used: {said}", asked.key)).help(
+                    "Check that the key exists in the bucket's region, is enabled and not about to be deleted, and is a \
+                     symmetric encryption key. While it is off nothing that it encrypted can be read.",
+                )
+            }
             ("AccessDenied" | "AllAccessDisabled", _) | (_, 403) => self.denied(asked, said),
-            (code, _) if code.starts_with("KMS.") => {
-                Error::new(Code::Encryption, format!("the KMS key cannot be used: {said}"))
-                    .help("Check that the key exists in the bucket's region, is enabled, and is a symmetric encryption key.")
+            ("NotImplemented" | "MethodNotAllowed", _) | (_, 501) => not_offered(asked.operation, said),
+            (_, 400) if asked.operation == actions::PUT && self.is_about_a_checksum() => {
+                not_offered(asked.operation, said)
             }
-            ("NotImplemented" | "MethodNotAllowed", _) | (_, 501) => {
-                Error::new(Code::NotOffered, format!("the server does not implement what {name} asks for: {said}"))
-                    .help(help![
-                        "Strongroom needs S3's PutObject, GetObject, ListObjectsV2 and DeleteObject, and the encryption that ",
-                        Setting::Sse,
-                        " asks for."
-                    ])
+            _ if self.again().is_some() => {
+                let message = format!("the storage failed at every attempt of {name} of `{}`: {said}", asked.key);
+                Error::new(Code::StoreBusy, message).help("Try again later.")
             }
-            ("SlowDown" | "ServiceUnavailable" | "InternalError", _) | (_, 500..) => {
-                Error::new(Code::StoreBusy, format!("the storage failed at every attempt of {name}: {said}"))
-                    .help("Try again later; nothing was lost.")
+            (_, 500..) => {
+                let message = format!("the storage failed at {name} of `{}`: {said}", asked.key);
+                Error::new(Code::StoreBusy, message).help("Try again later.")
             }
             ("", _) => not_s3(asked.operation, said),
             _ => Error::new(Code::Store, format!("the storage refused {name} of `{}`: {said}", asked.key)),
@@ -170,7 +273,26 @@ impl Failure {
         Some(key_error(what, said).help(help))
     }
 
+    /// Some servers refuse a key that is off in words only.
+    fn names_a_key_that_is_off(&self) -> bool {
+        let said = self.message.to_ascii_lowercase();
+        let off = ["is disabled", "pending deletion", "pending import", "does not exist", "is unavailable"];
+        let key = said.contains("kms") || said.contains("key/") || said.contains("master key");
+        key && off.iter().any(|words| said.contains(words))
+    }
+
+    /// Whether it is the checksum that the server does not take.
+    pub(super) fn is_about_a_checksum(&self) -> bool {
+        let said = format!("{} {}", self.code, self.message).to_ascii_lowercase();
+        self.again().is_none()
+            && ["checksum", "content-sha256", "digest"].iter().any(|word| said.contains(word))
+    }
+
     fn said(&self, status: u16) -> String {
+        if self.foreign {
+            let what = if self.message.is_empty() { "something that is not S3's" } else { &self.message };
+            return format!("{what}, HTTP status {status}");
+        }
         match (self.code.is_empty(), self.message.is_empty()) {
             (false, false) => format!("{}: {}", self.code, self.message),
             (false, true) => self.code.clone(),
@@ -213,6 +335,29 @@ impl Failure {
             profile,
         })
     }
+}
+
+impl From<Error> for Failure {
+    /// An error that no other try changes.
+    fn from(error: Error) -> Self {
+        Self { settled: Some((error, None)), ..Self::default() }
+    }
+}
+
+/// Whether no answer came, for a reason that may pass.
+fn is_transient<E>(error: &SdkError<E>) -> bool {
+    match error {
+        SdkError::DispatchFailure(failure) => {
+            failure.is_io() || failure.is_timeout() || failure.as_other().is_some()
+        }
+        SdkError::TimeoutError(_) | SdkError::ResponseError(_) => true,
+        _ => false,
+    }
+}
+
+fn is_xml(text: &[u8]) -> bool {
+    let start = text[..text.len().min(64)].to_ascii_lowercase();
+    text.starts_with(b"<") && !start.starts_with(b"<html") && !start.starts_with(b"<!doctype html")
 }
 
 impl Asked<'_> {
@@ -327,6 +472,14 @@ fn no_answer(why: &str) -> Error {
             "Check the profile (AWS_PROFILE or default) in ~/.aws; for SSO, `aws sso login` gets a new session.",
         );
     }
+    if any(&["connect timeout"]) {
+        return Error::new(Code::Stalled, format!("no connection to the storage was made in time: {why}"))
+            .help(help![
+                "Check the network, and that no firewall is in the way. ",
+                Setting::Wait,
+                " sets the limit."
+            ]);
+    }
     let (what, help) = if any(&["dns error", "lookup address"]) {
         (
             "its name is not known",
@@ -356,7 +509,36 @@ fn no_answer(why: &str) -> Error {
 fn not_s3(operation: Operation, said: &str) -> Error {
     let name = operation.name;
     Error::new(Code::StoreHost, format!("what answered {name} does not answer as S3 does: {said}")).help(
-        "Check the endpoint (AWS_ENDPOINT_URL): its host, its port, and that no proxy answers in its place.",
+        "No S3 server answered. Check the endpoint (AWS_ENDPOINT_URL): its host, its port, and that no proxy, firewall or \
+         portal answers in its place.",
+    )
+}
+
+/// A redirection that is not followed.
+fn elsewhere(operation: Operation, to: &str) -> Error {
+    let to = to.split(['?', '#']).next().unwrap_or_default();
+    let message =
+        format!("{} was sent on to `{to}`, which is another service than the one asked", operation.name);
+    Error::new(Code::StoreHost, message)
+        .help("Nothing was sent there. Set AWS_REGION to the bucket's region, or AWS_ENDPOINT_URL to the server that has it.")
+}
+
+fn not_offered(operation: Operation, said: &str) -> Error {
+    let message = format!("the server does not implement what {} asks for: {said}", operation.name);
+    Error::new(Code::NotOffered, message).help(help![
+        "Strongroom needs S3's PutObject, GetObject, ListObjectsV2 and DeleteObject, and the encryption that ",
+        Setting::Sse,
+        " asks for. For a server that takes no SHA-256 checksums set ",
+        Setting::Checksum.to("md5"),
+        "."
+    ])
+}
+
+/// An object that S3 moved to an archive (Amazon S3 User Guide, "Restoring an archived object").
+fn archived(key: &str, said: &str) -> Error {
+    Error::new(Code::Store, format!("`{key}` is archived (Glacier) and cannot be read as it is: {said}")).help(
+        "Restore the object first, which takes minutes to days: `aws s3api restore-object`, or Initiate restore in the console; \
+         the other objects of this backup probably too. Then look at the bucket's lifecycle rules, which archived it.",
     )
 }
 
@@ -383,13 +565,7 @@ mod tests {
     use super::*;
 
     fn answered(status: u16, code: &str, message: &str) -> Failure {
-        Failure {
-            status: Some(status),
-            code: code.into(),
-            message: message.into(),
-            bucket_region: None,
-            date: None,
-        }
+        Failure { status: Some(status), code: code.into(), message: message.into(), ..Failure::default() }
     }
 
     fn explained(operation: Operation, failure: &Failure) -> Error {

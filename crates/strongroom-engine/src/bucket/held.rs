@@ -32,7 +32,7 @@ impl std::error::Error for Vanished {}
 
 /// Whether an error is that of a folder that vanished.
 pub(super) fn says_so(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<Vanished>())
+    matches!(error.get_ref(), Some(inner) if inner.is::<Vanished>())
 }
 
 impl Held {

@@ -59,7 +59,7 @@ const GONE: &str = "NoSuchEntity";
 /// # Errors
 /// As the server cannot be reached, or knows no STS.
 pub async fn caller(options: &StoreOptions) -> Result<Caller> {
-    caller_of(&session::shared(options, None).await).await
+    caller_of(&session::shared(options, None).await?).await
 }
 
 async fn caller_of(shared: &SdkConfig) -> Result<Caller> {
@@ -79,7 +79,7 @@ pub type PolicyTexts = Vec<(String, String)>;
 /// # Errors
 /// [`Code::Denied`] where these credentials may not look.
 pub async fn policies_of(options: &StoreOptions, arn: &str) -> Result<PolicyTexts> {
-    let shared = session::shared(options, None).await;
+    let shared = session::shared(options, None).await?;
     let iam = Iam(Client::new(&shared));
     let name = arn.rsplit('/').next().unwrap_or_default();
     if arn.contains(":assumed-role/") {

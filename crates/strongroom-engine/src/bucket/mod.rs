@@ -5,18 +5,27 @@
 pub mod actions;
 pub mod admin;
 pub mod administration;
+mod checksum;
+mod environment;
 pub mod facts;
 mod failure;
 mod held;
 pub mod identity;
+mod listing;
 mod local;
+mod meter;
 pub mod probe;
+mod request;
 mod retry;
 mod s3;
 mod session;
 mod stream;
+mod trust;
+mod watcher;
 
+pub use checksum::Checksum;
 pub use stream::open_object;
+pub use watcher::Watcher;
 
 use std::fmt;
 use std::str::FromStr;
@@ -141,6 +150,12 @@ pub struct StoreOptions {
     /// How long the server is waited for.
     #[serde(skip_serializing_if = "Waits::are_default")]
     pub waits: Waits,
+    /// What goes with each object for its bytes to be compared.
+    #[serde(skip_serializing_if = "Checksum::is_default")]
+    pub checksum: Checksum,
+    /// Receives the events of requests, which belong to no job. It is no part of the settings' written form.
+    #[serde(skip)]
+    pub watcher: Watcher,
 }
 
 /// An access key. Its debug output shows no secret, and it has no written form:
@@ -207,6 +222,11 @@ pub trait ObjectStore: Send + Sync + fmt::Debug {
     /// Writes a new object atomically: it is there whole, or not at all. `sha256` is that of `body`.
     /// The same PUT again, with the same bytes, succeeds. `sse` goes with it exactly as given; a folder
     /// knows none.
+    ///
+    /// When the answer to a PUT is lost and the next try meets an object, that object is read and compared. Where it may
+    /// not be read (an identity that only writes), it is taken for the one that was sent: keys are new for each backup,
+    /// and it went with its checksum. Its version is then unknown. An object that the first try meets, and that may not
+    /// be read, is somebody else's.
     ///
     /// # Errors
     /// [`Code::ObjectExists`](crate::error::Code::ObjectExists) when other bytes are there already;

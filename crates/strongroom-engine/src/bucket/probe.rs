@@ -15,7 +15,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::failure::{Failure, SdkFailure};
 use super::s3::{sse_headers, version};
-use super::{Sse, StoreOptions, session};
+use super::{Checksum, Sse, StoreOptions, session};
+use crate::error::Result;
 
 /// How a request differs from one of a backup.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -133,6 +134,7 @@ pub struct Prober {
     /// The server, where it is not Amazon's.
     endpoint: Option<String>,
     region: String,
+    checksum: Checksum,
 }
 
 /// Any key will do: nothing is kept that is encrypted with it.
@@ -140,8 +142,11 @@ const CUSTOMER_KEY: [u8; 32] = [0x53; 32];
 
 impl Prober {
     /// Opens the bucket in its region.
-    pub async fn open(bucket: &str, options: &StoreOptions) -> Self {
-        let mut shared = impatient(&session::shared(options, None).await);
+    ///
+    /// # Errors
+    /// [`Code::Usage`](crate::error::Code::Usage) when the options name what cannot be used.
+    pub async fn open(bucket: &str, options: &StoreOptions) -> Result<Self> {
+        let mut shared = impatient(&session::shared(options, None).await?);
         let client = session::s3(options, &shared);
         // Whatever the answer is, it tells the region.
         let region = match client.list_objects_v2().bucket(bucket).max_keys(0).send().await {
@@ -153,14 +158,15 @@ impl Prober {
         }
         let endpoint = session::endpoint(options, &shared);
         let region = shared.region().map_or(session::FIRST_REGION, AsRef::as_ref).to_owned();
-        Self {
+        Ok(Self {
             bucket: bucket.into(),
             usual: session::s3(options, &shared),
             plain: plain(options, &shared, endpoint.as_deref(), &region),
             anonymous: anonymous(options, &shared),
             endpoint,
             region,
-        }
+            checksum: options.checksum,
+        })
     }
 
     /// The server's URL, where it is not Amazon's.
@@ -196,7 +202,8 @@ impl Prober {
         let put =
             self.client(way).put_object().bucket(&self.bucket).key(key).body(ByteStream::from(body.to_vec()));
         let put = put
-            .checksum_sha256(BASE64.encode(crate::hash::sha256(body)))
+            .set_checksum_sha256(self.checksum.sha256(&crate::hash::sha256(body)))
+            .set_content_md5(self.checksum.md5(body))
             .set_server_side_encryption(sse)
             .set_ssekms_key_id(kms_key)
             .set_sse_customer_algorithm(customer.as_ref().map(|_| "AES256".to_owned()))
@@ -206,6 +213,8 @@ impl Prober {
             .set_acl(odd.acl.map(ObjectCannedAcl::from))
             .set_expected_bucket_owner(odd.expected_owner.clone());
         match put.send().await {
+            // S3 always sends an ETag: a proxy that says yes to everything does not.
+            Ok(answer) if answer.e_tag().is_none() => Answer::Silence("an answer that is not S3's".into()),
             Ok(answer) => done(answer.server_side_encryption(), answer.version_id()),
             Err(error) => failed(&error),
         }

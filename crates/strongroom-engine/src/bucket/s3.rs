@@ -1,25 +1,22 @@
 //! A bucket on S3 or on a server that speaks its protocol.
 
 use async_trait::async_trait;
-use aws_config::Region;
-use aws_sdk_s3::Client;
-use aws_sdk_s3::error::SdkError;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::operation::put_object::PutObjectOutput;
-use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::ServerSideEncryption;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{Bytes, BytesMut};
-use futures::future::BoxFuture;
-use tokio::sync::RwLock;
 
 use super::actions::{self, Operation};
-use super::failure::{Asked, Failure, SdkFailure};
-use super::{Fetched, Listing, ObjectStore, Sse, StoreOptions, Stored};
-use super::{retry, session};
+use super::failure::{Asked, Failure};
+use super::listing::{Next, Page, Pages};
+use super::meter::Meter;
+use super::request::{Named, Requests};
+use super::{Fetched, Listing, OBJECT_BYTES_MAX, ObjectStore, Sse, StoreOptions, Stored};
 use crate::error::{Code, Error, Result};
 use crate::location::Location;
+
+/// What is reserved for a body whose length was announced, in bytes: more than a segment has. Beyond it memory grows with
+/// what comes.
+const RESERVED_MAX: u64 = 64 << 20;
 
 /// A bucket, or a prefix in one.
 #[derive(Debug)]
@@ -28,61 +25,14 @@ pub(super) struct Bucket {
     bucket: String,
     prefix: String,
     options: StoreOptions,
-    client: RwLock<Option<Client>>,
+    requests: Requests,
 }
 
 impl Bucket {
     pub(super) fn new(bucket: String, prefix: String, options: StoreOptions) -> Self {
         let location = Location::S3 { bucket: bucket.clone(), prefix: prefix.clone() };
-        Self { location, bucket, prefix, options, client: RwLock::new(None) }
-    }
-
-    /// The client; made at the first request, in the region that is configured.
-    async fn client(&self) -> Client {
-        if let Some(client) = &*self.client.read().await {
-            return client.clone();
-        }
-        self.client.write().await.get_or_insert(client(&self.options, None).await).clone()
-    }
-
-    /// If the answer says that the bucket lies elsewhere: a client for there. Its answers carry the region
-    /// even when they refuse, so no permission is needed to learn it.
-    async fn moved(&self, failure: &Failure, client: &Client) -> Option<Client> {
-        let region = failure.bucket_region()?;
-        if client.config().region().is_some_and(|known| known.as_ref() == region) {
-            return None;
-        }
-        let there = self::client(&self.options, Some(Region::new(region.to_owned()))).await;
-        *self.client.write().await = Some(there.clone());
-        Some(there)
-    }
-
-    /// Makes a request, and once more where the bucket really is.
-    async fn request<T, E, F>(&self, operation: Operation, key: &str, send: impl Fn(Client) -> F) -> Result<T>
-    where
-        F: Future<Output = Result<T, SdkError<E>>>,
-        E: SdkFailure,
-    {
-        match self.try_request(send).await {
-            Ok(answer) => Ok(answer),
-            Err(failure) => Err(failure.explain(&self.asked(operation, key))),
-        }
-    }
-
-    async fn try_request<T, E, F>(&self, send: impl Fn(Client) -> F) -> Result<T, Failure>
-    where
-        F: Future<Output = Result<T, SdkError<E>>>,
-        E: SdkFailure,
-    {
-        let client = self.client().await;
-        let failure = match send(client.clone()).await {
-            Ok(answer) => return Ok(answer),
-            Err(error) => Failure::of(&error),
-        };
-        match self.moved(&failure, &client).await {
-            Some(there) => send(there).await.map_err(|error| Failure::of(&error)),
-            None => Err(failure),
-        }
+        let requests = Requests::new(bucket.clone(), options.clone());
+        Self { location, bucket, prefix, options, requests }
     }
 
     /// A request of this bucket, for its errors.
@@ -95,6 +45,10 @@ impl Bucket {
         if self.prefix.is_empty() { key.to_owned() } else { format!("{}/{key}", self.prefix) }
     }
 
+    fn owner(&self) -> Option<String> {
+        self.options.expected_owner.clone()
+    }
+
     async fn send_put(
         &self,
         key: &str,
@@ -102,64 +56,77 @@ impl Bucket {
         sha256: &[u8; 32],
         asked: &Sse,
         conditional: bool,
-    ) -> Result<PutObjectOutput, Failure> {
+    ) -> Result<Stored, Failure> {
         let key = self.key(key);
-        self.try_request(|client| {
+        let checksum = self.options.checksum;
+        let (sum, md5) = (checksum.sha256(sha256), checksum.md5(body));
+        let named = Named { operation: actions::PUT.name, key: &key };
+        let put = |client: aws_sdk_s3::Client, meter: Meter| {
             let (sse, kms_key) = sse_headers(asked);
-            client
+            let put = client
                 .put_object()
                 .bucket(&self.bucket)
                 .key(&key)
-                .set_expected_bucket_owner(self.options.expected_owner.clone())
+                .set_expected_bucket_owner(self.owner())
                 .set_if_none_match(conditional.then(|| "*".to_owned()))
-                .checksum_sha256(BASE64.encode(sha256))
+                .set_checksum_sha256(sum.clone())
+                .set_content_md5(md5.clone())
                 .set_server_side_encryption(sse)
                 .set_ssekms_key_id(kms_key)
-                .body(ByteStream::from(body.clone()))
-                .send()
-        })
-        .await
+                .body(body.clone().into());
+            let metered = meter.sending(body.clone());
+            async move {
+                let answer = put.customize().interceptor(metered).send().await;
+                let answer = answer.map_err(|error| Failure::of(&error))?;
+                // Whatever says yes without one has stored nothing: S3 always sends it.
+                if answer.e_tag().is_none() || !meter.answered().may_be_s3() {
+                    return Err(Failure::foreign(
+                        meter.answered().status,
+                        "an answer without the object's ETag",
+                    ));
+                }
+                Ok(Stored {
+                    version_id: version(answer.version_id()),
+                    encryption: answer.server_side_encryption().map(|sse| sse.as_str().to_owned()),
+                    kms_key_id: answer.ssekms_key_id().map(str::to_owned),
+                })
+            }
+        };
+        self.requests.send(named, put).await
     }
 
-    async fn fetch(&self, key: &str, version_id: Option<&str>) -> Result<GetObjectOutput> {
-        let operation = if version_id.is_some() { actions::GET_VERSION } else { actions::GET };
-        let key = self.key(key);
-        self.request(operation, &key, |client| {
-            client
-                .get_object()
-                .bucket(&self.bucket)
-                .key(&key)
-                .set_version_id(version_id.map(str::to_owned))
-                .set_expected_bucket_owner(self.options.expected_owner.clone())
-                .send()
-        })
-        .await
-    }
-
-    /// A body that breaks off is fetched again: the SDK repeats requests, not the reading of their answers.
     async fn fetch_whole(
         &self,
         key: &str,
         version_id: Option<&str>,
         bytes_max: u64,
     ) -> Result<(Stored, Bytes)> {
-        let mut failures = 0;
-        loop {
-            let found = self.fetch(key, version_id).await?;
-            let stored = Stored {
-                version_id: version(found.version_id()),
-                encryption: found.server_side_encryption().map(|sse| sse.as_str().to_owned()),
-                kms_key_id: found.ssekms_key_id().map(str::to_owned),
-            };
-            match receive(found, bytes_max, key).await {
-                Err(error) if error.code() == Code::StoreHost => {
-                    failures += 1;
-                    let Some(pause) = retry::pause(failures) else { return Err(error) };
-                    tokio::time::sleep(pause).await;
+        let operation = if version_id.is_some() { actions::GET_VERSION } else { actions::GET };
+        let key = self.key(key);
+        let get = |client: aws_sdk_s3::Client, meter: Meter| {
+            let get = client
+                .get_object()
+                .bucket(&self.bucket)
+                .key(&key)
+                .set_version_id(version_id.map(str::to_owned))
+                .set_expected_bucket_owner(self.owner());
+            let key = &key;
+            async move {
+                let found = get.customize().interceptor(meter.streaming()).send().await;
+                let found = found.map_err(|error| Failure::of(&error))?;
+                if let Some(failure) = no_object(&found, &meter) {
+                    return Err(failure);
                 }
-                received => return Ok((stored, received?)),
+                let stored = Stored {
+                    version_id: version(found.version_id()),
+                    encryption: found.server_side_encryption().map(|sse| sse.as_str().to_owned()),
+                    kms_key_id: found.ssekms_key_id().map(str::to_owned),
+                };
+                Ok((stored, receive(found, bytes_max, key).await?))
             }
-        }
+        };
+        let found = self.requests.send(Named { operation: operation.name, key: &key }, get).await;
+        found.map_err(|failure| failure.explain(&self.asked(operation, &key)))
     }
 
     /// At most `bytes_max` bytes from byte `from` on, of the very object whose `etag` is given. It needs no other
@@ -171,28 +138,14 @@ impl Bucket {
         bytes_max: u64,
         etag: Option<&str>,
     ) -> Result<Part> {
-        let mut failures = 0;
-        loop {
-            let found = match self.send_part(key, from, bytes_max, etag).await {
-                // There is no first byte of nothing.
-                Err(failure) if failure.is_out_of_range() && from == 0 => return Ok(Part::default()),
-                Err(failure) if failure.is_precondition_failed() => return Err(replaced(key)),
-                Err(failure) => {
-                    return Err(failure.explain(&self.asked(actions::GET, &self.key(key))));
-                }
-                Ok(found) => found,
-            };
-            let etag = found.e_tag().map(str::to_owned);
-            let version_id = version(found.version_id());
-            let length = whole_length(&found, from, key)?;
-            match receive_start(found, bytes_max, key).await {
-                Err(error) if error.code() == Code::StoreHost => {
-                    failures += 1;
-                    let Some(pause) = retry::pause(failures) else { return Err(error) };
-                    tokio::time::sleep(pause).await;
-                }
-                received => return Ok(Part { body: received?, length, etag, version_id }),
+        let key = self.key(key);
+        match self.send_part(&key, from, bytes_max, etag).await {
+            // There is no first byte of nothing.
+            Err(failure) if failure.is_out_of_range() && from == 0 => {
+                Ok(Part { length: Some(0), ..Part::default() })
             }
+            Err(failure) if failure.is_precondition_failed() => Err(replaced(&key)),
+            found => found.map_err(|failure| failure.explain(&self.asked(actions::GET, &key))),
         }
     }
 
@@ -202,35 +155,124 @@ impl Bucket {
         from: u64,
         bytes_max: u64,
         etag: Option<&str>,
-    ) -> Result<GetObjectOutput, Failure> {
-        let key = self.key(key);
+    ) -> Result<Part, Failure> {
         let last = from.saturating_add(bytes_max).saturating_sub(1);
-        self.try_request(|client| {
-            client
+        let get = |client: aws_sdk_s3::Client, meter: Meter| {
+            let get = client
                 .get_object()
                 .bucket(&self.bucket)
-                .key(&key)
+                .key(key)
                 .range(format!("bytes={from}-{last}"))
                 .set_if_match(etag.map(str::to_owned))
-                .set_expected_bucket_owner(self.options.expected_owner.clone())
-                .send()
-        })
-        .await
+                .set_expected_bucket_owner(self.owner());
+            async move {
+                let found = get.customize().interceptor(meter.streaming()).send().await;
+                let found = found.map_err(|error| Failure::of(&error))?;
+                if let Some(failure) = no_object(&found, &meter) {
+                    return Err(failure);
+                }
+                let etag = found.e_tag().map(str::to_owned);
+                let version_id = version(found.version_id());
+                let announced = whole_length(&found, from, key)?;
+                let body = receive_start(found, bytes_max, key).await?;
+                // Without an announcement the end tells, where it came.
+                let ended = from == 0 && (body.len() as u64) < bytes_max;
+                let length = announced.or(ended.then_some(body.len() as u64));
+                Ok(Part { body, length, etag, version_id })
+            }
+        };
+        self.requests.send(Named { operation: actions::GET.name, key }, get).await
     }
 
-    /// What an earlier try of the same PUT may have stored, its answer lost: the same bytes, or somebody else's.
-    async fn stored_before(&self, key: &str, body: &Bytes) -> Result<Stored> {
-        match self.fetch_whole(key, None, body.len() as u64).await {
-            Ok((stored, bytes)) if bytes == *body => return Ok(stored),
-            // Longer than ours: not ours.
-            Err(error) if error.code() != Code::Damaged => return Err(error),
-            _ => {}
+    async fn page(&self, below: &str, next: &Next) -> Result<Page, Failure> {
+        let named = Named { operation: actions::LIST.name, key: below };
+        let page = async |client, meter| match next {
+            Next::First => self.page_by_token(client, meter, below, None).await,
+            Next::Token(token) => self.page_by_token(client, meter, below, Some(token)).await,
+            Next::Marker(marker) => self.page_by_marker(client, meter, below, marker).await,
+        };
+        self.requests.send(named, page).await
+    }
+
+    async fn page_by_token(
+        &self,
+        client: aws_sdk_s3::Client,
+        meter: Meter,
+        below: &str,
+        token: Option<&str>,
+    ) -> Result<Page, Failure> {
+        let list = client
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .prefix(below)
+            .delimiter("/")
+            .set_continuation_token(token.map(str::to_owned))
+            .set_expected_bucket_owner(self.owner());
+        let page = list.customize().interceptor(meter.clone()).send().await;
+        let page = page.map_err(|error| Failure::of(&error))?;
+        if page.is_truncated().is_none() && page.name().is_none() {
+            return Err(Failure::foreign(meter.answered().status, "a list without the bucket's name"));
         }
-        Err(Error::new(
-            Code::ObjectExists,
-            format!("`{key}` is in {} already, with other bytes", self.location),
-        )
-        .help("Something else writes there; nothing of it was touched. Start the backup again."))
+        Ok(Page {
+            folders: page
+                .common_prefixes()
+                .iter()
+                .filter_map(|found| found.prefix().map(str::to_owned))
+                .collect(),
+            objects: page.contents().iter().filter_map(|found| found.key().map(str::to_owned)).collect(),
+            truncated: page.is_truncated().unwrap_or(false),
+            next: page.next_continuation_token().map(str::to_owned),
+        })
+    }
+
+    async fn page_by_marker(
+        &self,
+        client: aws_sdk_s3::Client,
+        meter: Meter,
+        below: &str,
+        marker: &str,
+    ) -> Result<Page, Failure> {
+        let list = client
+            .list_objects()
+            .bucket(&self.bucket)
+            .prefix(below)
+            .delimiter("/")
+            .marker(marker)
+            .set_expected_bucket_owner(self.owner());
+        let page = list.customize().interceptor(meter.clone()).send().await;
+        let page = page.map_err(|error| Failure::of(&error))?;
+        Ok(Page {
+            folders: page
+                .common_prefixes()
+                .iter()
+                .filter_map(|found| found.prefix().map(str::to_owned))
+                .collect(),
+            objects: page.contents().iter().filter_map(|found| found.key().map(str::to_owned)).collect(),
+            truncated: page.is_truncated().unwrap_or(false),
+            next: page.next_marker().map(str::to_owned),
+        })
+    }
+
+    /// A PUT met an object. It is ours when its bytes are, or when an earlier try of this PUT got no answer and nobody may
+    /// read what is there: the key is of this backup alone, and the bytes went with their checksum.
+    async fn stored_before(&self, key: &str, body: &Bytes, failure: &Failure) -> Result<Stored> {
+        let exists = |how: &str| {
+            let message = format!("`{key}` is in {} already, {how}", self.location);
+            Error::new(Code::ObjectExists, message)
+                .help("Something else writes there; nothing of it was touched. Start the backup again.")
+        };
+        match self.fetch_whole(key, None, body.len() as u64).await {
+            Ok((stored, bytes)) if bytes == *body => Ok(stored),
+            Err(error) if error.code() == Code::Denied && failure.follows_a_lost_answer() => {
+                Ok(Stored::default())
+            }
+            Err(error) if error.code() == Code::Denied => {
+                Err(exists("and may not be read, so it cannot be compared").caused_by(error))
+            }
+            // Longer than ours: not ours.
+            Err(error) if error.code() != Code::Damaged => Err(error),
+            _ => Err(exists("with other bytes")),
+        }
     }
 }
 
@@ -238,28 +280,40 @@ impl Bucket {
 #[derive(Debug, Default)]
 pub(super) struct Part {
     pub(super) body: Bytes,
-    /// Bytes of the whole.
-    pub(super) length: u64,
+    /// Bytes of the whole, where the answer says so or holds it.
+    pub(super) length: Option<u64>,
     /// What tells this object from another of the same key.
     pub(super) etag: Option<String>,
     /// The version that it is a part of.
     pub(super) version_id: Option<String>,
 }
 
-/// `Content-Range: bytes FIRST-LAST/WHOLE` (RFC 9110, 14.4); a server that knows no ranges sends the whole.
-fn whole_length(found: &GetObjectOutput, from: u64, key: &str) -> Result<u64> {
-    let given = match found.content_range() {
-        None if from == 0 => found.content_length().and_then(|length| u64::try_from(length).ok()),
-        None => None,
-        Some(range) => range
-            .strip_prefix(&format!("bytes {from}-"))
-            .and_then(|range| range.split_once('/'))
-            .and_then(|(_, whole)| whole.parse().ok()),
+/// Why an answer that says yes is not that of S3, which always sends an ETag; none if it is.
+fn no_object(found: &GetObjectOutput, meter: &Meter) -> Option<Failure> {
+    let object = found.e_tag().is_some() && meter.answered().may_be_s3();
+    (!object).then(|| Failure::foreign(meter.answered().status, "an answer that is no object"))
+}
+
+/// `Content-Range: bytes FIRST-LAST/WHOLE` (RFC 9110, 14.4); a server that knows no ranges sends the whole, and does not
+/// always say how long it is.
+fn whole_length(found: &GetObjectOutput, from: u64, key: &str) -> Result<Option<u64>> {
+    let told = |range: &str| {
+        let (_, whole) = range.strip_prefix(&format!("bytes {from}-"))?.split_once('/')?;
+        whole.parse().ok()
     };
-    given.ok_or_else(|| {
-        Error::new(Code::StoreHost, format!("the storage does not say which part of `{key}` it sent"))
-            .help("Fetch the object with another tool, and name the file.")
-    })
+    let length = match found.content_range() {
+        None if from == 0 => return Ok(found.content_length().and_then(|length| u64::try_from(length).ok())),
+        None => None,
+        Some(range) => told(range),
+    };
+    match length {
+        Some(length) => Ok(Some(length)),
+        None => Err(Error::new(
+            Code::StoreHost,
+            format!("the storage does not say which part of `{key}` it sent"),
+        )
+        .help("Fetch the object with another tool, and name the file.")),
+    }
 }
 
 fn replaced(key: &str) -> Error {
@@ -275,17 +329,18 @@ impl ObjectStore for Bucket {
 
     async fn put(&self, key: &str, body: Bytes, sha256: &[u8; 32], sse: &Sse) -> Result<Stored> {
         let mut answer = self.send_put(key, &body, sha256, sse, true).await;
-        if answer.as_ref().is_err_and(Failure::is_not_implemented) {
+        if answer
+            .as_ref()
+            .is_err_and(|failure| failure.is_not_implemented() && !failure.is_about_a_checksum())
+        {
             // Some servers refuse conditional writes; names are unique anyway.
             answer = self.send_put(key, &body, sha256, sse, false).await;
         }
         let stored = match answer {
-            Ok(answer) => Stored {
-                version_id: version(answer.version_id()),
-                encryption: answer.server_side_encryption().map(|sse| sse.as_str().to_owned()),
-                kms_key_id: answer.ssekms_key_id().map(str::to_owned),
-            },
-            Err(failure) if failure.is_precondition_failed() => self.stored_before(key, &body).await?,
+            Ok(stored) => stored,
+            Err(failure) if failure.is_precondition_failed() => {
+                self.stored_before(key, &body, &failure).await?
+            }
             Err(failure) => {
                 let key = self.key(key);
                 let asked = Asked { sse: sse.header(), ..self.asked(actions::PUT, &key) };
@@ -297,7 +352,7 @@ impl ObjectStore for Bucket {
     }
 
     async fn get(&self, key: &str, version_id: Option<&str>, bytes_max: u64) -> Result<Fetched> {
-        let (stored, body) = self.fetch_whole(key, version_id, bytes_max).await?;
+        let (stored, body) = self.fetch_whole(key, version_id, bytes_max.min(OBJECT_BYTES_MAX)).await?;
         Ok(Fetched { body, version_id: stored.version_id })
     }
 
@@ -311,64 +366,42 @@ impl ObjectStore for Bucket {
         if !below.is_empty() && !below.ends_with('/') {
             below.push('/');
         }
-        let mut listing = Listing::default();
-        let mut token = None;
+        let (mut pages, mut next) = (Pages::new(&below), Next::First);
         loop {
-            let page = self.request(actions::LIST, &below, |client| {
-                client
-                    .list_objects_v2()
-                    .bucket(&self.bucket)
-                    .prefix(&below)
-                    .delimiter("/")
-                    .set_continuation_token(token.clone())
-                    .set_expected_bucket_owner(self.options.expected_owner.clone())
-                    .send()
-            });
-            let page = page.await?;
-            let name = |key: Option<&str>| {
-                let name = key?.strip_prefix(below.as_str())?.trim_end_matches('/');
-                (!name.is_empty()).then(|| name.to_owned())
-            };
-            listing.folders.extend(page.common_prefixes().iter().filter_map(|p| name(p.prefix())));
-            listing.objects.extend(page.contents().iter().filter_map(|object| name(object.key())));
-            let next = page.next_continuation_token().map(str::to_owned);
-            if next.is_none() {
-                // S3 sorts folders with their slash.
-                listing.folders.sort_unstable();
-                listing.objects.sort_unstable();
-                return Ok(listing);
+            let page = self.page(&below, &next).await;
+            let page = page.map_err(|failure| failure.explain(&self.asked(actions::LIST, &below)))?;
+            match pages.take(&next, page)? {
+                Some(more) => next = more,
+                None => return Ok(pages.whole()),
             }
-            if next == token {
-                return Err(Error::new(
-                    Code::StoreHost,
-                    "the storage repeats the same page of a list for ever",
-                ));
-            }
-            token = next;
         }
     }
 
     async fn delete(&self, key: &str, version_id: Option<&str>) -> Result<()> {
         let operation = if version_id.is_some() { actions::DELETE_VERSION } else { actions::DELETE };
         let key = self.key(key);
-        let deleted = self.request(operation, &key, |client| {
-            client
+        let delete = |client: aws_sdk_s3::Client, meter: Meter| {
+            let delete = client
                 .delete_object()
                 .bucket(&self.bucket)
                 .key(&key)
                 .set_version_id(version_id.map(str::to_owned))
-                .set_expected_bucket_owner(self.options.expected_owner.clone())
-                .send()
-        });
-        match deleted.await {
+                .set_expected_bucket_owner(self.owner());
+            async move {
+                let deleted = delete.customize().interceptor(meter.clone()).send().await;
+                deleted.map_err(|error| Failure::of(&error))?;
+                match meter.answered().is_deletion() {
+                    true => Ok(()),
+                    false => Err(Failure::foreign(meter.answered().status, "an answer to no deletion")),
+                }
+            }
+        };
+        let deleted = self.requests.send(Named { operation: operation.name, key: &key }, delete).await;
+        match deleted.map_err(|failure| failure.explain(&self.asked(operation, &key))) {
             Err(error) if error.code() == Code::ObjectMissing => Ok(()),
-            other => other.map(|_| ()),
+            other => other,
         }
     }
-}
-
-fn client(options: &StoreOptions, region: Option<Region>) -> BoxFuture<'_, Client> {
-    Box::pin(async { session::s3(options, &session::shared(options, region).await) })
 }
 
 pub(super) fn sse_headers(asked: &Sse) -> (Option<ServerSideEncryption>, Option<String>) {
@@ -386,8 +419,9 @@ pub(super) fn version(id: Option<&str>) -> Option<String> {
 }
 
 /// Reads a body, which must have at most `bytes_max` bytes.
-async fn receive(found: GetObjectOutput, bytes_max: u64, key: &str) -> Result<Bytes> {
-    let too_long = || Error::new(Code::Damaged, format!("`{key}` is longer than {bytes_max} bytes"));
+async fn receive(found: GetObjectOutput, bytes_max: u64, key: &str) -> Result<Bytes, Failure> {
+    let too_long =
+        || Failure::from(Error::new(Code::Damaged, format!("`{key}` is longer than {bytes_max} bytes")));
     if found.content_length().is_some_and(|length| u64::try_from(length).is_ok_and(|n| n > bytes_max)) {
         return Err(too_long());
     }
@@ -395,20 +429,22 @@ async fn receive(found: GetObjectOutput, bytes_max: u64, key: &str) -> Result<By
     if bytes.len() as u64 > bytes_max { Err(too_long()) } else { Ok(bytes) }
 }
 
-/// Reads a body up to `bytes_max` bytes: a server that does not know ranges sends more.
-async fn receive_start(found: GetObjectOutput, bytes_max: u64, key: &str) -> Result<Bytes> {
-    let length = found.content_length().and_then(|length| u64::try_from(length).ok()).unwrap_or(0);
+/// Reads a body up to `bytes_max` bytes: a server that does not know ranges sends more. One that ends before the length
+/// that was announced has broken off.
+async fn receive_start(found: GetObjectOutput, bytes_max: u64, key: &str) -> Result<Bytes, Failure> {
+    let announced = found.content_length().and_then(|length| u64::try_from(length).ok());
     let most = usize::try_from(bytes_max).unwrap_or(usize::MAX);
+    let reserved = announced.unwrap_or(0).min(bytes_max).min(RESERVED_MAX);
     let mut body = found.body;
-    let mut bytes = BytesMut::with_capacity(usize::try_from(length).map_or(most, |length| length.min(most)));
+    let mut bytes = BytesMut::with_capacity(usize::try_from(reserved).unwrap_or(0));
+    let broke = || Error::new(Code::StoreHost, format!("the connection broke while `{key}` was read"));
     while bytes.len() < most {
         let Some(chunk) = body.next().await else { break };
-        let chunk = chunk.map_err(|e| {
-            Error::new(Code::StoreHost, format!("the connection broke while `{key}` was read")).caused_by(e)
-        })?;
+        let chunk = chunk.map_err(|e| Failure::broken(broke().caused_by(e)))?;
         bytes.extend_from_slice(&chunk[..chunk.len().min(most - bytes.len())]);
     }
-    Ok(bytes.freeze())
+    let whole = bytes.len() >= most || announced.is_none_or(|announced| bytes.len() as u64 >= announced);
+    if whole { Ok(bytes.freeze()) } else { Err(Failure::broken(broke())) }
 }
 
 /// What was asked and what is reported must agree; a server that reports nothing is not believed, but said to.

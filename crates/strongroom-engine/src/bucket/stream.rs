@@ -76,7 +76,11 @@ impl Parts {
         let part =
             part.map_err(|e| Error::new(Code::Internal, "a request ended abruptly").caused_by(e))??;
         self.fetched += part.body.len() as u64;
-        self.ended = self.fetched >= part.length;
+        let length = part.length.ok_or_else(|| {
+            Error::new(Code::StoreHost, format!("the storage does not say how long `{}` is", self.key))
+                .help("Fetch the object with another tool, and name the file.")
+        })?;
+        self.ended = self.fetched >= length;
         if part.body.is_empty() && !self.ended {
             let message = format!("the storage sent nothing of the rest of `{}`", self.key);
             return Err(Error::new(Code::StoreHost, message));

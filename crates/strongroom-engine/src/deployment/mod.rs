@@ -5,7 +5,6 @@
 mod apply;
 mod batches;
 mod choice;
-mod described;
 mod failure;
 mod load;
 mod moment;
@@ -20,9 +19,8 @@ mod uri;
 
 pub use apply::Batch as OperationBatch;
 pub use batches::{Batch, Batches, CollectionId, Documents, Find, Position, ReadAt, Scan, id_of};
-pub use described::Described;
 pub use load::Load;
-pub use namespaces::Catalogue;
+pub use namespaces::Described;
 pub use privileges::{Privilege, Privileges};
 pub use setback::Setback;
 pub use split::{Bound, Split};

@@ -55,9 +55,7 @@ impl Deployment {
     /// As the server fails; the collection can be read whole then.
     pub async fn split(&self, described: &Described, parts: usize, at: ReadAt) -> Result<Split> {
         // Before 6.0 buckets may have no index on `_id` (MongoDB manual, "Time Series").
-        // Where they have no name of their own, a pipeline finds measurements.
-        let has_no_ids = described.kind == NamespaceKind::Timeseries && self.major_version() < 6;
-        if has_no_ids || described.is_raw {
+        if described.kind == NamespaceKind::Timeseries && self.major_version() < 6 {
             return Ok(Split::Ids(Vec::new()));
         }
         if let CollectionId::Uuid(_) = self.collection_id(described)

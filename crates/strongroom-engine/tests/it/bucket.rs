@@ -31,7 +31,7 @@ pub(crate) fn bucket(endpoint: &str, key: (&str, &str)) -> Arc<dyn ObjectStore> 
     store_with(endpoint, key, |_| {})
 }
 
-fn store_with(
+pub(crate) fn store_with(
     endpoint: &str,
     (id, secret): (&str, &str),
     change: impl FnOnce(&mut StoreOptions),

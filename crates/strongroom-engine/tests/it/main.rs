@@ -9,7 +9,6 @@ mod bucket_prove;
 mod catalog;
 mod changes;
 mod consistency;
-mod definitions;
 mod faults;
 mod format;
 mod interruptions;

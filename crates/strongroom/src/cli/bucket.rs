@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use strongroom_engine::bucket::{Sse, StoreOptions};
+use strongroom_engine::bucket::{Checksum, Sse, StoreOptions};
 use strongroom_engine::guard::{Access, Dialect, Format, Retention, Settings, Trust};
 use strongroom_engine::{Code, Error, Location, Result};
 
@@ -230,6 +230,9 @@ pub(crate) struct Prove {
     /// The AWS profile of the pruner (--access split)
     #[arg(long, value_name = "PROFILE")]
     pub(crate) pruner_profile: Option<String>,
+    /// The checksum to send with every object: sha256, md5 or none
+    #[arg(long, value_name = "WHAT", default_value = "sha256", value_parser = parse::<Checksum>)]
+    pub(crate) checksum: Checksum,
     /// Write the report as a self-contained HTML page
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
@@ -239,7 +242,8 @@ impl Prove {
     /// With the credentials of this profile, or else those of all commands.
     pub(crate) fn of_profile(&self, profile: Option<&String>) -> StoreOptions {
         let options = self.aws.options();
-        StoreOptions { profile: profile.cloned().or(options.profile.clone()), ..options }
+        let profile = profile.cloned().or(options.profile.clone());
+        StoreOptions { profile, checksum: self.checksum, ..options }
     }
 }
 

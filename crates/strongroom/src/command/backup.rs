@@ -16,7 +16,7 @@ use crate::words::{consistency, namespaces, totals};
 pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: CancellationToken) -> Result<()> {
     let uri = options.uri.read()?;
     let job = job(output, cancel, options.store.waits());
-    let store = bucket::open(&options.to, options.store.options())?;
+    let store = bucket::open(&options.to, options.store.options(job.observer.clone()))?;
     let work = Options {
         plan: options.plan,
         filter: options.selection.filter()?,

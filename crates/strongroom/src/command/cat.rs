@@ -13,6 +13,6 @@ pub(crate) async fn run(options: Cat, output: &Output, job: Job) -> Result<()> {
             "Pipe it into a program (`| mongorestore --archive`) or write it to a file (`> backup.archive`).",
         ));
     }
-    let (store, manifest) = job.unless_cancelled(super::find(options.one)).await?;
+    let (store, manifest) = job.unless_cancelled(super::find(options.one, job.observer.clone())).await?;
     cat(store, &manifest, options.gzip, &mut output.stdout(), &job).await
 }

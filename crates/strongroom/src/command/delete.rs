@@ -16,7 +16,7 @@ pub(crate) async fn run(options: Delete, output: &Output, job: Job) -> Result<()
     if !options.yes {
         confirm(&format!("Delete backup {id} for good?"), "nothing was deleted", output)?;
     }
-    let store = bucket::open(&options.place.location, options.place.store.options())?;
+    let store = bucket::open(&options.place.location, options.place.store.options(job.observer.clone()))?;
     let deleted = catalog::delete(store, options.place.plan.as_ref(), &id, &job).await?;
     drop(job);
     let answer = Answer { id: id.as_str(), deleted };

@@ -11,8 +11,9 @@ use crate::output::Output;
 use crate::words::size;
 
 pub(crate) async fn run(options: List, output: &Output) -> Result<()> {
-    let store = bucket::open(&options.place.location, options.place.store.options())?;
+    let store = bucket::open(&options.place.location, options.place.store.options(output.observer()))?;
     let entries = catalog::list(&*store, options.place.plan.as_ref()).await?;
+    drop(store);
     output.answer(&Answer::of(&entries), &Text(&entries))
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_engine::bucket::{ObjectStore, StoreOptions};
-use strongroom_engine::{Code, Error, Help, Job, Manifest, Result, Waits, catalog, guard};
+use strongroom_engine::{Code, Error, Help, Job, Manifest, Observer, Result, Waits, catalog, guard};
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Arguments, Command, One};
@@ -109,8 +109,8 @@ fn at_once(asked: Option<u16>) -> usize {
 }
 
 /// The store and the manifest that a command works on.
-async fn find(one: One) -> Result<(Arc<dyn ObjectStore>, Manifest)> {
-    let store = strongroom_engine::bucket::open(&one.place.location, one.place.store.options())?;
+async fn find(one: One, observer: Arc<dyn Observer>) -> Result<(Arc<dyn ObjectStore>, Manifest)> {
+    let store = strongroom_engine::bucket::open(&one.place.location, one.place.store.options(observer))?;
     let manifest = catalog::find(&*store, one.place.plan.as_ref(), &one.backup).await?;
     Ok((store, manifest))
 }

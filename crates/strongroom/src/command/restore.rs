@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use strongroom_engine::deployment::Target;
 use strongroom_engine::restore::{self, Action, Archive, Existing, Options, Preview, Restored, Source};
-use strongroom_engine::{ClusterTime, Code, Error, Location, Result, bucket};
+use strongroom_engine::{ClusterTime, Code, Error, Job, Location, Result, bucket};
 use tokio_util::sync::CancellationToken;
 
 use super::{at_once, job};
@@ -35,7 +35,7 @@ pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationT
     work.check()?;
     let job = job(output, cancel, options.from.store.waits());
     let prepared = job.unless_cancelled(async {
-        let source = source(options.from).await?;
+        let source = source(options.from, &job).await?;
         let target = Target::connect(&uri).await?;
         restore::prepare(source, target, work).await
     });
@@ -55,23 +55,23 @@ pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationT
     .help("What is missing, and why, is listed above."))
 }
 
-async fn source(options: Origin) -> Result<Source> {
+async fn source(options: Origin, job: &Job) -> Result<Source> {
     if let Some(archive) = options.archive {
-        return open_archive(archive, options.store).await.map(Source::archive);
+        return open_archive(archive, options.store, job).await.map(Source::archive);
     }
     let (Some(location), Some(backup)) = (options.location, options.backup) else {
         return Err(Error::new(Code::Usage, "neither a backup nor an archive was named")
             .help("Give a location and a backup id (or `latest`), or a mongodump archive with --archive."));
     };
     let place = Place { location, plan: options.plan, store: options.store };
-    let (store, manifest) = super::find(One { place, backup }).await?;
+    let (store, manifest) = super::find(One { place, backup }, job.observer.clone()).await?;
     Ok(Source::backup(store, Arc::new(manifest)))
 }
 
 /// What is opened here blocks while it is read.
-async fn open_archive(archive: String, store: Store) -> Result<Archive> {
+async fn open_archive(archive: String, store: Store, job: &Job) -> Result<Archive> {
     let stream: Box<dyn Read + Send> = match Location::of_object(&archive) {
-        Ok(location) => bucket::open_object(&location, store.options())?,
+        Ok(location) => bucket::open_object(&location, store.options(job.observer.clone()))?,
         Err(error) if archive.contains("://") => return Err(error),
         Err(_) if archive == STDIN => Box::new(io::stdin()),
         Err(_) => Box::new(File::open(&archive).map_err(|e| {

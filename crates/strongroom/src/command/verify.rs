@@ -10,7 +10,7 @@ use crate::output::Output;
 use crate::words::{count, size};
 
 pub(crate) async fn run(options: Verify, output: &Output, job: Job) -> Result<()> {
-    let (store, manifest) = job.unless_cancelled(super::find(options.one)).await?;
+    let (store, manifest) = job.unless_cancelled(super::find(options.one, job.observer.clone())).await?;
     let report = verify(store, &manifest, options.readers.into(), &job).await?;
     drop(job);
     let answer = Answer { id: &manifest.id, sound: report.problems.is_empty(), report: &report };

@@ -50,7 +50,7 @@ impl Identity {
         match store.list("").await {
             Err(error) if error.code() != Code::Denied => Err(error),
             _ => Ok(Self {
-                prober: Prober::open(bucket, options).await,
+                prober: Prober::open(bucket, options).await?,
                 store: Arc::new(Noted { store, ledger: made.clone() }),
             }),
         }
@@ -88,7 +88,7 @@ impl<'a> Bench<'a> {
             identities.push((*role, identity));
         }
         let admin = match &credentials.admin {
-            Some(options) => Some(Prober::open(&settings.bucket, options).await),
+            Some(options) => Some(Prober::open(&settings.bucket, options).await?),
             None => None,
         };
         let (findings, documents) = (Vec::new(), documents(settings));
