@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sandbox::Sandbox;
+use strongroom_engine::Filter;
 use strongroom_engine::deployment::{Deployment, Find, ReadAt, Scan, Setback};
 use testbed::mongod::Options;
 use testbed::{Mongod, dataset};
@@ -315,7 +316,7 @@ pub(crate) async fn load(uri: &str, megabytes: u64) -> Outcome {
 pub(crate) async fn drain(uri: &str, readers: usize) -> Outcome {
     const REPLY_DOCUMENTS: u32 = 10_000;
     let deployment = Arc::new(Deployment::connect(&uri.parse()?).await?);
-    let mut namespaces = deployment.namespaces(|_, _| true).await?;
+    let mut namespaces = deployment.namespaces(&Filter::default()).await?.namespaces;
     namespaces.sort_by_key(|namespace| std::cmp::Reverse(namespace.bytes));
     let (namespaces, next) = (Arc::new(namespaces), Arc::new(AtomicUsize::new(0)));
     let mut tasks = JoinSet::new();
@@ -331,6 +332,7 @@ pub(crate) async fn drain(uri: &str, readers: usize) -> Outcome {
                     collection: deployment.collection_id(namespace),
                     at: ReadAt::Now,
                     scan: Scan::Natural(None),
+                    is_raw: false,
                     batch_documents: Some(REPLY_DOCUMENTS),
                 };
                 let mut batches = deployment.read(&find).await.map_err(Setback::into_error)?;

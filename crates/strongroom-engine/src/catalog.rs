@@ -193,10 +193,33 @@ async fn latest(store: &dyn ObjectStore, plan: Option<&PlanName>) -> Result<Opti
         [plan] => {
             let mut places = places(store, Some(plan)).await?;
             places.reverse();
-            first_with_manifest(store, places).await
+            newest(store, places).await
         }
         several => Err(several_plans(several)),
     }
+}
+
+/// The first of `places`, the newest first, that has a manifest. Ids tell no order within one second, so of those the
+/// manifests decide.
+async fn newest(store: &dyn ObjectStore, places: Vec<Place>) -> Result<Option<(Place, Fetched)>> {
+    let Some((place, found)) = first_with_manifest(store, places.clone()).await? else { return Ok(None) };
+    let of_its_second =
+        |other: &&Place| other.id.second() == place.id.second() && other.id.as_str() < place.id.as_str();
+    let others: Vec<Place> = places.iter().filter(of_its_second).cloned().collect();
+    if others.is_empty() {
+        return Ok(Some((place, found)));
+    }
+    let mut finished = place.manifest(&found)?.finished_at;
+    let mut newest = (place, found);
+    for place in others {
+        let Some(found) = get(store, &place, layout::MANIFEST).await? else { continue };
+        // One that cannot be read says nothing of its age.
+        let Ok(manifest) = place.manifest(&found) else { continue };
+        if manifest.finished_at > finished {
+            (finished, newest) = (manifest.finished_at, (place, found));
+        }
+    }
+    Ok(Some(newest))
 }
 
 /// The plans that have at least one backup.

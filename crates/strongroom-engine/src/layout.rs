@@ -50,6 +50,11 @@ impl BackupId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The second it began in, as text; the same for all backups of one second.
+    pub(crate) fn second(&self) -> &str {
+        self.0.split_once('-').map_or(&self.0, |(second, _)| second)
+    }
 }
 
 impl FromStr for BackupId {

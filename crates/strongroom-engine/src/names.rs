@@ -61,7 +61,7 @@ pub(crate) fn is_backed_up(db: &str, collection: &str) -> bool {
 
 /// Whether changes of it in the oplog are changes of what a backup holds.
 pub(crate) fn is_replayed(db: &str, collection: &str) -> bool {
-    !db.is_empty() && standing(db, collection) != Standing::ServersOwn
+    !db.is_empty() && standing(db, collection) != Standing::ServersOwn && !is_temporary(collection)
 }
 
 /// Whether a restore creates it as a collection or view: users and roles are merged, and an archive of another
@@ -74,6 +74,14 @@ pub(crate) fn is_created(db: &str, collection: &str) -> bool {
 pub(crate) fn is_free(db: &str, collection: &str) -> bool {
     use Standing::{Buckets, Ordinary, StoredFunctions};
     matches!(standing(db, collection), Ordinary | StoredFunctions | Buckets)
+}
+
+/// Whether a server made it for an `$out` that is under way, or one that it did not end.
+pub(crate) fn is_temporary(collection: &str) -> bool {
+    let of = collection.strip_prefix("tmp.agg_out.");
+    of.is_some_and(|uuid| {
+        uuid.len() == 36 && uuid.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+    })
 }
 
 /// The name that users know: a time-series instead of the collection of its buckets.
@@ -173,6 +181,7 @@ mod tests {
     fn what_belongs_to_the_server_is_left_alone() {
         for (name, expected) in [
             ("shop.orders", [true, true, true, true]),
+            ("shop.tmp.agg_out.1b4e28ba-2fa1-11d2-883f-0016d3cca427", [true, false, true, true]),
             ("shop.system.js", [true, true, true, true]),
             ("shop.system.buckets.w", [false, true, false, true]),
             ("shop.system.views", [false, true, false, false]),

@@ -188,6 +188,16 @@ pub enum Warning {
         /// Why.
         reason: String,
     },
+    /// Collections that a server makes for a while were left out.
+    TemporaryLeftOut {
+        /// `db.collection` of each.
+        namespaces: Vec<String>,
+    },
+    /// The archive's text cannot say exactly what options or indexes are, so stock tools may change or refuse them.
+    TextInexact {
+        /// `db.collection` of each.
+        namespaces: Vec<String>,
+    },
     /// Objects that belong to no backup could not be deleted.
     ObjectsLeft {
         /// How many.
@@ -217,12 +227,32 @@ impl fmt::Display for Warning {
             Self::ReadAgain { namespace, reason } => {
                 write!(f, "`{namespace}` is read again from its start: {reason}")
             }
+            Self::TemporaryLeftOut { namespaces } => {
+                write!(f, "{} left out, as the server itself drops what is temporary", few(namespaces))
+            }
+            Self::TextInexact { namespaces } => write!(
+                f,
+                "the options or indexes of {} hold values that MongoDB's text format cannot express: Strongroom restores \
+                 them exactly, mongorestore may change or refuse them (leave them out there with --nsExclude)",
+                few(namespaces)
+            ),
             Self::ObjectsLeft { objects, example } => write!(
                 f,
                 "{objects} objects that belong to no backup could not be deleted, such as `{example}`: delete them by \
                  hand"
             ),
         }
+    }
+}
+
+/// The first of some names, and how many more there are.
+fn few(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("`{name}`")).collect();
+    let shown = shown.join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
     }
 }
 

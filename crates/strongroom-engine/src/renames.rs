@@ -48,6 +48,11 @@ impl Renames {
         rules.into_iter().map(|rule| rule.parse()).collect()
     }
 
+    /// Whether there are no rules.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The new name. What no rule matches keeps its name, and so do users and roles. A time-series collection's buckets
     /// follow it; other collections of the server (`system.…`) follow to another database, and keep their names there.
     #[must_use]

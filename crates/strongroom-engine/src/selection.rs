@@ -1,5 +1,6 @@
 //! Which namespaces are meant: `--include` and `--exclude` patterns over `db.collection`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
@@ -58,6 +59,22 @@ impl Filter {
         let name = format!("{db}.{collection}");
         let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, &name));
         (self.include.is_empty() || any(&self.include)) && !any(&self.exclude)
+    }
+
+    /// The databases that can be meant, where the patterns name them.
+    #[must_use]
+    pub fn databases(&self) -> Option<BTreeSet<String>> {
+        let named = |pattern: &String| {
+            let tokens = tokens(pattern);
+            let end = tokens.iter().position(|token| *token == Token::Is('.'))?;
+            let letter = |token: &Token| match token {
+                Token::Is(letter) => Some(*letter),
+                Token::Any => None,
+            };
+            tokens[..end].iter().map(letter).collect::<Option<String>>()
+        };
+        let databases: Option<BTreeSet<String>> = self.include.iter().map(named).collect();
+        databases.filter(|databases| !databases.is_empty())
     }
 
     /// Whether everything is meant.
@@ -194,6 +211,15 @@ mod tests {
         assert!(!filter(&[], &["*.logs"]).accepts("shop", "logs"));
         assert!(filter(&[r"db.odd\*name"], &[]).accepts("db", "odd*name"));
         assert!(!filter(&[r"db.odd\*name"], &[]).accepts("db", "oddXname"));
+    }
+
+    #[test]
+    fn databases_are_known_where_every_pattern_names_one() {
+        let databases = |include: &[&str]| filter(include, &[]).databases().map(Vec::from_iter);
+        assert_eq!(databases(&["shop.*", "shop.a.b", "lo*g.x"]), None);
+        assert_eq!(databases(&["shop.*", r"o\*dd.x", "shop.a"]).unwrap(), ["o*dd", "shop"]);
+        assert_eq!(databases(&["*"]), None);
+        assert_eq!(databases(&[]), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use strongroom_engine::{Class, Code, Error, Observer, Result, Silent};
 
 use crate::progress::{Bars, Lines};
 use crate::secrets;
-use crate::words::say;
+use crate::words::{say, visible};
 use crate::{exit, help};
 
 /// Where answers and progress go.
@@ -62,7 +62,7 @@ impl Output {
                 .map_err(io::Error::from)
                 .and_then(|()| writeln!(out))
         } else {
-            write!(out, "{text}")
+            write!(out, "{}", visible(&text.to_string()))
         };
         match written.and_then(|()| out.flush()) {
             // Who reads with `head` has what was wanted.

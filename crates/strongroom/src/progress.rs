@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use strongroom_engine::{Event, Observer};
 
-use crate::words::{self, count, member, phase, retrying, say, size, slowed};
+use crate::words::{self, count, member, phase, retrying, say, size, slowed, visible};
 
 /// How often a log learns how far it is.
 const LINE_EVERY: Duration = Duration::from_secs(10);
@@ -32,10 +32,10 @@ impl Observer for Bars {
             Event::Planned { bytes, .. } => self.0.set_length(*bytes),
             Event::Phase { phase: step } => self.0.set_message(phase(*step)),
             Event::Advanced { bytes, .. } => self.0.inc(*bytes),
-            Event::Warning(warning) => self.0.println(format!("warning: {warning}")),
+            Event::Warning(warning) => self.0.println(visible(&format!("warning: {warning}"))),
             Event::Member(told) => self.0.println(member(told)),
-            Event::Slowed { member, why } => self.0.println(slowed(member, why.as_deref())),
-            Event::Retrying { .. } => self.0.println(retrying(event)),
+            Event::Slowed { member, why } => self.0.println(visible(&slowed(member, why.as_deref()))),
+            Event::Retrying { .. } => self.0.println(visible(&retrying(event))),
             _ => {}
         }
     }

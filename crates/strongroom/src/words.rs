@@ -1,5 +1,8 @@
 //! Lines and sizes, as a person reads them.
+//!
+//! Much of what is printed comes from elsewhere: out of a bucket, from a server. None of it may steer the terminal.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -7,7 +10,32 @@ use strongroom_engine::{Consistency, Event, Member, OplogWindow, Phase, Totals};
 
 /// A line on stderr; when nobody reads it, nothing can be done about that.
 pub(crate) fn say(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", visible(line));
+}
+
+/// A text whose control characters, and those that change the direction of writing, are seen instead of obeyed. Lines
+/// stay lines.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    let hidden = |c: char| c != '\n' && steers(c);
+    if !text.contains(hidden) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hidden(c) { shown.extend(c.escape_unicode()) } else { shown.push(c) }
+    }
+    Cow::Owned(shown)
+}
+
+/// A value that stands in a line with others, and must not look like further lines.
+pub(crate) fn in_line(value: &str) -> String {
+    visible(value).replace('\n', "\\n")
+}
+
+/// Control characters, the separators of lines and paragraphs, and the marks of direction (Unicode Standard Annex #9).
+fn steers(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `1 error`, `2 errors`; `1 index`, `2 indexes`.
@@ -51,11 +79,11 @@ pub(crate) fn consistency(consistency: &Consistency) -> String {
             let later = if read_plainly.is_empty() {
                 String::new()
             } else {
-                format!("; read later than that: {}", read_plainly.join(", "))
+                format!("; read later than that: {}", in_line(&read_plainly.join(", ")))
             };
             format!("all collections as of {at}, once the oplog from {from} on is replayed{later}")
         }
-        Consistency::None { reason } => format!("none that all collections share: {reason}"),
+        Consistency::None { reason } => format!("none that all collections share: {}", in_line(reason)),
     }
 }
 
@@ -72,7 +100,7 @@ pub(crate) fn oplog_window(window: &OplogWindow) -> String {
 pub(crate) fn member(member: &Member) -> String {
     let verb = if member.taken { "read" } else { "not read" };
     let (name, hidden) = (&member.name, if member.hidden { "hidden " } else { "" });
-    format!("{verb}: {name}, {hidden}{}: {}", member.state.as_str(), member.reason)
+    in_line(&format!("{verb}: {name}, {hidden}{}: {}", member.state.as_str(), member.reason))
 }
 
 /// A step of a job.
@@ -132,6 +160,13 @@ mod tests {
     use strongroom_engine::ClusterTime;
 
     use super::*;
+
+    #[test]
+    fn what_would_steer_a_terminal_is_seen_instead() {
+        assert_eq!(visible("\u{1b}[2Jplan\r\n\u{9b}1m\u{202e}"), "\\u{1b}[2Jplan\\u{d}\n\\u{9b}1m\\u{202e}");
+        assert_eq!(in_line("a\nb\u{7}"), "a\\nb\\u{7}");
+        assert!(matches!(visible("größe, 日本\n"), Cow::Borrowed(_)));
+    }
 
     #[test]
     fn one_is_one() {

@@ -150,7 +150,8 @@ pub(super) fn namespaces(described: &[Described], read: &[NamespaceRead]) -> Res
 
 fn namespace(described: &Described, read: &NamespaceRead) -> Result<Namespace> {
     let name = (described.db.as_str(), described.collection.as_str());
-    entry(name, described.kind, described.metadata.clone(), read)
+    let entry = entry(name, described.kind, described.metadata.clone(), read)?;
+    Ok(Namespace { metadata_bson: described.metadata_bson.clone(), ..entry })
 }
 
 /// What the manifest says of the oplog.
@@ -171,6 +172,7 @@ fn entry(
         collection: collection.into(),
         kind,
         metadata,
+        metadata_bson: None,
         documents: read.documents,
         bytes: read.bytes,
         crc64: read.crc.to_string(),

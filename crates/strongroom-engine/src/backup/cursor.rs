@@ -48,7 +48,8 @@ impl<'a> Cursor<'a> {
         let collection = deployment.collection_id(described);
         let by_place = matches!(collection, CollectionId::Uuid(_)) && !described.clustered;
         let batch_documents = batch_documents(described, REPLY_BYTES);
-        let find = Find { db: described.db.clone(), collection, at, scan, batch_documents };
+        let is_raw = described.is_raw;
+        let find = Find { db: described.db.clone(), collection, at, scan, is_raw, batch_documents };
         let progress = Progress::new(find, replayed && by_place && !described.capped);
         Self { deployment, described, job, progress, coming: None, was_dropped: false }
     }

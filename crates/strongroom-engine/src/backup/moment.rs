@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 
 use super::settings::{ConsistencyMode, Options};
-use crate::deployment::{Deployment, Described, ReadAt};
+use crate::deployment::{Catalogue, Deployment, ReadAt};
 use crate::error::{Code, Error, Result};
 use crate::help;
 use crate::help::Setting;
@@ -85,7 +85,7 @@ impl Reached {
 }
 
 /// Lists the catalogue and finds the moment that it belongs to.
-pub(super) async fn settle(deployment: &Deployment, options: &Options) -> Result<(Vec<Described>, Moment)> {
+pub(super) async fn settle(deployment: &Deployment, options: &Options) -> Result<(Catalogue, Moment)> {
     let topology = deployment.source().topology;
     let wanted =
         possible(options.consistency, topology, deployment.reads_the_past(), options.query.is_some())?;
@@ -102,7 +102,7 @@ pub(super) async fn settle(deployment: &Deployment, options: &Options) -> Result
     } else {
         moment.from = None;
     }
-    Ok((listing.namespaces, moment))
+    Ok((listing.catalogue, moment))
 }
 
 /// What of `wanted` can be had.
@@ -146,7 +146,7 @@ async fn begin_of_capture(deployment: &Deployment) -> Result<ClusterTime> {
 /// The catalogue, and what is known of when it was so.
 #[derive(Debug)]
 struct Listing {
-    namespaces: Vec<Described>,
+    catalogue: Catalogue,
     before: ClusterTime,
     after: ClusterTime,
     /// Whether the catalogue changed in between.
@@ -171,17 +171,17 @@ async fn settled_listing(
 
 async fn list_once(deployment: &Deployment, filter: &Filter) -> Result<Listing> {
     let before = deployment.newest(ReadAt::Committed).await?;
-    let namespaces = list(deployment, filter).await?;
+    let catalogue = list(deployment, filter).await?;
     let after = deployment.newest(ReadAt::Committed).await?;
     let changed = deployment.catalog_changed_since(before).await?;
-    Ok(Listing { namespaces, before, after, changed })
+    Ok(Listing { catalogue, before, after, changed })
 }
 
 /// In the order of the archive.
-async fn list(deployment: &Deployment, filter: &Filter) -> Result<Vec<Described>> {
-    let mut namespaces = deployment.namespaces(|db, collection| filter.accepts(db, collection)).await?;
-    namespaces.sort_by_key(|n| Authorization::rank(&n.db, &n.collection));
-    Ok(namespaces)
+async fn list(deployment: &Deployment, filter: &Filter) -> Result<Catalogue> {
+    let mut catalogue = deployment.namespaces(filter).await?;
+    catalogue.namespaces.sort_by_key(|n| Authorization::rank(&n.db, &n.collection));
+    Ok(catalogue)
 }
 
 impl Listing {
@@ -249,7 +249,8 @@ mod tests {
 
     #[test]
     fn the_moment_is_after_the_listing_unless_the_catalogue_changed() {
-        let listing = |changed| Listing { namespaces: Vec::new(), before: time(1), after: time(2), changed };
+        let listing =
+            |changed| Listing { catalogue: Catalogue::default(), before: time(1), after: time(2), changed };
         let quiet = listing(false).moment(ConsistencyMode::Snapshot);
         assert_eq!((quiet.at, quiet.from, quiet.settled), (ReadAt::Snapshot(time(2)), Some(time(2)), true));
         let changed = listing(true).moment(ConsistencyMode::Snapshot);

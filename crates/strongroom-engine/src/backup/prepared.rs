@@ -12,7 +12,7 @@ use super::settings::{ConsistencyMode, Options};
 use super::stretches::{self, Stretches};
 use super::{before, bounds, moment};
 use crate::bucket::ObjectStore;
-use crate::deployment::{Deployment, Described, ReadAt, Split};
+use crate::deployment::{Catalogue, Deployment, Described, ReadAt, Split};
 use crate::error::Result;
 use crate::job::Job;
 use crate::layout::BackupId;
@@ -80,7 +80,7 @@ pub(super) struct Inspected {
     pub(super) namespaces: Arc<[Described]>,
     pub(super) moment: Moment,
     pub(super) stretches: Arc<Stretches>,
-    warning: Option<Warning>,
+    warnings: Vec<Warning>,
 }
 
 /// Looks at the deployment, settles the moment and shares the work out. Refuses what cannot become a good backup.
@@ -88,7 +88,7 @@ pub(super) async fn inspect(deployment: &Deployment, options: &Options) -> Resul
     let privileges = deployment.privileges().await?;
     let privileges = privileges.as_ref();
     before::check_oplog(privileges, deployment.source().topology, options.consistency)?;
-    let (namespaces, moment) = moment::settle(deployment, options).await?;
+    let (Catalogue { namespaces, mut warnings }, moment) = moment::settle(deployment, options).await?;
     before::check_selection(&namespaces, options)?;
     before::check_collections(privileges, &namespaces)?;
     let splits = splits(deployment, &namespaces, options, moment.at).await;
@@ -97,8 +97,8 @@ pub(super) async fn inspect(deployment: &Deployment, options: &Options) -> Resul
     if options.query.is_none() {
         before::check_size(&stretches)?;
     }
-    let warning = before::user_may_write(privileges);
-    Ok(Inspected { namespaces: namespaces.into(), moment, stretches: Arc::new(stretches), warning })
+    warnings.extend(before::user_may_write(privileges));
+    Ok(Inspected { namespaces: namespaces.into(), moment, stretches: Arc::new(stretches), warnings })
 }
 
 /// Where to cut the collections that one reader would be left with; one that cannot be cut is read whole.
@@ -129,9 +129,9 @@ impl Prepared {
     /// What it will be.
     #[must_use]
     pub fn outline(&self) -> Outline {
-        let Inspected { namespaces, moment, stretches, warning } = &self.inspected;
+        let Inspected { namespaces, moment, stretches, warnings } = &self.inspected;
         let (segments, compression) = (stretches.segments(), self.options.compression);
-        let warnings = self.deployment.warnings().iter().chain(warning).cloned().collect();
+        let warnings = self.deployment.warnings().iter().chain(warnings).cloned().collect();
         Outline {
             id: self.id.to_string(),
             plan: self.options.plan.to_string(),
@@ -154,7 +154,7 @@ impl Prepared {
 
     /// Reports what is planned, and what the person should know about it.
     pub(super) fn announce(&self, job: &Job) {
-        if let Some(warning) = &self.inspected.warning {
+        for warning in &self.inspected.warnings {
             job.warn(warning.clone());
         }
         let namespaces = &self.inspected.namespaces;

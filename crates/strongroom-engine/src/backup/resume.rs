@@ -152,7 +152,7 @@ mod tests {
     fn natural(at: ReadAt, may_repeat: bool) -> Progress {
         let collection = CollectionId::Uuid([7; 16]);
         let scan = Scan::Natural(None);
-        let find = Find { db: "shop".into(), collection, at, scan, batch_documents: None };
+        let find = Find { db: "shop".into(), collection, at, scan, is_raw: false, batch_documents: None };
         Progress::new(find, may_repeat)
     }
 

@@ -97,8 +97,10 @@ fn described() -> Described {
         kind: NamespaceKind::Collection,
         capped: false,
         clustered: false,
+        is_raw: false,
         uuid: None,
         metadata: METADATA.into(),
+        metadata_bson: None,
         documents: DOCUMENTS,
         bytes: DOCUMENTS * document(0).len() as u64,
     }

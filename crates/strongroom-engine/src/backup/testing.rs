@@ -50,8 +50,10 @@ pub(super) fn collection(name: &str, bytes: u64) -> Described {
         kind: NamespaceKind::Collection,
         capped: false,
         clustered: false,
+        is_raw: false,
         uuid: None,
         metadata: "{}".into(),
+        metadata_bson: None,
         documents: bytes / 400,
         bytes,
     }

@@ -10,6 +10,7 @@ use mongodb::error::Error as DriverError;
 
 use super::failure::{code_of, explain, server_code};
 use super::target::{Refused, Target, primary};
+use crate::definition::Definition;
 use crate::error::{Code, Error, Result};
 use crate::names::Name;
 
@@ -128,10 +129,9 @@ impl Target {
     ///
     /// # Errors
     /// [`Refused::Answer`] when the server does not take them.
-    pub async fn modify(&self, name: &Name, options: Document) -> Result<(), Refused> {
-        let mut command = doc! { "collMod": &name.collection };
-        command.extend(options);
-        match self.try_command(&name.db, command).await {
+    pub async fn modify(&self, name: &Name, options: &Definition) -> Result<(), Refused> {
+        let command = Definition::from(rawdoc! { "collMod": name.collection.as_str() }).and(options);
+        match self.try_raw_command(&name.db, command).await {
             Ok(_) => Ok(()),
             Err(e) => Err(Refused::of(&e, &format!("cannot change the options of `{name}`"))),
         }

@@ -69,6 +69,8 @@ pub struct Find {
     pub at: ReadAt,
     /// Which documents.
     pub scan: Scan,
+    /// Whether the buckets of a time-series are meant, rather than its measurements (`rawData`, MongoDB 8.2 and later).
+    pub is_raw: bool,
     /// Documents in one reply; the server's own choice if not said.
     pub batch_documents: Option<u32>,
 }
@@ -99,6 +101,16 @@ impl Deployment {
         command: &Document,
         at: ReadAt,
     ) -> Result<Vec<RawDocumentBuf>> {
+        self.documents_or_setback(db, command, at).await.map_err(Setback::into_error)
+    }
+
+    /// As [`documents`](Self::documents), and if there are none, why.
+    pub(super) async fn documents_or_setback(
+        &self,
+        db: &str,
+        command: &Document,
+        at: ReadAt,
+    ) -> Result<Vec<RawDocumentBuf>, Setback> {
         let mut command = command.clone();
         if let Some(concern) = at.concern() {
             command.insert("readConcern", concern);
@@ -112,7 +124,7 @@ impl Deployment {
             failures += 1;
             match BACKOFF.pause(failures) {
                 Some(pause) if matches!(setback, Setback::Lost(_)) => tokio::time::sleep(pause).await,
-                _ => return Err(setback.into_error()),
+                _ => return Err(setback),
             }
         }
     }
@@ -188,6 +200,9 @@ impl Find {
             Scan::Matching(query) => {
                 find.insert("filter", query.clone());
             }
+        }
+        if self.is_raw {
+            find.insert("rawData", true);
         }
         if let Some(concern) = self.at.concern() {
             find.insert("readConcern", concern);
@@ -310,6 +325,18 @@ mod tests {
     use mongodb::bson::{RawArrayBuf, RawDocumentBuf, rawdoc};
 
     use super::*;
+
+    #[test]
+    fn buckets_are_asked_for_where_a_time_series_has_them_itself() {
+        let find = |is_raw| {
+            let scan = Scan::Natural(None);
+            let collection = CollectionId::Uuid([7; 16]);
+            Find { db: "shop".into(), collection, at: ReadAt::Now, scan, is_raw, batch_documents: None }
+                .command()
+        };
+        assert!(find(true).get_bool("rawData").unwrap());
+        assert!(!find(false).contains_key("rawData"), "older servers do not know it");
+    }
 
     #[test]
     fn cuts_documents_out_of_an_array() {

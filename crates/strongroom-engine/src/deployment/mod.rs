@@ -5,6 +5,7 @@
 mod apply;
 mod batches;
 mod choice;
+mod described;
 mod failure;
 mod load;
 mod moment;
@@ -19,8 +20,9 @@ mod uri;
 
 pub use apply::Batch as OperationBatch;
 pub use batches::{Batch, Batches, CollectionId, Documents, Find, Position, ReadAt, Scan, id_of};
+pub use described::Described;
 pub use load::Load;
-pub use namespaces::Described;
+pub use namespaces::Catalogue;
 pub use privileges::{Privilege, Privileges};
 pub use setback::Setback;
 pub use split::{Bound, Split};

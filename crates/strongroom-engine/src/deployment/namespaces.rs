@@ -3,56 +3,27 @@
 use std::collections::HashMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use mongodb::bson::{Bson, Document, doc, spec::BinarySubtype};
-use serde_json::{Map, Value, json};
+use mongodb::bson::spec::BinarySubtype;
+use mongodb::bson::{RawDocument, doc};
 
-use super::failure::{code_of, explain, server_code};
-use super::{Deployment, whole_number};
+use super::described::{Described, Metadata};
+use super::{Deployment, Privilege, ReadAt, Setback, whole_number};
+use crate::definition::Definition;
 use crate::error::{Code, Error, Result};
-use crate::names::{BUCKETS, NamespaceKind, is_backed_up, is_server_database};
+use crate::names::{BUCKETS, NamespaceKind, is_backed_up, is_server_database, is_temporary};
+use crate::progress::Warning;
+use crate::selection::Filter;
 
 /// Per-collection questions under way at once: enough to hide round trips, few enough not to crowd the server.
 const QUESTIONS_AT_ONCE: usize = 8;
 
-/// A collection or view, as it will stand in the archive.
-#[derive(Debug, Clone)]
-pub struct Described {
-    /// Its database.
-    pub db: String,
-    /// Its name.
-    pub collection: String,
-    /// What it is.
-    pub kind: NamespaceKind,
-    /// Whether documents stand in the order of their insertion, in a ring.
-    pub capped: bool,
-    /// Whether records stand by their `_id` rather than by a number.
-    pub clustered: bool,
-    /// The UUID of the collection that holds the documents; none for a view, or if the server does not tell.
-    pub uuid: Option<[u8; 16]>,
-    /// Options and indexes in canonical Extended JSON v2, as mongodump writes them.
-    pub metadata: String,
-    /// Documents, as the server's statistics say.
-    pub documents: u64,
-    /// Their bytes, as the server's statistics say.
-    pub bytes: u64,
-}
-
-impl Described {
-    /// `db.collection`.
-    #[must_use]
-    pub fn name(&self) -> String {
-        format!("{}.{}", self.db, self.collection)
-    }
-
-    /// The collection on the server that holds the documents; none for a view.
-    #[must_use]
-    pub fn data_collection(&self) -> Option<String> {
-        match self.kind {
-            NamespaceKind::View | NamespaceKind::Oplog => None,
-            NamespaceKind::Collection => Some(self.collection.clone()),
-            NamespaceKind::Timeseries => Some(format!("{BUCKETS}{}", self.collection)),
-        }
-    }
+/// What a deployment holds.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    /// Sorted by name.
+    pub namespaces: Vec<Described>,
+    /// What a person should know of them.
+    pub warnings: Vec<Warning>,
 }
 
 /// What `listCollections` says of one.
@@ -60,33 +31,68 @@ struct Listed {
     db: String,
     name: String,
     kind: NamespaceKind,
-    options: Document,
+    options: Definition,
     /// Of the collection that holds the documents.
     uuid: Option<[u8; 16]>,
+    is_raw: bool,
+    /// Whether it is read by its name.
+    is_named: bool,
+}
+
+impl Listed {
+    fn full_name(&self) -> String {
+        format!("{}.{}", self.db, self.name)
+    }
+
+    /// A server drops it at its next start, and makes it while it works on something else (`$out`, `mapReduce`).
+    fn is_temporary(&self) -> bool {
+        self.options.says_yes("temp") || is_temporary(&self.name)
+    }
 }
 
 impl Deployment {
-    /// Every namespace that `wanted` accepts, sorted by name.
+    /// Every namespace that `filter` accepts.
     ///
     /// Left out, as with mongodump: the databases `local` and `config`, and collections that belong to the
     /// server (`system.*` but for users, roles, their version, and stored functions). One that vanishes
-    /// meanwhile is left out too.
+    /// meanwhile is left out too, and temporary ones, which a warning names.
     ///
     /// # Errors
-    /// [`Code::MongoPrivilege`] when the user may not see all databases: a partial list is never taken for the whole.
-    pub async fn namespaces(&self, wanted: impl Fn(&str, &str) -> bool) -> Result<Vec<Described>> {
+    /// [`Code::MongoPrivilege`] when the user may not see all databases, unless the filter names those it wants: a
+    /// partial list is never taken for the whole.
+    pub async fn namespaces(&self, filter: &Filter) -> Result<Catalogue> {
+        let databases = match filter.databases() {
+            Some(named) => named.into_iter().filter(|name| !is_server_database(name)).collect(),
+            None => self.databases().await?,
+        };
         let mut listed = Vec::new();
-        for db in self.databases().await? {
-            listed.extend(self.list(&db).await?.into_iter().filter(|found| wanted(&found.db, &found.name)));
+        for db in databases {
+            listed.extend(
+                self.list(&db).await?.into_iter().filter(|found| filter.accepts(&found.db, &found.name)),
+            );
         }
-        let mut described: Vec<Described> = stream::iter(listed)
+        if !self.may_use_uuids(filter).await? {
+            listed.iter_mut().for_each(|found| found.is_named = true);
+        }
+        let (temporary, lasting): (Vec<_>, Vec<_>) = listed.into_iter().partition(Listed::is_temporary);
+        let mut namespaces: Vec<Described> = stream::iter(lasting)
             .map(|found| self.describe(found))
             .buffer_unordered(QUESTIONS_AT_ONCE)
             .try_filter_map(async |found| Ok(found))
             .try_collect()
             .await?;
-        described.sort_by(|a, b| (&a.db, &a.collection).cmp(&(&b.db, &b.collection)));
-        Ok(described)
+        namespaces.sort_by(|a, b| (&a.db, &a.collection).cmp(&(&b.db, &b.collection)));
+        let warnings = warnings(&temporary, &namespaces);
+        Ok(Catalogue { namespaces, warnings })
+    }
+
+    /// Whether collections may be read by their UUIDs: the role `backup` may, and `read` of a database may not.
+    async fn may_use_uuids(&self, filter: &Filter) -> Result<bool> {
+        if filter.databases().is_none() {
+            return Ok(true);
+        }
+        let privileges = self.privileges().await?;
+        Ok(privileges.is_none_or(|user| user.allows(&Privilege::on_cluster("useUUID"))))
     }
 
     /// Without `authorizedDatabases: false` a user who lacks the privilege gets a shorter list, silently.
@@ -99,19 +105,13 @@ impl Deployment {
     }
 
     async fn list(&self, db: &str) -> Result<Vec<Listed>> {
-        let cursor = self
-            .client
-            .database(db)
-            .run_cursor_command(doc! { "listCollections": 1 })
-            .selection_criteria(self.reading.clone())
-            .await
-            .map_err(|e| explain(&e))?;
-        let found: Vec<Document> = cursor.try_collect().await.map_err(|e| explain(&e))?;
+        let found = self.documents(db, &doc! { "listCollections": 1 }, ReadAt::Now).await?;
         let mut listed: Vec<Listed> =
             found.iter().filter_map(|entry| listed(db, entry).transpose()).collect::<Result<_>>()?;
         let uuids: HashMap<&str, [u8; 16]> =
             found.iter().filter_map(|entry| Some((entry.get_str("name").ok()?, uuid(entry)?))).collect();
-        for series in listed.iter_mut().filter(|found| found.kind == NamespaceKind::Timeseries) {
+        let series = listed.iter_mut().filter(|found| found.kind == NamespaceKind::Timeseries);
+        for series in series.filter(|series| !series.is_raw) {
             series.uuid = uuids.get(format!("{BUCKETS}{}", series.name).as_str()).copied();
         }
         Ok(listed)
@@ -119,13 +119,16 @@ impl Deployment {
 
     async fn describe(&self, found: Listed) -> Result<Option<Described>> {
         let Some(indexes) = self.indexes(&found).await? else { return Ok(None) };
+        let uuid = found.uuid.filter(|_| found.kind == NamespaceKind::Collection);
+        let metadata = Metadata::of((&found.name, found.kind), &found.options, &indexes, uuid);
         let mut described = Described {
-            metadata: metadata(&found, indexes),
-            capped: found.options.get_bool("capped").unwrap_or(false),
+            metadata: metadata.text,
+            metadata_bson: metadata.bson,
+            capped: found.options.says_yes("capped"),
             // The buckets of a time-series are clustered, though only their own options say so.
-            clustered: found.options.contains_key("clusteredIndex")
-                || found.kind == NamespaceKind::Timeseries,
-            uuid: found.uuid,
+            clustered: found.options.contains("clusteredIndex") || found.kind == NamespaceKind::Timeseries,
+            is_raw: found.is_raw,
+            uuid: found.uuid.filter(|_| !found.is_named),
             db: found.db,
             collection: found.name,
             kind: found.kind,
@@ -138,23 +141,22 @@ impl Deployment {
         Ok(Some(described))
     }
 
-    /// The indexes of a collection; none if it vanished since it was listed.
-    async fn indexes(&self, found: &Listed) -> Result<Option<Vec<Document>>> {
+    /// The indexes of a collection, without those that are still being built: if they ever are there, the oplog says so.
+    /// None if the collection vanished since it was listed.
+    async fn indexes(&self, found: &Listed) -> Result<Option<Vec<Definition>>> {
         if found.kind == NamespaceKind::View {
             return Ok(Some(Vec::new()));
         }
-        let cursor = self
-            .client
-            .database(&found.db)
-            .run_cursor_command(doc! { "listIndexes": &found.name })
-            .selection_criteria(self.reading.clone())
-            .await;
-        let gone = [server_code::NAMESPACE_NOT_FOUND, server_code::COMMAND_NOT_SUPPORTED_ON_VIEW];
-        match cursor {
-            Ok(cursor) => cursor.try_collect().await.map(Some).map_err(|e| explain(&e)),
-            Err(error) if code_of(&error).is_some_and(|code| gone.contains(&code)) => Ok(None),
-            Err(error) => Err(explain(&error)),
-        }
+        let command = doc! { "listIndexes": &found.name, "includeBuildUUIDs": true };
+        let documents = match self.documents_or_setback(&found.db, &command, ReadAt::Now).await {
+            Ok(documents) => documents,
+            Err(Setback::CollectionGone(_)) => return Ok(None),
+            Err(setback) => return Err(setback.into_error()),
+        };
+        let built = documents.iter().filter(|index| !is_being_built(index));
+        let indexes =
+            built.map(|index| definition(index, &found.full_name()).map(|index| index.without("ns")));
+        indexes.collect::<Result<_>>().map(Some)
     }
 
     /// Documents and bytes by what the server keeps in memory of each collection. Statistics of its storage would
@@ -169,7 +171,7 @@ impl Deployment {
 }
 
 /// What is to be backed up of an entry of `listCollections`; none if it belongs to the server.
-fn listed(db: &str, entry: &Document) -> Result<Option<Listed>> {
+fn listed(db: &str, entry: &RawDocument) -> Result<Option<Listed>> {
     let name = entry.get_str("name").map_err(|_| unexpected("listCollections"))?;
     if !is_backed_up(db, name) {
         return Ok(None);
@@ -179,47 +181,84 @@ fn listed(db: &str, entry: &Document) -> Result<Option<Listed>> {
         Ok("timeseries") => NamespaceKind::Timeseries,
         _ => NamespaceKind::Collection,
     };
-    Ok(Some(Listed {
-        db: db.into(),
-        name: name.into(),
-        kind,
-        options: entry.get_document("options").cloned().unwrap_or_default(),
-        uuid: uuid(entry),
-    }))
+    let options = match entry.get_document("options") {
+        Ok(options) => definition(options, &format!("{db}.{name}"))?,
+        Err(_) => Definition::default(),
+    };
+    let uuid = uuid(entry);
+    // Where a time-series has buckets beside it, those have the UUID.
+    let is_raw = kind == NamespaceKind::Timeseries && uuid.is_some();
+    Ok(Some(Listed { db: db.into(), name: name.into(), kind, options, uuid, is_raw, is_named: false }))
 }
 
-fn uuid(entry: &Document) -> Option<[u8; 16]> {
-    match entry.get_document("info").ok()?.get("uuid")? {
-        Bson::Binary(binary) if binary.subtype == BinarySubtype::Uuid => {
-            binary.bytes.as_slice().try_into().ok()
-        }
-        _ => None,
-    }
+fn definition(document: &RawDocument, name: &str) -> Result<Definition> {
+    Definition::checked(document.as_bytes()).map_err(|wrong| {
+        Error::new(Code::Mongo, format!("the server's description of `{name}` is damaged: {wrong}"))
+            .help("Leave it out of the backup, or create it anew.")
+    })
 }
 
-/// The text of the archive's metadata, with the members that mongodump writes, in its order.
-fn metadata(found: &Listed, indexes: Vec<Document>) -> String {
-    let mut members = Map::new();
-    if !found.options.is_empty() {
-        members.insert("options".into(), extended_json(found.options.clone()));
-    }
-    let indexes = indexes.into_iter().map(|mut index| {
-        index.remove("ns");
-        extended_json(index)
-    });
-    members.insert("indexes".into(), indexes.collect());
-    if let (Some(uuid), NamespaceKind::Collection) = (&found.uuid, found.kind) {
-        members.insert("uuid".into(), json!(hex::encode(uuid)));
-    }
-    members.insert("collectionName".into(), json!(found.name));
-    members.insert("type".into(), json!(found.kind));
-    Value::Object(members).to_string()
+fn is_being_built(index: &RawDocument) -> bool {
+    ["buildUUID", "indexBuildInfo"].iter().any(|name| matches!(index.get(name), Ok(Some(_))))
 }
 
-fn extended_json(document: Document) -> Value {
-    Bson::Document(document).into_canonical_extjson()
+fn uuid(entry: &RawDocument) -> Option<[u8; 16]> {
+    let uuid = entry.get_document("info").ok()?.get_binary("uuid").ok()?;
+    (uuid.subtype == BinarySubtype::Uuid).then_some(uuid.bytes)?.try_into().ok()
+}
+
+fn warnings(temporary: &[Listed], namespaces: &[Described]) -> Vec<Warning> {
+    let names = |names: Vec<String>| (!names.is_empty()).then_some(names);
+    let inexact = namespaces.iter().filter(|found| found.metadata_bson.is_some()).map(Described::name);
+    let temporary = names(temporary.iter().map(Listed::full_name).collect());
+    let temporary = temporary.map(|namespaces| Warning::TemporaryLeftOut { namespaces });
+    let inexact = names(inexact.collect()).map(|namespaces| Warning::TextInexact { namespaces });
+    temporary.into_iter().chain(inexact).collect()
 }
 
 fn unexpected(command: &str) -> Error {
     Error::new(Code::Mongo, format!("the server's answer to `{command}` is not what MongoDB documents"))
+}
+
+#[cfg(test)]
+mod tests {
+    use mongodb::bson::{Binary, rawdoc};
+
+    use super::*;
+
+    fn uuid_of(byte: u8) -> Binary {
+        Binary { subtype: BinarySubtype::Uuid, bytes: vec![byte; 16] }
+    }
+
+    #[test]
+    fn a_time_series_without_buckets_beside_it_is_read_raw() {
+        let options = || rawdoc! { "timeseries": { "timeField": "at" } };
+        let with_buckets = rawdoc! { "name": "w", "type": "timeseries", "options": options(), "info": { "readOnly": false } };
+        let alone = rawdoc! { "name": "w", "type": "timeseries", "options": options(), "info": { "readOnly": false, "uuid": uuid_of(7) } };
+        let listed = |entry: &RawDocument| listed("shop", entry).unwrap().unwrap();
+        assert!(!listed(&with_buckets).is_raw);
+        let alone = listed(&alone);
+        assert!(alone.is_raw);
+        assert_eq!((alone.kind, alone.uuid), (NamespaceKind::Timeseries, Some([7; 16])));
+    }
+
+    #[test]
+    fn what_a_server_makes_for_a_while_is_temporary() {
+        let listed = |name: &str, options| {
+            listed("shop", &rawdoc! { "name": name, "type": "collection", "options": options })
+        };
+        let is = |name, options| listed(name, options).unwrap().is_some_and(|found| found.is_temporary());
+        assert!(is("anything", rawdoc! { "temp": true }));
+        assert!(is("tmp.agg_out.1b4e28ba-2fa1-11d2-883f-0016d3cca427", rawdoc! {}));
+        assert!(!is("tmp.agg_out.mine", rawdoc! {}));
+        assert!(!is("a", rawdoc! { "temp": false }));
+        assert!(listed("system.resharding.1b4e28ba", rawdoc! {}).unwrap().is_none());
+    }
+
+    #[test]
+    fn an_index_that_is_being_built_is_told_from_one_that_is_there() {
+        let index = rawdoc! { "v": 2, "key": { "a": 1 }, "name": "a" };
+        assert!(!is_being_built(&index));
+        assert!(is_being_built(&rawdoc! { "spec": index, "buildUUID": uuid_of(1) }));
+    }
 }

@@ -20,9 +20,16 @@ pub struct Privilege {
 enum On {
     Collection(String, String),
     EveryDatabase,
+    Cluster,
 }
 
 impl Privilege {
+    /// An action on the deployment as a whole.
+    #[must_use]
+    pub fn on_cluster(action: &'static str) -> Self {
+        Self { action, on: On::Cluster }
+    }
+
     /// An action on one collection.
     #[must_use]
     pub fn on_collection(action: &'static str, db: &str, collection: &str) -> Self {
@@ -43,11 +50,13 @@ impl Privilege {
 
     /// As `grantPrivilegesToRole` takes it.
     fn as_granted(&self) -> String {
-        let (db, collection) = match &self.on {
-            On::Collection(db, collection) => (db.as_str(), collection.as_str()),
-            On::EveryDatabase => ("", ""),
+        let on = |db: &str, collection: &str| format!("{{db: {db:?}, collection: {collection:?}}}");
+        let resource = match &self.on {
+            On::Collection(db, collection) => on(db, collection),
+            On::EveryDatabase => on("", ""),
+            On::Cluster => "{cluster: true}".into(),
         };
-        format!("{{resource: {{db: {db:?}, collection: {collection:?}}}, actions: [{:?}]}}", self.action)
+        format!("{{resource: {resource}, actions: [{:?}]}}", self.action)
     }
 }
 
@@ -56,6 +65,7 @@ impl fmt::Display for Privilege {
         match &self.on {
             On::Collection(db, collection) => write!(f, "`{}` on `{db}.{collection}`", self.action),
             On::EveryDatabase => write!(f, "`{}` on every database", self.action),
+            On::Cluster => write!(f, "`{}` on the cluster", self.action),
         }
     }
 }
@@ -81,6 +91,7 @@ enum Resource {
     Collections(String, String),
     /// Buckets of time-series collections; empty parts stand for any.
     Buckets(String, String),
+    Cluster,
     Other,
 }
 
@@ -155,7 +166,9 @@ impl Privileges {
         Some(format!("the MongoDB user `{user}` may `{action}` on {}", grant.resource))
     }
 
-    fn allows(&self, needed: &Privilege) -> bool {
+    /// Whether the user may do this.
+    #[must_use]
+    pub fn allows(&self, needed: &Privilege) -> bool {
         self.grants.iter().any(|grant| {
             grant.actions.iter().any(|action| action == needed.action) && grant.resource.covers(&needed.on)
         })
@@ -175,7 +188,7 @@ impl Grant {
             Resource::Collections(db, collection) => {
                 !(db == "admin" || is_server_database(db) || collection.starts_with(SYSTEM))
             }
-            Resource::Buckets(..) | Resource::Other => false,
+            Resource::Buckets(..) | Resource::Cluster | Resource::Other => false,
         };
         reaches && self.actions.iter().any(|action| WRITES.contains(&action.as_str()))
     }
@@ -190,6 +203,8 @@ impl Resource {
             Self::Buckets(text("db"), text("system_buckets"))
         } else if resource.contains_key("collection") {
             Self::Collections(text("db"), text("collection"))
+        } else if resource.contains_key("cluster") {
+            Self::Cluster
         } else {
             Self::Other
         }
@@ -214,7 +229,10 @@ impl Resource {
                 let fits = |pattern: &str, name: &str| pattern.is_empty() || pattern == name;
                 collection.strip_prefix(BUCKETS).is_some_and(|name| fits(of, db) && fits(named, name))
             }
-            (Self::Buckets(..), On::EveryDatabase) | (Self::Other, _) => false,
+            (Self::Cluster, On::Cluster) => true,
+            (Self::Buckets(..), On::EveryDatabase | On::Cluster)
+            | (Self::Collections(..), On::Cluster)
+            | (Self::Cluster | Self::Other, _) => false,
         }
     }
 }
@@ -230,6 +248,7 @@ impl fmt::Display for Resource {
                 write!(f, "`{collection}` of every database")
             }
             Self::Collections(db, collection) => write!(f, "`{db}.{collection}`"),
+            Self::Cluster => f.write_str("the cluster"),
             Self::Anything | Self::Buckets(..) | Self::Other => f.write_str("anything"),
         }
     }
@@ -275,7 +294,9 @@ mod tests {
         let anything = doc! { "resource": { "anyResource": true }, "actions": ["find"] };
         assert!(may(vec![anything]).allows(&find("shop", "system.js")));
         let cluster = doc! { "resource": { "cluster": true }, "actions": ["find"] };
-        assert!(!may(vec![cluster]).allows(&find("shop", "orders")));
+        let cluster = may(vec![cluster]);
+        assert!(!cluster.allows(&find("shop", "orders")) && cluster.allows(&Privilege::on_cluster("find")));
+        assert!(!normal.allows(&Privilege::on_cluster("find")));
     }
 
     #[test]

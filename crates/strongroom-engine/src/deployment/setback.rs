@@ -27,7 +27,10 @@ impl Setback {
         match code_of(error) {
             Some(code::SNAPSHOT_TOO_OLD | code::SNAPSHOT_UNAVAILABLE) => Self::TooOld(told),
             Some(code::KEY_NOT_FOUND | code::CAPPED_POSITION_LOST) => Self::PositionGone(told),
-            Some(code::NAMESPACE_NOT_FOUND) => Self::CollectionGone(told),
+            // A view may have taken its name.
+            Some(code::NAMESPACE_NOT_FOUND | code::COMMAND_NOT_SUPPORTED_ON_VIEW) => {
+                Self::CollectionGone(told)
+            }
             Some(code) if code::LOST.contains(&code) => Self::Lost(told),
             Some(_) => Self::Final(told),
             None => match &*error.kind {

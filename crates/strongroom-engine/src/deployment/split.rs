@@ -55,7 +55,9 @@ impl Deployment {
     /// As the server fails; the collection can be read whole then.
     pub async fn split(&self, described: &Described, parts: usize, at: ReadAt) -> Result<Split> {
         // Before 6.0 buckets may have no index on `_id` (MongoDB manual, "Time Series").
-        if described.kind == NamespaceKind::Timeseries && self.major_version() < 6 {
+        // Where they have no name of their own, a pipeline finds measurements.
+        let has_no_ids = described.kind == NamespaceKind::Timeseries && self.major_version() < 6;
+        if has_no_ids || described.is_raw {
             return Ok(Split::Ids(Vec::new()));
         }
         if let CollectionId::Uuid(_) = self.collection_id(described)

@@ -3,13 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use mongodb::bson::{Bson, Document, RawBson, RawDocument, RawDocumentBuf, doc};
+use mongodb::bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, doc, rawdoc};
 use mongodb::error::Error as DriverError;
 use mongodb::options::{ReadPreference, SelectionCriteria};
 use mongodb::{Client, Database};
 
 use super::failure::{code_of, explain, server_code};
 use super::{ConnectionString, connect_primary, major, moment, topology};
+use crate::definition::Definition;
 use crate::error::{Code, Error, Result};
 use crate::moment::ClusterTime;
 use crate::names::Name;
@@ -188,10 +189,9 @@ impl Target {
     ///
     /// # Errors
     /// [`Refused::Exists`] when a namespace of that name is there.
-    pub async fn create(&self, name: &Name, options: Document) -> Result<(), Refused> {
-        let mut command = doc! { "create": &name.collection };
-        command.extend(options);
-        match self.try_command(&name.db, command).await {
+    pub async fn create(&self, name: &Name, options: &Definition) -> Result<(), Refused> {
+        let command = Definition::from(rawdoc! { "create": name.collection.as_str() }).and(options);
+        match self.try_raw_command(&name.db, command).await {
             Ok(_) => Ok(()),
             Err(e) if code_of(&e) == Some(server_code::NAMESPACE_EXISTS) => Err(Refused::Exists),
             Err(e) => Err(Refused::of(&e, &format!("cannot create `{name}`"))),
@@ -202,9 +202,11 @@ impl Target {
     ///
     /// # Errors
     /// [`Refused::Answer`] when the server refuses one of them: then none of them is built.
-    pub async fn create_indexes(&self, name: &Name, indexes: Vec<Document>) -> Result<(), Refused> {
-        let command = doc! { "createIndexes": &name.collection, "indexes": indexes };
-        match self.try_command(&name.db, command).await {
+    pub async fn create_indexes(&self, name: &Name, indexes: &[Definition]) -> Result<(), Refused> {
+        let mut array = RawArrayBuf::new();
+        indexes.iter().for_each(|index| array.push(index.as_raw()));
+        let command = rawdoc! { "createIndexes": name.collection.as_str(), "indexes": array };
+        match self.try_raw_command(&name.db, command.into()).await {
             Ok(_) => Ok(()),
             Err(e) => Err(Refused::of(&e, &format!("cannot build the indexes of `{name}`"))),
         }
@@ -319,6 +321,15 @@ impl Target {
 
     pub(super) async fn command(&self, db: &str, command: Document) -> Result<Document> {
         self.try_command(db, command).await.map_err(|e| explain(&e))
+    }
+
+    /// A command whose members are sent as they are.
+    pub(super) async fn try_raw_command(
+        &self,
+        db: &str,
+        command: Definition,
+    ) -> Result<Document, DriverError> {
+        self.database(db).run_raw_command(RawDocumentBuf::from(command)).selection_criteria(primary()).await
     }
 
     pub(super) async fn try_command(&self, db: &str, command: Document) -> Result<Document, DriverError> {
@@ -453,8 +464,6 @@ impl fmt::Debug for InsertBuffer {
 
 #[cfg(test)]
 mod tests {
-    use mongodb::bson::rawdoc;
-
     use super::*;
 
     #[test]

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use bson::{Bson, Document, RawBsonRef};
+use bson::raw::CStr;
+use bson::{RawBsonRef, RawDocument};
 
 use super::entry::{Kind, Operation, split, strange};
 use super::filter::view_name;
+use crate::definition::Definition;
 use crate::error::Result;
 use crate::names::{BUCKETS, Name, VIEWS};
 
@@ -18,7 +20,7 @@ pub(crate) struct Catalog {
     /// Collections.
     pub collections: BTreeMap<Name, Collection>,
     /// The definition of each view.
-    pub views: BTreeMap<Name, Document>,
+    pub views: BTreeMap<Name, Definition>,
     /// Changes of collections that were not there, until they are dropped.
     pub orphans: BTreeMap<Name, u64>,
 }
@@ -27,22 +29,22 @@ pub(crate) struct Catalog {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Collection {
     /// Its options; of these only the default collation is kept up to date.
-    pub options: Document,
+    pub options: Definition,
     /// Indexes by their specification. A time-series' are as its user sees them.
-    pub indexes: Vec<Document>,
+    pub indexes: Vec<Definition>,
     /// Indexes of a time-series that were made since: specified for its buckets.
-    pub bucket_indexes: Vec<Document>,
+    pub bucket_indexes: Vec<Definition>,
 }
 
 /// What a command changes in the collections themselves.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Change {
     /// A collection (or time-series) is created with these options.
-    Create(Name, Document),
+    Create(Name, Definition),
     /// It is dropped.
     Drop(Name),
     /// These options of it are changed, as `collMod` takes them.
-    Modify(Name, Document),
+    Modify(Name, Definition),
 }
 
 impl Catalog {
@@ -66,9 +68,8 @@ impl Catalog {
             self.views.remove(&name);
             return Ok(());
         }
-        let mut definition = document(part.o)?;
-        definition.remove("_id");
-        let on = definition.get_str("viewOn").map_err(|e| strange("a view is on nothing").caused_by(e))?;
+        let definition = document(part.o)?.without("_id");
+        let on = definition.text("viewOn").ok_or_else(|| strange("a view is on nothing"))?;
         if !on.starts_with(BUCKETS) {
             self.views.insert(name, definition);
         }
@@ -82,8 +83,7 @@ impl Catalog {
     pub(crate) fn command(&mut self, part: &Operation<'_>) -> Result<Option<Change>> {
         let (command, RawBsonRef::String(collection)) = part.command()? else { return Ok(None) };
         let name = Name::new(part.db, collection);
-        let mut o = document(part.o)?;
-        o.remove(command);
+        let o = document(part.o)?.without(command);
         match command {
             // The views themselves are documents of it, and go with it.
             "create" if collection == VIEWS => Ok(None),
@@ -96,15 +96,15 @@ impl Catalog {
             "createIndexes" => Ok(self.add(&name, vec![o])),
             "commitIndexBuild" => Ok(self.add(&name, specifications(&o)?)),
             "dropIndexes" | "deleteIndexes" | "dropIndex" => self.remove(&name, &o),
-            "collMod" => self.modify(name, o),
+            "collMod" => self.modify(name, &o),
             _ => Ok(None),
         }
     }
 
     /// One that is there already was created before it was listed: it stays, what follows leads to the same.
-    fn create(&mut self, name: Name, mut options: Document) -> Option<Change> {
+    fn create(&mut self, name: Name, options: Definition) -> Option<Change> {
         // A temporary collection would vanish with the server's next start.
-        options.remove("temp");
+        let mut options = options.without("temp");
         if name.collection.starts_with(BUCKETS) {
             options = timeseries(&options);
         }
@@ -121,7 +121,7 @@ impl Catalog {
         self.collections.remove(&name).map(|_| Change::Drop(name))
     }
 
-    fn add(&mut self, name: &Name, specifications: Vec<Document>) -> Option<Change> {
+    fn add(&mut self, name: &Name, specifications: Vec<Definition>) -> Option<Change> {
         let collection = self.there(name)?;
         for specification in specifications {
             collection.forget(&index_name(&specification));
@@ -132,9 +132,8 @@ impl Catalog {
         None
     }
 
-    fn remove(&mut self, name: &Name, o: &Document) -> Result<Option<Change>> {
-        let index =
-            o.get_str("index").map_err(|e| strange("an index without a name was dropped").caused_by(e))?;
+    fn remove(&mut self, name: &Name, o: &Definition) -> Result<Option<Change>> {
+        let index = o.text("index").ok_or_else(|| strange("an index without a name was dropped"))?;
         if let Some(collection) = self.there(name) {
             match index {
                 "*" => collection.forget_all(),
@@ -144,12 +143,12 @@ impl Catalog {
         Ok(None)
     }
 
-    fn modify(&mut self, name: Name, mut options: Document) -> Result<Option<Change>> {
-        let index = options.remove("index");
+    fn modify(&mut self, name: Name, o: &Definition) -> Result<Option<Change>> {
+        let options = o.without("index");
         let Some(collection) = self.there(&name) else { return Ok(None) };
-        if let Some(index) = index {
-            let Bson::Document(index) = index else { return Err(strange("an index is changed to nothing")) };
-            collection.alter(&index);
+        if o.contains("index") {
+            let index = o.part("index").ok_or_else(|| strange("an index is changed to nothing"))?;
+            collection.alter(&index)?;
         }
         Ok((!options.is_empty()).then_some(Change::Modify(name, options)))
     }
@@ -175,48 +174,58 @@ impl Collection {
     }
 
     /// `collMod` of an index. What is switched off again is not listed by a server.
-    fn alter(&mut self, change: &Document) {
+    fn alter(&mut self, change: &Definition) -> Result<()> {
         let name = index_name(change);
         let all = self.indexes.iter_mut().chain(&mut self.bucket_indexes);
         for known in all.filter(|known| index_name(known) == name) {
-            for (option, value) in change.iter().filter(|(option, _)| *option != "name") {
-                match value {
-                    Bson::Boolean(false) => drop(known.remove(option)),
-                    value => drop(known.insert(option, value.clone())),
+            for option in change.as_raw() {
+                let (option, value) =
+                    option.map_err(|e| strange("a change of an index cannot be read").caused_by(e))?;
+                if option.as_str() != "name" {
+                    *known = altered(known, option, value);
                 }
             }
-            if known.get_bool("unique").unwrap_or(false) {
-                known.remove("prepareUnique");
+            if known.says_yes("unique") {
+                *known = known.without("prepareUnique");
             }
         }
+        Ok(())
+    }
+}
+
+fn altered(index: &Definition, option: &CStr, value: RawBsonRef<'_>) -> Definition {
+    match value {
+        RawBsonRef::Boolean(false) => index.without(option.as_str()),
+        value => index.with(option, value),
     }
 }
 
 /// What a user says to create the time-series whose buckets were created with these options.
-fn timeseries(buckets: &Document) -> Document {
-    let said = ["timeseries", "expireAfterSeconds", "collation", "storageEngine"];
-    buckets.iter().filter(|(option, _)| said.contains(&option.as_str())).map(own).collect()
+fn timeseries(buckets: &Definition) -> Definition {
+    buckets
+        .only(|option| ["timeseries", "expireAfterSeconds", "collation", "storageEngine"].contains(&option))
 }
 
-fn own((name, value): (&String, &Bson)) -> (String, Bson) {
-    (name.clone(), value.clone())
+fn index_name(specification: &Definition) -> String {
+    specification.text("name").unwrap_or_default().to_owned()
 }
 
-fn index_name(specification: &Document) -> String {
-    specification.get_str("name").unwrap_or_default().to_owned()
-}
-
-fn specifications(o: &Document) -> Result<Vec<Document>> {
-    let indexes = o.get_array("indexes").map_err(|e| strange("no indexes were built").caused_by(e))?;
+fn specifications(o: &Definition) -> Result<Vec<Definition>> {
+    let Some(RawBsonRef::Array(indexes)) = o.get("indexes") else {
+        return Err(strange("no indexes were built"));
+    };
     indexes
-        .iter()
-        .map(|index| index.as_document().cloned().ok_or_else(|| strange("an index is no document")))
+        .into_iter()
+        .map(|index| match index {
+            Ok(RawBsonRef::Document(index)) => document(index),
+            _ => Err(strange("an index is no document")),
+        })
         .collect()
 }
 
-/// Options and indexes are changed, so they are decoded; documents of users never are.
-fn document(raw: &bson::RawDocument) -> Result<Document> {
-    Document::try_from(raw).map_err(|e| strange("a command cannot be read").caused_by(e))
+/// Options and indexes may be changed, so they are looked into; documents of users never are.
+fn document(raw: &RawDocument) -> Result<Definition> {
+    Definition::checked(raw.as_bytes()).map_err(|e| strange("a command cannot be read").caused_by(e))
 }
 
 #[cfg(test)]
@@ -225,6 +234,7 @@ mod tests {
 
     use super::super::entry::Entry;
     use super::*;
+    use crate::definition::tests::definition;
 
     fn with(op: &str, ns: &str, o: RawDocumentBuf, take: impl FnOnce(&Operation<'_>)) {
         let raw = rawdoc! { "op": op, "ns": ns, "o": o, "ts": Timestamp { time: 1, increment: 1 } };
@@ -251,7 +261,7 @@ mod tests {
         let mut catalog = Catalog::default();
         let create = || rawdoc! { "create": "a", "temp": true, "capped": true };
         let change = run(&mut catalog, create());
-        assert_eq!(change, Some(Change::Create(name("a"), doc! { "capped": true })));
+        assert_eq!(change, Some(Change::Create(name("a"), definition(doc! { "capped": true }))));
         assert_eq!(run(&mut catalog, create()), None);
         assert_eq!(run(&mut catalog, rawdoc! { "drop": "a" }), Some(Change::Drop(name("a"))));
         assert_eq!(run(&mut catalog, rawdoc! { "drop": "a" }), None);
@@ -275,7 +285,7 @@ mod tests {
         run(&mut catalog, rawdoc! { "createIndexes": "a", "v": 2, "key": { "x": 1 }, "name": "x" });
         let build = |command: &str| {
             let mut o = RawDocumentBuf::new();
-            o.append(<&bson::raw::CStr>::try_from(command).unwrap(), "a");
+            o.append(<&CStr>::try_from(command).unwrap(), "a");
             let index = |name: &str| rawdoc! { "v": 2, "key": { "y": 1 }, "name": name };
             o.append(bson::raw::cstr!("indexes"), bson::RawArrayBuf::from_iter([index("y"), index("z")]));
             o
@@ -292,8 +302,9 @@ mod tests {
         assert_eq!(run(&mut catalog, rawdoc! { "collMod": "a", "index": hide }), None);
         let shown = rawdoc! { "name": "x", "hidden": false };
         let change = run(&mut catalog, rawdoc! { "collMod": "a", "index": shown, "validationLevel": "off" });
-        assert_eq!(change, Some(Change::Modify(name("a"), doc! { "validationLevel": "off" })));
-        let expected = doc! { "v": 2, "key": { "x": 1 }, "name": "x", "expireAfterSeconds": 5_i64 };
+        assert_eq!(change, Some(Change::Modify(name("a"), definition(doc! { "validationLevel": "off" }))));
+        let expected =
+            definition(doc! { "v": 2, "key": { "x": 1 }, "name": "x", "expireAfterSeconds": 5_i64 });
         assert_eq!(catalog.collections[&name("a")].indexes[0], expected);
         run(&mut catalog, rawdoc! { "dropIndexes": "a", "index": "*" });
         assert!(indexes(&catalog, "a").is_empty());
@@ -307,7 +318,7 @@ mod tests {
             "create": "system.buckets.w", "validator": { "x": 1 }, "clusteredIndex": true,
             "timeseries": { "timeField": "at", "metaField": "m" },
         };
-        let expected = Change::Create(name("system.buckets.w"), doc! { "timeseries": series });
+        let expected = Change::Create(name("system.buckets.w"), definition(doc! { "timeseries": series }));
         assert_eq!(run(&mut catalog, raw), Some(expected));
         let index = rawdoc! { "createIndexes": "system.buckets.w", "key": { "meta.p": 1 }, "name": "p" };
         run(&mut catalog, index);
@@ -320,10 +331,10 @@ mod tests {
     #[test]
     fn views_are_what_their_last_definition_says() {
         let mut catalog = Catalog::default();
-        let definition = |on: &str| rawdoc! { "_id": "shop.v", "viewOn": on, "pipeline": [] };
+        let view = |on: &str| rawdoc! { "_id": "shop.v", "viewOn": on, "pipeline": [] };
         for on in ["a", "b"] {
-            with("i", "shop.system.views", definition(on), |part| catalog.view(part).unwrap());
-            let expected = doc! { "viewOn": on, "pipeline": [] };
+            with("i", "shop.system.views", view(on), |part| catalog.view(part).unwrap());
+            let expected = definition(doc! { "viewOn": on, "pipeline": [] });
             assert_eq!(catalog.views[&name("v")], expected);
         }
         let difference = rawdoc! { "_id": "shop.v", "$v": 2, "diff": {} };

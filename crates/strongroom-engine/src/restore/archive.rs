@@ -227,6 +227,7 @@ fn namespace(listed: &Metadata) -> Result<Namespace> {
         collection: listed.collection.clone(),
         kind,
         metadata,
+        metadata_bson: None,
         documents: 0,
         bytes: 0,
         crc64: Crc64::new().to_string(),

@@ -1,10 +1,10 @@
 //! Collections and views: dropped, emptied and created as the plan says.
 
-use bson::Document;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::item::{Action, Item};
 use super::views::{self, View};
+use crate::definition::Definition;
 use crate::deployment::{Refused, Target};
 use crate::error::{Code, Error, Result};
 use crate::job::Job;
@@ -30,18 +30,18 @@ async fn prepare(target: &Target, item: &Item, job: &Job) -> Result<()> {
     if !item.action.creates() || item.kind == NamespaceKind::View {
         return Ok(());
     }
-    create(target, &item.to, item.options.clone()).await
+    create(target, &item.to, &item.options).await
 }
 
 /// Creates views, each after those that it reads.
 pub(super) async fn views(target: &Target, views: &[View]) -> Result<()> {
     for View { name, options } in views::in_order(views) {
-        create(target, name, options.clone()).await?;
+        create(target, name, options).await?;
     }
     Ok(())
 }
 
-async fn create(target: &Target, name: &Name, options: Document) -> Result<()> {
+async fn create(target: &Target, name: &Name, options: &Definition) -> Result<()> {
     match target.create(name, options).await {
         Ok(()) => Ok(()),
         Err(Refused::Exists) => {

@@ -1,10 +1,10 @@
 //! Indexes: built when the data is there, all of a collection in one pass over it.
 
-use bson::Document;
 use futures::{StreamExt, stream};
 
 use super::Restored;
 use super::left::Build;
+use crate::definition::Definition;
 use crate::deployment::{Refused, Target};
 use crate::error::Result;
 use crate::job::Job;
@@ -54,12 +54,12 @@ async fn of_one(target: &Target, build: &Build, job: &Job) -> Result<Built> {
 async fn create(
     target: &Target,
     build: &Build,
-    indexes: &[Document],
+    indexes: &[Definition],
     built: &mut Built,
     job: &Job,
 ) -> Result<bool> {
     job.check()?;
-    match target.create_indexes(&build.on, indexes.to_vec()).await {
+    match target.create_indexes(&build.on, indexes).await {
         Ok(()) => built.indexes += indexes.len() as u64,
         Err(Refused::Answer(error)) => {
             built.exceptions.push(error.to_string());

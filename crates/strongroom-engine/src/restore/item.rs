@@ -1,9 +1,9 @@
 //! One collection or view of a restore: what it is in the source, and what becomes of it in the target.
 
-use bson::Document;
 use serde::Serialize;
 
 use super::metadata::Metadata;
+use crate::definition::Definition;
 use crate::names::{Authorization, Name, NamespaceKind};
 
 /// What will be done.
@@ -59,7 +59,7 @@ pub(super) struct Item {
     /// Options and indexes as the source has them.
     pub(super) metadata: Metadata,
     /// Options as the target gets them: a view reads the new names.
-    pub(super) options: Document,
+    pub(super) options: Definition,
     /// Documents to insert; an archive does not say.
     pub(super) documents: Option<u64>,
     /// Their bytes.
@@ -97,7 +97,7 @@ pub(super) mod tests {
             authorization: Authorization::of(db, collection),
             action,
             metadata: Metadata::default(),
-            options: Document::new(),
+            options: Definition::default(),
             documents: None,
             bytes: None,
         }

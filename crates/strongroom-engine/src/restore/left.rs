@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use bson::Document;
-
 use super::item::{Action, Item};
 use super::metadata::Metadata;
 use super::views::View;
+use crate::definition::Definition;
 use crate::names::{Name, NamespaceKind};
 
 /// What is to be built and created at the end of a restore.
@@ -25,7 +24,7 @@ pub(super) struct Left {
 pub(super) struct Build {
     /// The collection: a time-series, or that of its buckets.
     pub(super) on: Name,
-    pub(super) indexes: Vec<Document>,
+    pub(super) indexes: Vec<Definition>,
     /// The collection is not there.
     pub(super) missing: bool,
 }
@@ -72,12 +71,13 @@ mod tests {
 
     use super::super::item::tests::item;
     use super::*;
+    use crate::definition::tests::definition;
 
     #[test]
     fn only_what_is_created_gets_views_and_only_what_is_the_users_gets_indexes() {
         let with_index = |name, action| {
             let mut item = item(name, action);
-            item.metadata.indexes = vec![doc! { "key": { "x": 1 }, "name": "x" }];
+            item.metadata.indexes = vec![definition(doc! { "key": { "x": 1 }, "name": "x" })];
             item
         };
         let view = |name, action| Item { kind: NamespaceKind::View, ..item(name, action) };

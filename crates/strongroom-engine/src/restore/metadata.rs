@@ -1,75 +1,140 @@
 //! What the metadata of a namespace says, as the server takes it.
 
-use bson::{Bson, Document, doc};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bson::raw::cstr;
+use bson::{RawBsonRef, rawdoc};
 
+use crate::definition::Definition;
 use crate::error::{Code, Error, Result};
+use crate::extended_json;
 use crate::manifest::Namespace;
 
-/// A namespace's options and indexes as BSON.
-#[derive(Debug, Clone, Default)]
+/// A namespace's options and indexes.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Metadata {
-    pub(super) options: Document,
-    pub(super) indexes: Vec<Document>,
+    pub(super) options: Definition,
+    pub(super) indexes: Vec<Definition>,
 }
 
 impl Metadata {
-    /// Reads the metadata of the manifest, which is canonical Extended JSON v2.
+    /// Reads the metadata of a manifest or an archive: Extended JSON, or where a manifest has it, BSON.
+    ///
+    /// # Errors
+    /// [`Code::Damaged`], with the name of the namespace.
     pub(super) fn of(namespace: &Namespace) -> Result<Self> {
-        let unreadable = |why: String| {
+        let metadata = match &namespace.metadata_bson {
+            Some(bson) => exact(bson),
+            None => extended_json::read(namespace.metadata.get()),
+        };
+        metadata.and_then(|metadata| Self::in_members(&metadata)).map_err(|why| {
             Error::new(Code::Damaged, format!("the metadata of `{}` cannot be read: {why}", namespace.name()))
-        };
-        let json: serde_json::Value =
-            serde_json::from_str(namespace.metadata.get()).map_err(|e| unreadable(e.to_string()))?;
-        let Bson::Document(mut metadata) = Bson::try_from(json).map_err(|e| unreadable(e.to_string()))?
-        else {
-            return Err(unreadable("it is not an object".into()));
-        };
-        let options = match metadata.remove("options") {
-            Some(Bson::Document(options)) => options,
-            None => Document::new(),
-            Some(_) => return Err(unreadable("its options are not an object".into())),
-        };
-        let indexes = match metadata.remove("indexes") {
-            Some(Bson::Array(indexes)) => indexes.into_iter().map(into_index).collect::<Option<_>>(),
-            None => Some(Vec::new()),
-            Some(_) => None,
-        };
-        Ok(Self {
-            options,
-            indexes: indexes.ok_or_else(|| unreadable("its indexes are not objects".into()))?,
         })
+    }
+
+    fn in_members(metadata: &Definition) -> Result<Self, String> {
+        let options = match metadata.get("options") {
+            Some(RawBsonRef::Document(options)) => checked(options.as_bytes())?,
+            None | Some(RawBsonRef::Null) => Definition::default(),
+            Some(_) => return Err("its options are not an object".into()),
+        };
+        let indexes = match metadata.get("indexes") {
+            Some(RawBsonRef::Array(indexes)) => indexes.into_iter().map(|index| match index {
+                // Servers before 4.4 wrote the collection's name into each index; it may be another one here.
+                Ok(RawBsonRef::Document(index)) => Ok(checked(index.as_bytes())?.without("ns")),
+                _ => Err("its indexes are not objects".to_owned()),
+            }),
+            None | Some(RawBsonRef::Null) => return Ok(Self { options, indexes: Vec::new() }),
+            Some(_) => return Err("its indexes are not objects".into()),
+        };
+        Ok(Self { options, indexes: indexes.collect::<Result<_, _>>()? })
     }
 
     /// What is not there by itself. An index without a collation compares simply, but made without one on a
     /// collection that has a default collation it would take that: so it is said.
-    pub(super) fn indexes_to_build(&self) -> Vec<Document> {
-        let by_itself = |index: &Document| {
-            let is_id = index.get_document("key").is_ok_and(|key| key.len() == 1 && key.contains_key("_id"));
-            (is_id && index.get_str("name").is_ok_and(|name| name == "_id_"))
-                || index.get_bool("clustered").unwrap_or(false)
+    pub(super) fn indexes_to_build(&self) -> Vec<Definition> {
+        let by_itself = |index: &Definition| {
+            let is_id = index.part("key").is_some_and(|key| key.names().eq(["_id"]));
+            (is_id && index.text("name") == Some("_id_")) || index.says_yes("clustered")
         };
-        let mut indexes: Vec<Document> =
-            self.indexes.iter().filter(|index| !by_itself(index)).cloned().collect();
-        if self.options.contains_key("collation") {
-            for index in indexes.iter_mut().filter(|index| !index.contains_key("collation")) {
-                index.insert("collation", doc! { "locale": "simple" });
-            }
-        }
-        indexes
+        let collates = self.options.contains("collation");
+        let said = |index: &Definition| match collates && !index.contains("collation") {
+            true => index.with(cstr!("collation"), rawdoc! { "locale": "simple" }),
+            false => index.clone(),
+        };
+        self.indexes.iter().filter(|index| !by_itself(index)).map(said).collect()
     }
 
     pub(super) fn capped(&self) -> bool {
-        self.options.get_bool("capped").unwrap_or(false)
+        self.options.says_yes("capped")
     }
 }
 
-/// Servers before 4.4 wrote the collection's name into each index; it may be another one here.
-fn into_index(value: Bson) -> Option<Document> {
-    match value {
-        Bson::Document(mut index) => {
-            index.remove("ns");
-            Some(index)
+fn checked(bytes: &[u8]) -> Result<Definition, String> {
+    Definition::checked(bytes).map_err(|wrong| wrong.to_string())
+}
+
+fn exact(bson: &str) -> Result<Definition, String> {
+    checked(&STANDARD.decode(bson).map_err(|_| "its BSON is not base64")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{RawDocumentBuf, doc};
+    use serde_json::value::RawValue;
+
+    use super::*;
+    use crate::definition::tests::definition;
+    use crate::names::NamespaceKind;
+
+    fn read(text: &str, bson: Option<String>) -> Result<Metadata> {
+        Metadata::of(&Namespace {
+            db: "shop".into(),
+            collection: "a".into(),
+            kind: NamespaceKind::Collection,
+            metadata: RawValue::from_string(text.into()).unwrap(),
+            metadata_bson: bson,
+            documents: 0,
+            bytes: 0,
+            crc64: String::new(),
+        })
+    }
+
+    #[test]
+    fn options_and_indexes_are_read_in_their_order_and_twice_if_they_stand_there_twice() {
+        let text = r#"{"options": {"validator": {"$or": [1], "$or": [2]}}, "indexes": [{"ns": "shop.a", "name": "x"}]}"#;
+        let found = read(text, None).unwrap();
+        let validator = found.options.part("validator").unwrap();
+        assert_eq!(validator.names().collect::<Vec<_>>(), ["$or", "$or"]);
+        assert_eq!(found.indexes, [definition(doc! { "name": "x" })]);
+        assert_eq!(read("{}", None).unwrap(), Metadata::default());
+    }
+
+    #[test]
+    fn the_exact_form_is_preferred_and_damage_is_named() {
+        let exact = rawdoc! { "options": { "validator": { "a": { "$numberInt": "5" } } }, "indexes": [] };
+        let text = r#"{"options": {"validator": {"a": {"$numberInt": "5"}}}, "indexes": []}"#;
+        let found = read(text, Some(STANDARD.encode(exact.as_bytes()))).unwrap();
+        assert_eq!(
+            found.options,
+            RawDocumentBuf::from(exact.get_document("options").unwrap().to_owned()).into()
+        );
+        for (text, bson) in [("[]", None), (r#"{"options": 5}"#, None), ("{}", Some("zz?".to_owned()))] {
+            let error = read(text, bson).unwrap_err();
+            assert_eq!(error.code(), Code::Damaged);
+            assert!(error.message().contains("`shop.a`"), "{error}");
         }
-        _ => None,
+    }
+
+    #[test]
+    fn what_is_there_by_itself_is_not_built() {
+        let found = read(
+            r#"{"options": {"collation": {"locale": "fr"}}, "indexes": [{"key": {"_id": 1}, "name": "_id_"},
+                {"key": {"_id": 1}, "name": "c", "clustered": true}, {"key": {"_id": "hashed"}, "name": "h"}]}"#,
+            None,
+        );
+        let built = found.unwrap().indexes_to_build();
+        let simple = doc! { "key": { "_id": "hashed" }, "name": "h", "collation": { "locale": "simple" } };
+        assert_eq!(built, [definition(simple)]);
     }
 }

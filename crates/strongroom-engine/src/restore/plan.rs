@@ -109,10 +109,12 @@ pub(super) fn items(
 fn item(wanted: &Wanted<'_>, source: &Source, present: &Present, settings: &Options) -> Result<Item> {
     let Wanted { number, namespace, from, to, authorization } = wanted;
     let metadata = Metadata::of(namespace)?;
-    let mut options = metadata.options.clone();
-    if namespace.kind == NamespaceKind::View {
-        views::rename(&mut options, from, &settings.renames).map_err(|read| elsewhere(to, &read))?;
-    }
+    let options = match namespace.kind {
+        NamespaceKind::View => {
+            views::rename(&metadata.options, from, &settings.renames).map_err(|read| elsewhere(to, &read))?
+        }
+        _ => metadata.options.clone(),
+    };
     let counted = |count| matches!(source, Source::Backup(_)).then_some(count);
     Ok(Item {
         number: *number,

@@ -39,6 +39,7 @@ mod tests {
 
     use super::super::item::tests::item;
     use super::*;
+    use crate::definition::tests::definition;
     use crate::names::Name;
 
     fn on(action: &'static str, collection: &str) -> Privilege {
@@ -64,7 +65,7 @@ mod tests {
     fn indexes_and_buckets_and_views_differ() {
         let mut series = item("shop.w", Action::Index);
         series.kind = NamespaceKind::Timeseries;
-        series.metadata.indexes = vec![doc! { "key": { "x": 1 }, "name": "x" }];
+        series.metadata.indexes = vec![definition(doc! { "key": { "x": 1 }, "name": "x" })];
         assert_eq!(needed(std::slice::from_ref(&series), true, None), [on("createIndex", "w")]);
         assert!(needed(std::slice::from_ref(&series), false, None).is_empty());
         series.action = Action::Add;

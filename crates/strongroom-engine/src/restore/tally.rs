@@ -108,6 +108,7 @@ mod tests {
             collection: "a".into(),
             kind: NamespaceKind::Collection,
             metadata: RawValue::from_string("{}".into()).unwrap(),
+            metadata_bson: None,
             documents: 0,
             bytes: 0,
             crc64: sum(text).to_string(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::item::{Action, Item};
+use crate::definition::Definition;
 use crate::deployment::{Privilege, Refused, Target};
 use crate::error::Result;
 use crate::names::{Name, TEMPORARY_ROLES, TEMPORARY_USERS};
@@ -56,7 +57,7 @@ impl Merging {
     /// The oplog changes documents of collections that have to be there.
     pub(super) async fn make_room(&self, target: &Target) -> Result<()> {
         for temporary in &self.temporary {
-            match target.create(temporary, bson::Document::new()).await {
+            match target.create(temporary, &Definition::default()).await {
                 Ok(()) | Err(Refused::Exists) => {}
                 Err(refused) => return Err(refused.into()),
             }

@@ -1,9 +1,11 @@
 //! Views stand on collections and on other views: those come first.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use bson::{Bson, Document};
+use bson::raw::cstr;
+use bson::{RawArray, RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
 
+use crate::definition::Definition;
 use crate::names::Name;
 use crate::renames::Renames;
 
@@ -12,7 +14,7 @@ use crate::renames::Renames;
 pub(super) struct View {
     pub(super) name: Name,
     /// Its definition, with the names of the target.
-    pub(super) options: Document,
+    pub(super) options: Definition,
 }
 
 /// Views in an order in which they can be created: each after the views it reads.
@@ -36,9 +38,7 @@ impl<'a> Order<'_, 'a> {
         if !self.begun.insert(&view.name) {
             return;
         }
-        let mut names = Vec::new();
-        reads(&view.options, &mut names);
-        for name in names {
+        for name in read_by(&view.options) {
             if let Some(before) = self.views.get(&Name::new(&view.name.db, name)) {
                 self.take(before);
             }
@@ -47,37 +47,68 @@ impl<'a> Order<'_, 'a> {
     }
 }
 
-/// Every name that a view's definition may read from: `viewOn`, and `from` or `coll` of its stages.
-fn reads(document: &Document, names: &mut Vec<String>) {
-    for (key, value) in document {
-        match value {
-            Bson::String(name) if matches!(key.as_str(), "viewOn" | "from" | "coll" | "$unionWith") => {
-                names.push(name.clone());
+/// Those of these views that read themselves, by way of others: no server creates them.
+pub(super) fn in_circles<'a>(views: &[(&'a Name, &'a Definition)]) -> BTreeSet<&'a Name> {
+    let reads: HashMap<&Name, Vec<Name>> = views
+        .iter()
+        .map(|(name, options)| {
+            (*name, read_by(options).into_iter().map(|read| Name::new(&name.db, read)).collect())
+        })
+        .collect();
+    let circles = views.iter().map(|(name, _)| *name).filter(|name| {
+        let mut seen: HashSet<&Name> = HashSet::new();
+        let mut ahead: Vec<&Name> = reads[name].iter().collect();
+        while let Some(next) = ahead.pop() {
+            if next == *name {
+                return true;
             }
-            value => reads_in(value, names),
+            if seen.insert(next) {
+                ahead.extend(reads.get(next).into_iter().flatten());
+            }
+        }
+        false
+    });
+    circles.collect()
+}
+
+/// Every name that a view's definition may read from: `viewOn`, and `from` or `coll` of its stages.
+fn read_by(options: &Definition) -> Vec<&str> {
+    let mut names = Vec::new();
+    let mut ahead = vec![options.as_raw()];
+    while let Some(document) = ahead.pop() {
+        for (key, value) in document.iter().flatten() {
+            match value {
+                RawBsonRef::String(name)
+                    if matches!(key.as_str(), "viewOn" | "from" | "coll" | "$unionWith") =>
+                {
+                    names.push(name);
+                }
+                RawBsonRef::Document(inner) => ahead.push(inner),
+                RawBsonRef::Array(array) => ahead.extend(RawDocument::from_bytes(array.as_bytes())),
+                _ => {}
+            }
         }
     }
+    names
 }
 
-fn reads_in(value: &Bson, names: &mut Vec<String>) {
-    match value {
-        Bson::Document(document) => reads(document, names),
-        Bson::Array(values) => values.iter().for_each(|value| reads_in(value, names)),
-        _ => {}
-    }
-}
-
-/// Makes the definition of the view `view` (its name in the source) read what it read before, under its new names.
+/// The definition of the view `view` (its name in the source), reading what it read before, under its new names.
 ///
 /// # Errors
 /// The name of what would be in another database than the others, where no view can read it.
-pub(super) fn rename(options: &mut Document, view: &Name, renames: &Renames) -> Result<(), Name> {
+pub(super) fn rename(options: &Definition, view: &Name, renames: &Renames) -> Result<Definition, Name> {
     let there = renames.apply(&view.db, &view.collection).db;
     let renaming = Renaming { db: &view.db, there: &there, renames };
-    if let Some(on) = options.get_mut("viewOn") {
-        renaming.name(on)?;
+    let mut renamed = options.clone();
+    if let Some(on) = options.text("viewOn") {
+        renamed = renamed.with(cstr!("viewOn"), renaming.name(on)?);
     }
-    options.get_mut("pipeline").map_or(Ok(()), |pipeline| renaming.pipeline(pipeline))
+    if let Some(RawBsonRef::Array(pipeline)) = options.get("pipeline")
+        && !renames.is_empty()
+    {
+        renamed = renamed.with(cstr!("pipeline"), renaming.pipeline(pipeline)?);
+    }
+    Ok(renamed)
 }
 
 struct Renaming<'a> {
@@ -88,55 +119,79 @@ struct Renaming<'a> {
 }
 
 impl Renaming<'_> {
-    /// Anything but text is left to the server's judgement.
-    fn name(&self, value: &mut Bson) -> Result<(), Name> {
-        let Bson::String(name) = value else { return Ok(()) };
+    fn name(&self, name: &str) -> Result<String, Name> {
         let renamed = self.renames.apply(self.db, name);
         if renamed.db != self.there {
             return Err(renamed);
         }
-        *name = renamed.collection;
-        Ok(())
+        Ok(renamed.collection)
     }
 
-    fn pipeline(&self, pipeline: &mut Bson) -> Result<(), Name> {
-        let Bson::Array(stages) = pipeline else { return Ok(()) };
-        let stages = stages.iter_mut().filter_map(Bson::as_document_mut);
-        stages
-            .flat_map(|stage| stage.iter_mut())
-            .try_for_each(|(operator, argument)| self.stage(operator, argument))
+    fn pipeline(&self, pipeline: &RawArray) -> Result<RawArrayBuf, Name> {
+        let mut renamed = RawArrayBuf::new();
+        for stage in pipeline.into_iter().flatten() {
+            match stage {
+                RawBsonRef::Document(stage) => renamed.push(self.members(stage, Self::stage)?),
+                other => renamed.push(other),
+            }
+        }
+        Ok(renamed)
+    }
+
+    /// A document with other values.
+    fn members(&self, document: &RawDocument, change: Change<Self>) -> Result<RawDocumentBuf, Name> {
+        let mut renamed = RawDocumentBuf::new();
+        for (key, value) in document.iter().flatten() {
+            match change(self, key.as_str(), value)? {
+                Some(changed) => renamed.append(key, changed),
+                None => renamed.append(key, value),
+            }
+        }
+        Ok(renamed)
     }
 
     /// The stages that name collections or hold pipelines (MongoDB manual, "Aggregation Stages").
-    fn stage(&self, operator: &str, argument: &mut Bson) -> Result<(), Name> {
-        match (operator, argument) {
-            ("$unionWith", name @ Bson::String(_)) => self.name(name),
-            ("$lookup" | "$graphLookup" | "$unionWith", Bson::Document(argument)) => {
-                for (key, value) in argument.iter_mut() {
-                    match key.as_str() {
-                        "from" | "coll" => self.name(value)?,
-                        "pipeline" => self.pipeline(value)?,
-                        _ => {}
-                    }
-                }
-                Ok(())
+    fn stage(&self, operator: &str, argument: RawBsonRef<'_>) -> Result<Option<RawBson>, Name> {
+        let changed = match (operator, argument) {
+            ("$unionWith", RawBsonRef::String(name)) => RawBson::String(self.name(name)?),
+            ("$lookup" | "$graphLookup" | "$unionWith", RawBsonRef::Document(argument)) => {
+                RawBson::Document(self.members(argument, Self::argument)?)
             }
-            ("$facet", Bson::Document(facets)) => {
-                facets.iter_mut().try_for_each(|(_, pipeline)| self.pipeline(pipeline))
+            ("$facet", RawBsonRef::Document(facets)) => RawBson::Document(self.members(facets, Self::facet)?),
+            _ => return Ok(None),
+        };
+        Ok(Some(changed))
+    }
+
+    /// Anything but text is left to the server's judgement.
+    fn argument(&self, key: &str, value: RawBsonRef<'_>) -> Result<Option<RawBson>, Name> {
+        match (key, value) {
+            ("from" | "coll", RawBsonRef::String(name)) => self.name(name).map(RawBson::String).map(Some),
+            ("pipeline", RawBsonRef::Array(pipeline)) => {
+                self.pipeline(pipeline).map(RawBson::Array).map(Some)
             }
-            _ => Ok(()),
+            _ => Ok(None),
         }
+    }
+
+    fn facet(&self, _: &str, value: RawBsonRef<'_>) -> Result<Option<RawBson>, Name> {
+        let RawBsonRef::Array(pipeline) = value else { return Ok(None) };
+        self.pipeline(pipeline).map(RawBson::Array).map(Some)
     }
 }
 
+/// What becomes of one member of a document; none if it stays.
+type Change<R> = fn(&R, &str, RawBsonRef<'_>) -> Result<Option<RawBson>, Name>;
+
 #[cfg(test)]
 mod tests {
-    use bson::doc;
+    use bson::{Document, doc};
 
     use super::*;
+    use crate::definition::tests::definition;
 
     fn order(views: Vec<(&str, Document)>) -> Vec<String> {
-        let view = |(name, options)| View { name: Name::new("shop", name), options };
+        let view = |(name, options)| View { name: Name::new("shop", name), options: definition(options) };
         let views: Vec<View> = views.into_iter().map(view).collect();
         in_order(&views).into_iter().map(|view| view.name.collection.clone()).collect()
     }
@@ -154,6 +209,15 @@ mod tests {
     }
 
     #[test]
+    fn views_that_read_themselves_are_found() {
+        let views = [("a", "b"), ("b", "c"), ("c", "b"), ("d", "d"), ("e", "orders")]
+            .map(|(name, on)| (Name::new("shop", name), definition(doc! { "viewOn": on })));
+        let views: Vec<_> = views.iter().map(|(name, options)| (name, options)).collect();
+        let found: Vec<String> = in_circles(&views).into_iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["shop.b", "shop.c", "shop.d"]);
+    }
+
+    #[test]
     fn a_circle_ends() {
         assert_eq!(order(vec![("a", doc! { "viewOn": "b" }), ("b", doc! { "viewOn": "a" })]).len(), 2);
     }
@@ -164,32 +228,34 @@ mod tests {
 
     #[test]
     fn a_renamed_view_reads_what_it_read_before() {
-        let definition = |a: &str, b: &str| {
-            doc! { "viewOn": a, "pipeline": [
+        let view = |a: &str, b: &str| {
+            let mut twice = bson::rawdoc! { "$match": { "x": 1 } };
+            twice.append(cstr!("$match"), bson::rawdoc! { "x": 2 });
+            let view = doc! { "viewOn": a, "pipeline": [
                 { "$lookup": { "from": b, "as": "a", "pipeline": [{ "$unionWith": a }] } },
                 { "$graphLookup": { "from": b, "startWith": "$a" } },
                 { "$facet": { "a": [{ "$unionWith": { "coll": b, "pipeline": [{ "$unionWith": a }] } }] } },
                 { "$project": { "from": "a", "coll": { "$literal": "b" } } },
-            ] }
+            ] };
+            let mut pipeline = RawArrayBuf::new();
+            definition(view.clone()).get("pipeline").unwrap().as_array().unwrap().into_iter().for_each(
+                |stage| {
+                    pipeline.push(stage.unwrap());
+                },
+            );
+            pipeline.push(twice);
+            definition(view).with(cstr!("pipeline"), pipeline)
         };
-        let mut options = definition("a", "b");
-        rename(&mut options, &Name::new("shop", "v"), &renames("shop.*=copy.old_*")).unwrap();
-        assert_eq!(options, definition("old_a", "old_b"));
-        let mut options = definition("a", "b");
-        rename(&mut options, &Name::new("shop", "v"), &renames("shop.v=shop.w")).unwrap();
-        assert_eq!(options, definition("a", "b"));
+        let renamed = |rule| rename(&view("a", "b"), &Name::new("shop", "v"), &renames(rule)).unwrap();
+        assert_eq!(renamed("shop.*=copy.old_*"), view("old_a", "old_b"));
+        assert_eq!(renamed("shop.v=shop.w"), view("a", "b"));
     }
 
     #[test]
     fn a_view_cannot_read_from_another_database() {
-        let mut options = doc! { "viewOn": "a", "pipeline": [] };
-        assert_eq!(
-            rename(&mut options, &Name::new("shop", "v"), &renames("shop.v=copy.v")),
-            Err(Name::new("shop", "a"))
-        );
-        assert_eq!(
-            rename(&mut options, &Name::new("shop", "v"), &renames("shop.a=copy.a")),
-            Err(Name::new("copy", "a"))
-        );
+        let options = definition(doc! { "viewOn": "a", "pipeline": [] });
+        let renamed = |rule| rename(&options, &Name::new("shop", "v"), &renames(rule));
+        assert_eq!(renamed("shop.v=copy.v"), Err(Name::new("shop", "a")));
+        assert_eq!(renamed("shop.a=copy.a"), Err(Name::new("copy", "a")));
     }
 }

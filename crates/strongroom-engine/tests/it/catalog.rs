@@ -189,6 +189,28 @@ async fn latest_is_of_one_plan_only() {
     assert_eq!(find(&store, Some("shop")).await.unwrap(), "shop");
 }
 
+/// Ids hold the second and something random.
+#[tokio::test(flavor = "multi_thread")]
+async fn latest_of_one_second_is_the_one_that_ended_last() {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let made = backup(&source, &store, options(Compression::None)).await.unwrap();
+    let (second, _) = made.id.split_once('-').unwrap();
+    let text = std::fs::read_to_string(place.path().join("default").join(&made.id).join("manifest.json"));
+    let (text, end) = (text.unwrap(), serde_json::to_string(&made.finished_at).unwrap());
+    // One whose name sorts before all others and one whose name sorts behind them; the second to end is the newest.
+    for (suffix, later) in [("zzzz", 1), ("0000", 2)] {
+        let id = format!("{second}-{suffix}");
+        let later = serde_json::to_string(&(made.finished_at + chrono::TimeDelta::milliseconds(later)));
+        let text = text.replace(&made.id, &id).replace(&end, &later.unwrap());
+        put(&*store, &format!("default/{id}/manifest.json"), text.as_bytes(), &Sse::None).await.unwrap();
+    }
+    let newest = catalog::find(&*store, None, "latest").await.unwrap();
+    assert_eq!(newest.id, format!("{second}-0000"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copied_backup_cannot_take_the_original_with_it() {
     let source = Mongod::standalone().await.unwrap();

@@ -9,6 +9,7 @@ mod bucket_prove;
 mod catalog;
 mod changes;
 mod consistency;
+mod definitions;
 mod faults;
 mod format;
 mod interruptions;

@@ -13,6 +13,10 @@ use testbed::Mongod;
 
 use crate::setup::{backup, folder, options, restore};
 
+fn only(pattern: &str) -> Filter {
+    Filter::new(vec![pattern.into()], vec![]).unwrap()
+}
+
 /// The n-th `_id`: every type in turn.
 fn id(n: i32) -> Bson {
     let text = format!("{:08x}", n.wrapping_mul(-1_640_531_527));
@@ -86,6 +90,7 @@ async fn read(deployment: &Deployment, described: &Described, at: ReadAt, scan: 
         collection: deployment.collection_id(described),
         at,
         scan,
+        is_raw: described.is_raw,
         batch_documents: Some(50),
     };
     let mut batches = deployment.read(&find).await.map_err(Setback::into_error).unwrap();
@@ -120,7 +125,7 @@ async fn parts_by_id_are_the_whole_for_every_type_of_id_under_writes() {
     fill(&client, "clustered", 10).await;
     let writer = tokio::spawn(disturb(client.clone(), "plain"));
     let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
-    for described in deployment.namespaces(|db, _| db == "shop").await.unwrap() {
+    for described in deployment.namespaces(&only("shop.*")).await.unwrap().namespaces {
         for parts in [2, 3, 7, 40] {
             let at = ReadAt::Snapshot(deployment.newest(ReadAt::Committed).await.unwrap());
             let whole = counted(read(&deployment, &described, at, Scan::Natural(None)).await);
@@ -191,7 +196,7 @@ async fn restored(
 
 async fn documents_at(server: &Mongod, time: ClusterTime) -> BTreeMap<Vec<u8>, u32> {
     let deployment = Deployment::connect(&server.uri().parse().unwrap()).await.unwrap();
-    let large = deployment.namespaces(|_, collection| collection == "large").await.unwrap().remove(0);
+    let large = deployment.namespaces(&only("*.large")).await.unwrap().namespaces.remove(0);
     let documents = read(&deployment, &large, ReadAt::Snapshot(time), Scan::Natural(None)).await;
     // The padding is left out: what tells documents apart comes before and after it.
     let short = |document: Vec<u8>| {

@@ -1,5 +1,7 @@
 //! Every kind of thing in MongoDB comes back as it was.
 
+use bson::spec::BinarySubtype;
+use bson::{Binary, doc};
 use strongroom_engine::catalog::{self, Entry};
 use strongroom_engine::restore::Existing;
 use strongroom_engine::{Code, Compression, Consistency, Filter, cat, verify};
@@ -32,6 +34,41 @@ async fn every_kind_comes_back_as_it_was() {
     assert_eq!(again.code(), Code::TargetNotEmpty);
     let replaced = restore(&store, &manifest, &target, Existing::Drop, Filter::default()).await.unwrap();
     assert_eq!(replaced.refused, 0);
+    let found = fingerprint(&target.client().await.unwrap()).await.unwrap();
+    assert_eq!(differences(&wanted, &found), Vec::<String>::new());
+}
+
+/// A collection as drivers make it for Queryable Encryption (MongoDB manual, "Encrypted Collections"), with a document
+/// as they encrypt it. The server refuses `__safeContent__` in an ordinary insert.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encrypted_collection_comes_back_with_what_finds_its_documents() {
+    let (source, target) = (Mongod::replica_set().await.unwrap(), Mongod::replica_set().await.unwrap());
+    let binary = |subtype, bytes: &[u8]| Binary { subtype, bytes: bytes.to_vec() };
+    let state = |kind: &str| format!("enxcol_.people.{kind}");
+    let field = doc! { "keyId": binary(BinarySubtype::Uuid, &[7; 16]), "path": "ssn", "bsonType": "string", "queries": [{ "queryType": "equality" }] };
+    let fields = doc! { "escCollection": state("esc"), "eccCollection": state("ecc"), "ecocCollection": state("ecoc"), "fields": [field] };
+    for kind in ["esc", "ecc", "ecoc"] {
+        let clustered = doc! { "key": { "_id": 1 }, "unique": true };
+        let create = doc! { "create": state(kind), "clusteredIndex": clustered };
+        source.command("shop", create).await.unwrap();
+        let entry = doc! { "_id": binary(BinarySubtype::Generic, &[9; 32]), "value": binary(BinarySubtype::Generic, &[8; 16]) };
+        source.command("shop", doc! { "insert": state(kind), "documents": [entry] }).await.unwrap();
+    }
+    source.command("shop", doc! { "create": "people", "encryptedFields": fields }).await.unwrap();
+    let index = doc! { "name": "__safeContent___1", "key": { "__safeContent__": 1 } };
+    source.command("shop", doc! { "createIndexes": "people", "indexes": [index] }).await.unwrap();
+    // The kind (found by equality), the id of the key, the type of the value; then what only the client can read.
+    let encrypted = [&[7_u8][..], &[7; 16], &[2], &[5; 180]].concat();
+    let person = doc! { "_id": 1, "ssn": binary(BinarySubtype::Encrypted, &encrypted), "__safeContent__": [binary(BinarySubtype::Generic, &[6; 32])] };
+    let insert = doc! { "insert": "people", "documents": [person], "bypassDocumentValidation": true };
+    source.command("shop", insert).await.unwrap();
+
+    let wanted = fingerprint(&source.client().await.unwrap()).await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let manifest = backup(&source, &store, options(Compression::Zstd { level: 3 })).await.unwrap();
+    let restored = restore(&store, &manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();
+    assert_eq!((restored.documents, restored.exceptions), (4, vec![]));
     let found = fingerprint(&target.client().await.unwrap()).await.unwrap();
     assert_eq!(differences(&wanted, &found), Vec::<String>::new());
 }

@@ -7,7 +7,7 @@ use strongroom_engine::{Manifest, NamespaceKind, Result};
 use super::backup::encryption;
 use crate::cli::One;
 use crate::output::Output;
-use crate::words::{consistency, member as in_words, oplog_window, size, time, totals};
+use crate::words::{consistency, in_line, member as in_words, oplog_window, size, time, totals};
 
 pub(crate) async fn run(options: One, output: &Output) -> Result<()> {
     let (_, manifest) = super::find(options, output.observer()).await?;
@@ -25,7 +25,9 @@ impl fmt::Display for Text<'_> {
         writeln!(
             f,
             "from        MongoDB {} at {}, {}",
-            source.server_version, source.member, source.member_reason
+            in_line(&source.server_version),
+            in_line(&source.member),
+            in_line(&source.member_reason)
         )?;
         for member in &source.members {
             writeln!(f, "            {}", in_words(member))?;
@@ -34,13 +36,13 @@ impl fmt::Display for Text<'_> {
         if let Some(window) = &manifest.oplog {
             writeln!(f, "oplog       {}", oplog_window(window))?;
             if let Some(cause) = &window.cut_short {
-                writeln!(f, "            {cause}")?;
+                writeln!(f, "            {}", in_line(cause))?;
             }
         }
-        writeln!(f, "security    {}", encryption(manifest))?;
+        writeln!(f, "security    {}", in_line(&encryption(manifest)))?;
         writeln!(f, "size        {}", totals(manifest.totals))?;
         for exception in &manifest.exceptions {
-            writeln!(f, "missing     {exception}")?;
+            writeln!(f, "missing     {}", in_line(exception))?;
         }
         writeln!(f)?;
         writeln!(f, "{:<44} {:<11} {:>12} {:>10}", "NAMESPACE", "TYPE", "DOCUMENTS", "SIZE")?;

@@ -1,5 +1,7 @@
 //! What a person reads.
 
+use testbed::Mongod;
+
 use crate::setup::{program, run};
 
 #[tokio::test]
@@ -70,4 +72,25 @@ async fn what_the_command_line_says_goes_before_the_environment() {
     let mut command = program(&["backup", "--to", &to]);
     command.env("STRONGROOM_URI", "no-uri-at-all");
     run(command).await.failed("SR-URI", 2, &[]);
+}
+
+/// A manifest comes from a bucket, and whoever can write there could otherwise write on the screen.
+#[tokio::test]
+async fn what_a_manifest_holds_does_not_steer_the_terminal() {
+    let server = Mongod::standalone().await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let to = format!("file://{}", place.path().display());
+    let made = run(program(&["--json", "backup", "--uri", &server.uri(), "--to", &to])).await.ok().json();
+    let manifest = place.path().join("default").join(made["id"].as_str().unwrap()).join("manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let version = made["source"]["server_version"].as_str().unwrap_or("6.0.5");
+    let hostile = text.replace(&format!("\"{version}\""), "\"6\\u001b[2J\\u202e\\nbackup sound\"");
+    assert_ne!(hostile, text);
+    std::fs::write(&manifest, hostile).unwrap();
+    let shown = run(program(&["show", &to, "latest"])).await.ok();
+    assert!(shown.text().contains("MongoDB 6\\u{1b}[2J\\u{202e}\\nbackup sound at"), "{}", shown.text());
+    let verified = run(program(&["verify", &to, "latest"])).await;
+    for text in [shown.text(), shown.stderr, verified.text(), verified.stderr] {
+        assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
+    }
 }

@@ -21,6 +21,7 @@ use super::item::Item;
 use super::left::Left;
 use super::settings::Existing;
 use super::users::Merging;
+use crate::definition::Definition;
 use crate::deployment::{OperationBatch, Privilege, Privileges, Refused, Target};
 use crate::error::{Code, Error, Result};
 use crate::help;
@@ -256,10 +257,10 @@ impl<'a> Running<'a> {
         let Some(change) = self.catalog.command(part)? else { return Ok(()) };
         self.send().await?;
         match change {
-            Change::Create(name, options) => self.create(&name, options).await,
+            Change::Create(name, options) => self.create(&name, &options).await,
             Change::Drop(name) => self.drop(&name).await,
             Change::Modify(name, options) => {
-                match self.replay.target.modify(&self.replay.scope.known_as(&name), options).await {
+                match self.replay.target.modify(&self.replay.scope.known_as(&name), &options).await {
                     Err(Refused::Answer(error)) => self.exceptions.push(error.to_string()),
                     outcome => outcome?,
                 }
@@ -268,11 +269,11 @@ impl<'a> Running<'a> {
         }
     }
 
-    async fn create(&self, name: &Name, options: bson::Document) -> Result<()> {
+    async fn create(&self, name: &Name, options: &Definition) -> Result<()> {
         let (target, existing) = (self.replay.target, self.replay.scope.settings.existing);
         let name = self.replay.scope.known_as(name);
         let may_drop = existing == Existing::Drop && name.collection != STORED_FUNCTIONS;
-        match target.create(&name, options.clone()).await {
+        match target.create(&name, options).await {
             Ok(()) => Ok(()),
             Err(Refused::Exists) if may_drop => {
                 target.drop_collection(&name).await?;

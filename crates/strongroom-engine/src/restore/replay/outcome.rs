@@ -1,6 +1,7 @@
 //! What there is before and after the oplog was replayed, in the terms of a restore. Pure.
 
 use super::scope::Scope;
+use crate::definition::Definition;
 use crate::names::{Name, NamespaceKind};
 use crate::oplog::catalog::{Catalog, Collection};
 use crate::restore::item::Item;
@@ -39,7 +40,7 @@ pub(super) fn left(items: &[Item], catalog: Catalog, scope: &Scope<'_>) -> Left 
         new_collection(&name, collection, &mut left, scope);
     }
     for (name, options) in catalog.views {
-        new_view(&name, options, &mut left, scope);
+        new_view(&name, &options, &mut left, scope);
     }
     left
 }
@@ -75,10 +76,10 @@ fn on_buckets(name: &Name, metadata: &Metadata, left: &mut Left, scope: &Scope<'
     left.build(&scope.settings.renames.apply(&name.db, &name.collection), metadata, false);
 }
 
-fn new_view(name: &Name, mut options: bson::Document, left: &mut Left, scope: &Scope<'_>) {
+fn new_view(name: &Name, options: &Definition, left: &mut Left, scope: &Scope<'_>) {
     let target = scope.settings.renames.apply(&name.db, &name.collection);
-    match views::rename(&mut options, name, &scope.settings.renames) {
-        Ok(()) => {
+    match views::rename(options, name, &scope.settings.renames) {
+        Ok(options) => {
             left.names.insert(target.clone());
             left.views.push(View { name: target, options });
         }
@@ -90,9 +91,10 @@ fn new_view(name: &Name, mut options: bson::Document, left: &mut Left, scope: &S
 
 #[cfg(test)]
 mod tests {
-    use bson::{Document, doc};
+    use bson::doc;
 
     use super::*;
+    use crate::definition::tests::definition;
     use crate::moment::ClusterTime;
     use crate::renames::Renames;
     use crate::restore::item::Action;
@@ -100,8 +102,8 @@ mod tests {
     use crate::restore::replay::window::Window;
     use crate::restore::settings::Options;
 
-    fn index(name: &str) -> Document {
-        doc! { "key": { name: 1 }, "name": name }
+    fn index(name: &str) -> Definition {
+        definition(doc! { "key": { name: 1 }, "name": name })
     }
 
     fn left_by(items: &[Item], rules: &[&str], change: impl FnOnce(&mut Catalog)) -> Left {
@@ -116,7 +118,7 @@ mod tests {
     fn view(name: &str, on: &str) -> Item {
         let mut view = item(name, Action::Create);
         view.kind = NamespaceKind::View;
-        view.metadata.options = doc! { "viewOn": on, "pipeline": [] };
+        view.metadata.options = definition(doc! { "viewOn": on, "pipeline": [] });
         view.options = view.metadata.options.clone();
         view
     }
@@ -158,11 +160,12 @@ mod tests {
         let items = [view("shop.same", "a"), view("shop.changed", "a"), view("shop.gone", "a")];
         let left = left_by(&items, &["shop.new=copy.new"], |catalog| {
             catalog.views.remove(&Name::new("shop", "gone"));
-            catalog.views.insert(Name::new("shop", "changed"), doc! { "viewOn": "b" });
-            catalog.views.insert(Name::new("shop", "new"), doc! { "viewOn": "a" });
+            catalog.views.insert(Name::new("shop", "changed"), definition(doc! { "viewOn": "b" }));
+            catalog.views.insert(Name::new("shop", "new"), definition(doc! { "viewOn": "a" }));
         });
         assert_eq!(names(&left), ["shop.changed", "shop.same"]);
-        let changed = View { name: Name::new("shop", "changed"), options: doc! { "viewOn": "b" } };
+        let changed =
+            View { name: Name::new("shop", "changed"), options: definition(doc! { "viewOn": "b" }) };
         assert_eq!(left.views[1], changed);
         assert_eq!(left.exceptions, ["the view `copy.new` reads `shop.a`, which is in another database"]);
     }
