@@ -3,9 +3,10 @@
 //! Only inserts, updates and deletes go through `applyOps`, without collection UUIDs: then a server asks for the
 //! privileges of these writes alone (tried on 6.0.5), and not for `anyAction` as for commands within `applyOps`.
 
+use futures::TryStreamExt;
 use mongodb::bson::oid::ObjectId;
 use mongodb::bson::raw::cstr;
-use mongodb::bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
+use mongodb::bson::{Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
 use mongodb::error::Error as DriverError;
 
 use super::failure::{code_of, explain, server_code};
@@ -110,19 +111,19 @@ impl Target {
         }
     }
 
-    /// The `_id` of the newest document of a capped collection; none if it is empty.
+    /// The newest documents of a capped collection, the newest first: so many at most, and no more than one reply
+    /// takes.
     ///
     /// # Errors
     /// As the server or the connection fails.
-    pub async fn newest(&self, name: &Name) -> Result<Option<Bson>> {
+    pub async fn newest(&self, name: &Name, documents: usize) -> Result<Vec<RawDocumentBuf>> {
+        let documents = i64::try_from(documents).unwrap_or(i64::MAX);
         let find = doc! {
-            "find": &name.collection, "sort": { "$natural": -1 }, "limit": 1, "singleBatch": true,
-            "projection": { "_id": 1 },
+            "find": &name.collection, "sort": { "$natural": -1 }, "limit": documents, "singleBatch": true,
         };
-        let mut answer = self.command(&name.db, find).await?;
-        let batch = answer.get_document_mut("cursor").and_then(|cursor| cursor.get_array_mut("firstBatch"));
-        let first = batch.ok().and_then(Vec::pop);
-        Ok(first.and_then(|first| first.as_document().and_then(|first| first.get("_id").cloned())))
+        let reply = self.database(&name.db).run_cursor_command(find).selection_criteria(primary()).await;
+        let documents = reply.map_err(|e| explain(&e))?.with_type::<RawDocumentBuf>();
+        documents.try_collect().await.map_err(|e| explain(&e))
     }
 
     /// Changes options of a collection, as `collMod` takes them.

@@ -19,6 +19,7 @@ mod prepared;
 mod privileges;
 mod ranges;
 mod replay;
+mod rings;
 mod round_trip;
 mod settings;
 mod setup;

@@ -7,6 +7,7 @@ mod capped;
 mod entries;
 mod look;
 mod outcome;
+mod ring;
 mod scope;
 mod window;
 
