@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_engine::backup::ConsistencyMode;
 use strongroom_engine::bucket::{Checksum, Sse, StoreOptions};
 use strongroom_engine::deployment::ConnectionString;
-use strongroom_engine::restore::{Indexes, Users};
+use strongroom_engine::restore::{CollectionOptions, Indexes, Users};
 use strongroom_engine::{
     Bytes, ClusterTime, Code, Compression, Error, Filter, Location, Observer, Period, PlanName, Query,
     RenameRule, Result, WaitLimit, Waits,
@@ -243,6 +243,9 @@ pub(crate) struct Restore {
     /// Add to collections that exist
     #[arg(long)]
     pub(crate) into_existing: bool,
+    /// keep: create collections with their options (validators, collations, sizes); none: without any
+    #[arg(long, value_name = "WHAT", default_value = "keep", value_parser = parse::<CollectionOptions>)]
+    pub(crate) options: CollectionOptions,
     /// build: build them after the data; none: skip them; only: build them on existing collections and do nothing else
     #[arg(long, value_name = "WHAT", default_value = "build", value_parser = parse::<Indexes>)]
     pub(crate) indexes: Indexes,

@@ -1,8 +1,10 @@
 //! Writing into a deployment: collections, raw documents, indexes, views, users and roles.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use futures::TryStreamExt;
 use mongodb::bson::{Bson, Document, RawArrayBuf, RawBson, RawDocument, RawDocumentBuf, doc, rawdoc};
 use mongodb::error::Error as DriverError;
 use mongodb::options::{ReadPreference, SelectionCriteria};
@@ -103,6 +105,8 @@ impl Refused {
             None | Some(server_code::UNAUTHORIZED | server_code::AUTHENTICATION_FAILED) => {
                 Self::Other(explained)
             }
+            // It said that it is about to go, or is no primary any more.
+            Some(code) if server_code::LOST.contains(&code) => Self::Other(explained),
             Some(_) => Self::Answer(explained),
         }
     }
@@ -161,6 +165,36 @@ impl Target {
     /// As the server or the connection fails.
     pub async fn collections(&self, db: &str) -> Result<Vec<String>> {
         self.client.database(db).list_collection_names().await.map_err(|e| explain(&e))
+    }
+
+    /// The options of all collections and views of a database, as the server lists them.
+    ///
+    /// # Errors
+    /// As the server or the connection fails.
+    pub async fn options(&self, db: &str) -> Result<BTreeMap<String, Definition>> {
+        let listed = self.listed(db, doc! { "listCollections": 1 }).await.map_err(|e| explain(&e))?;
+        let options = |entry: &RawDocumentBuf| {
+            let options = entry.get_document("options").map(RawDocument::to_owned).unwrap_or_default();
+            Some((entry.get_str("name").ok()?.to_owned(), Definition::from(options)))
+        };
+        Ok(listed.iter().filter_map(options).collect())
+    }
+
+    /// The indexes of a collection; none if the user may not list them, as the role `restore` may not.
+    ///
+    /// # Errors
+    /// As the server or the connection fails.
+    pub async fn indexes(&self, name: &Name) -> Result<Option<Vec<Definition>>> {
+        match self.listed(&name.db, doc! { "listIndexes": &name.collection }).await {
+            Ok(listed) => Ok(Some(listed.into_iter().map(Definition::from).collect())),
+            Err(e) if code_of(&e) == Some(server_code::UNAUTHORIZED) => Ok(None),
+            Err(e) => Err(explain(&e).context(format!("cannot list the indexes of `{name}`"))),
+        }
+    }
+
+    async fn listed(&self, db: &str, command: Document) -> Result<Vec<RawDocumentBuf>, DriverError> {
+        let cursor = self.database(db).run_cursor_command(command).selection_criteria(primary()).await?;
+        cursor.with_type::<RawDocumentBuf>().try_collect().await
     }
 
     /// Drops a collection or view; one that is not there is not an error.

@@ -1,18 +1,20 @@
-//! Indexes: built when the data is there, all of a collection in one pass over it.
+//! Indexes: built when the data is there, all of a collection in one pass over it, then compared with what was asked for.
 
 use futures::{StreamExt, stream};
 
 use super::Restored;
+use super::compare::differences;
+use super::known::{self, Known};
 use super::left::Build;
 use crate::definition::Definition;
 use crate::deployment::{Refused, Target};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::Job;
 
-/// How many of a collection's indexes were built, and why others were not.
+/// Which of a collection's indexes were built, and why others were not.
 #[derive(Default)]
 struct Built {
-    indexes: u64,
+    indexes: Vec<Definition>,
     exceptions: Vec<String>,
 }
 
@@ -28,7 +30,7 @@ pub(super) async fn build(
         stream::iter(builds.iter().map(|build| of_one(target, build, job))).buffer_unordered(at_once.max(1));
     while let Some(outcome) = built.next().await {
         let Built { indexes, exceptions } = outcome?;
-        restored.indexes += indexes;
+        restored.indexes += indexes.len() as u64;
         restored.exceptions.extend(exceptions);
     }
     Ok(())
@@ -40,32 +42,73 @@ async fn of_one(target: &Target, build: &Build, job: &Job) -> Result<Built> {
         built.exceptions.push(format!("`{}` is not there, so it has no indexes", build.on));
         return Ok(built);
     }
-    if !create(target, build, &build.indexes, &mut built, job).await? && build.indexes.len() > 1 {
+    let known: Vec<Known> = build.indexes.iter().map(known::index).collect();
+    let all: Vec<Definition> = known.iter().map(|known| known.definition.clone()).collect();
+    match create(target, build, &all, job).await? {
+        None => built.indexes = all,
         // One that the server refuses, such as a kind that it no longer knows, must not cost the others.
-        built.exceptions.clear();
-        for index in &build.indexes {
-            create(target, build, std::slice::from_ref(index), &mut built, job).await?;
+        Some(_) => {
+            for index in &all {
+                one(target, build, index, &mut built, job).await?;
+            }
         }
     }
+    for Known { definition, left_out } in known.iter().filter(|known| !known.left_out.is_empty()) {
+        let why = "is no option of indexes, or no value of it";
+        built.exceptions.push(without(build, definition, left_out, why));
+    }
+    compare(target, build, &mut built).await?;
     Ok(built)
 }
 
-/// Whether these could be built, all of them or none.
-async fn create(
-    target: &Target,
-    build: &Build,
-    indexes: &[Definition],
-    built: &mut Built,
-    job: &Job,
-) -> Result<bool> {
+async fn one(target: &Target, build: &Build, index: &Definition, built: &mut Built, job: &Job) -> Result<()> {
+    let Some(refused) = create(target, build, std::slice::from_ref(index), job).await? else {
+        built.indexes.push(index.clone());
+        return Ok(());
+    };
+    if let Some(Known { definition, left_out }) = known::lesser_index(index)
+        && create(target, build, std::slice::from_ref(&definition), job).await?.is_none()
+    {
+        built.exceptions.push(without(build, index, &left_out, refused.message()));
+        built.indexes.push(definition);
+    } else {
+        built.exceptions.push(refused.to_string());
+    }
+    Ok(())
+}
+
+/// Builds all of these or none; why not.
+async fn create(target: &Target, build: &Build, indexes: &[Definition], job: &Job) -> Result<Option<Error>> {
     job.check()?;
     match target.create_indexes(&build.on, indexes).await {
-        Ok(()) => built.indexes += indexes.len() as u64,
-        Err(Refused::Answer(error)) => {
-            built.exceptions.push(error.to_string());
-            return Ok(false);
-        }
-        Err(refused) => return Err(refused.into()),
+        Ok(()) => Ok(None),
+        Err(Refused::Answer(error)) => Ok(Some(error)),
+        Err(refused) => Err(refused.into()),
     }
-    Ok(true)
+}
+
+async fn compare(target: &Target, build: &Build, built: &mut Built) -> Result<()> {
+    let Some(found) = target.indexes(&build.on).await? else { return Ok(()) };
+    for asked in &built.indexes {
+        let same_name = found.iter().find(|found| found.text("name") == asked.text("name"));
+        // One without a name got it from the server.
+        let Some(found) = same_name else { continue };
+        for option in differences(asked, found) {
+            built.exceptions.push(format!(
+                "the index `{}` of `{}` has another `{option}` than was asked for",
+                name(asked),
+                build.on
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn without(build: &Build, index: &Definition, left_out: &[String], why: &str) -> String {
+    let (name, on, left_out) = (name(index), &build.on, left_out.join("`, `"));
+    format!("the index `{name}` of `{on}` was built without `{left_out}`: {why}")
+}
+
+fn name(index: &Definition) -> &str {
+    index.text("name").unwrap_or("without a name")
 }

@@ -60,6 +60,8 @@ pub(super) struct Item {
     pub(super) metadata: Metadata,
     /// Options as the target gets them: a view reads the new names.
     pub(super) options: Definition,
+    /// What its options name that is no option.
+    pub(super) left_out: Vec<String>,
     /// Documents to insert; an archive does not say.
     pub(super) documents: Option<u64>,
     /// Their bytes.
@@ -98,6 +100,7 @@ pub(super) mod tests {
             action,
             metadata: Metadata::default(),
             options: Definition::default(),
+            left_out: Vec::new(),
             documents: None,
             bytes: None,
         }

@@ -43,9 +43,13 @@ impl Left {
     }
 
     pub(super) fn view(&mut self, item: &Item) {
-        self.names.insert(item.to.clone());
         if item.action.creates() {
+            self.names.insert(item.to.clone());
             self.views.push(View { name: item.to.clone(), options: item.options.clone() });
+        } else {
+            let name = &item.to;
+            self.exceptions
+                .push(format!("the view `{name}` was not created: the target has something of this name"));
         }
     }
 
@@ -88,7 +92,8 @@ mod tests {
             view("shop.v", Action::Create),
             view("shop.w", Action::Add),
         ]);
-        assert_eq!(left.names.len(), 5);
+        assert_eq!(left.names.len(), 4);
+        assert!(left.exceptions[0].contains("`shop.w`"), "{:?}", left.exceptions);
         let builds: Vec<_> = left.indexes.iter().map(|build| (build.on.to_string(), build.missing)).collect();
         assert_eq!(builds, [("shop.a".to_owned(), false), ("shop.b".to_owned(), true)]);
         assert_eq!(left.views.iter().map(|view| view.name.to_string()).collect::<Vec<_>>(), ["shop.v"]);

@@ -1,10 +1,12 @@
 //! A restore: what it will do is prepared and can be shown; then just that is run.
 
 mod archive;
+mod compare;
 mod create;
 mod data;
 mod indexes;
 mod item;
+mod known;
 mod left;
 mod metadata;
 mod plan;
@@ -22,7 +24,7 @@ pub use archive::Archive;
 pub use item::Action;
 pub use preview::{Preview, PreviewedNamespace};
 pub use replay::Window;
-pub use settings::{Existing, Indexes, Options, Users};
+pub use settings::{CollectionOptions, Existing, Indexes, Options, Users};
 pub use source::{Backup, Source};
 
 use std::sync::Arc;
@@ -36,6 +38,7 @@ use crate::help;
 use crate::help::{Help, Setting};
 use crate::job::Job;
 use crate::progress::Phase;
+use create::Created;
 use item::Item;
 use left::Left;
 use present::Present;
@@ -139,7 +142,7 @@ impl Prepared {
             let needed = privileges::needed(&self.items, builds_indexes, self.merging().as_ref());
             privileges.require(&needed, "restore")?;
         }
-        if let Some(replay) = self.replay(privileges.as_ref(), job) {
+        if let Some(replay) = self.replay(&self.items, privileges.as_ref(), job) {
             replay.check().await?;
         }
         Ok(privileges)
@@ -166,22 +169,24 @@ impl Prepared {
         restored: &mut Restored,
         job: &Job,
     ) -> Result<Left> {
-        let Self { source, target, items, .. } = self;
+        let Self { source, target, .. } = self;
         let writers = self.settings.writers;
         job.phase(Phase::Preparing);
         if let Some(merging) = self.merging() {
             merging.clear(target).await?;
         }
-        create::collections(target, items, writers, job).await?;
+        let Created { items, exceptions } = create::collections(target, &self.items, writers, job).await?;
+        restored.exceptions.extend(exceptions);
         job.phase(Phase::Inserting);
-        let (tally, oplog) = data::insert(source, target, items, self.window.is_some(), writers, job).await?;
+        let (tally, oplog) =
+            data::insert(source, target, &items, self.window.is_some(), writers, job).await?;
         restored.documents = tally.documents;
         restored.refused = tally.refused();
-        restored.exceptions = tally.exceptions(source.namespaces());
+        restored.exceptions.extend(tally.exceptions(source.namespaces()));
         // After the data, and before the indexes, which what lies in between may contradict.
-        match self.replay(privileges, job) {
+        match self.replay(&items, privileges, job) {
             Some(replay) => replay.run(&oplog, self.merging().as_ref()).await,
-            None => Ok(Left::of(items)),
+            None => Ok(Left::of(&items)),
         }
     }
 
@@ -195,7 +200,8 @@ impl Prepared {
         }
         job.check()?;
         job.phase(Phase::CreatingViews);
-        create::views(&self.target, &left.views).await?;
+        let missing = create::views(&self.target, &left.views, &mut restored.exceptions).await?;
+        restored.namespaces -= missing;
         job.check()?;
         job.phase(Phase::MergingUsers);
         if let Some(merging) = self.merging() {
@@ -212,8 +218,13 @@ impl Prepared {
         Merging::of(&self.items, self.window.is_some())
     }
 
-    fn replay<'a>(&'a self, privileges: Option<&'a Privileges>, job: &'a Job) -> Option<Replay<'a>> {
-        let Self { source, target, items, settings, .. } = self;
+    fn replay<'a>(
+        &'a self,
+        items: &'a [Item],
+        privileges: Option<&'a Privileges>,
+        job: &'a Job,
+    ) -> Option<Replay<'a>> {
+        let Self { source, target, settings, .. } = self;
         Some(Replay::new(source, target, items, replay::Scope::new(self.window?, settings), privileges, job))
     }
 

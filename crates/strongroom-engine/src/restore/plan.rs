@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use super::item::{Action, Item};
+use super::known::{self, Known};
 use super::metadata::Metadata;
 use super::present::Present;
-use super::settings::{Existing, Indexes, Options, Users};
+use super::settings::{CollectionOptions, Existing, Indexes, Options, Users};
 use super::{Source, views};
+use crate::definition::Definition;
 use crate::error::{Code, Error, Result};
 use crate::help;
 use crate::help::Setting;
@@ -113,8 +115,12 @@ fn item(wanted: &Wanted<'_>, source: &Source, present: &Present, settings: &Opti
         NamespaceKind::View => {
             views::rename(&metadata.options, from, &settings.renames).map_err(|read| elsewhere(to, &read))?
         }
+        NamespaceKind::Collection if settings.collection_options == CollectionOptions::None => {
+            Definition::default()
+        }
         _ => metadata.options.clone(),
     };
+    let Known { definition: options, left_out } = known::options(namespace.kind, &from.collection, &options);
     let counted = |count| matches!(source, Source::Backup(_)).then_some(count);
     Ok(Item {
         number: *number,
@@ -123,6 +129,7 @@ fn item(wanted: &Wanted<'_>, source: &Source, present: &Present, settings: &Opti
         action: action(from, *authorization, present.contains(to), settings),
         metadata,
         options,
+        left_out,
         documents: counted(namespace.documents),
         bytes: counted(namespace.bytes),
         from: from.clone(),

@@ -20,6 +20,8 @@ pub struct Options {
     pub renames: Renames,
     /// What to do with collections that exist in the target.
     pub existing: Existing,
+    /// What to do about the options of collections.
+    pub collection_options: CollectionOptions,
     /// What to do about indexes.
     pub indexes: Indexes,
     /// What to do about users and roles.
@@ -38,6 +40,7 @@ impl Default for Options {
             filter: Filter::default(),
             renames: Renames::default(),
             existing: Existing::default(),
+            collection_options: CollectionOptions::default(),
             indexes: Indexes::default(),
             users: Users::default(),
             at: None,
@@ -84,6 +87,17 @@ pub enum Existing {
     Keep,
 }
 
+/// What to do about the options of collections.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CollectionOptions {
+    /// Create each with the options it had.
+    #[default]
+    Keep,
+    /// Create collections without any, such as validators, sizes and default collations. Views and time-series, which are
+    /// nothing without theirs, keep them.
+    None,
+}
+
 /// What to do about indexes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Indexes {
@@ -109,5 +123,6 @@ pub enum Users {
 }
 
 choices!(Existing is "a treatment of collections that exist" { Refuse "refuse" Drop "drop" Keep "keep" });
+choices!(CollectionOptions is "a treatment of options of collections" { Keep "keep" None "none" });
 choices!(Indexes is "a treatment of indexes" { Build "build" None "none" Only "only" });
 choices!(Users is "a treatment of users and roles" { Merge "merge" None "none" Only "only" });

@@ -18,6 +18,7 @@ mod partial;
 mod prepared;
 mod privileges;
 mod ranges;
+mod refused;
 mod replay;
 mod rings;
 mod round_trip;

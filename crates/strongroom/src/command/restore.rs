@@ -27,6 +27,7 @@ pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationT
             (false, true) => Existing::Keep,
             (false, false) => Existing::Refuse,
         },
+        collection_options: options.options,
         indexes: options.indexes,
         users: options.users,
         at: options.at,

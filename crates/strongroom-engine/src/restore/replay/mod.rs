@@ -17,11 +17,11 @@ pub(super) use window::window;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Source;
 use super::item::Item;
 use super::left::Left;
 use super::settings::Existing;
 use super::users::Merging;
+use super::{Source, create, known};
 use crate::definition::Definition;
 use crate::deployment::{OperationBatch, Privilege, Privileges, Refused, Target};
 use crate::error::{Code, Error, Result};
@@ -29,7 +29,7 @@ use crate::help;
 use crate::help::Setting;
 use crate::job::Job;
 use crate::moment::ClusterTime;
-use crate::names::{Authorization, Name, STORED_FUNCTIONS, VIEWS};
+use crate::names::{Authorization, Name, NamespaceKind, STORED_FUNCTIONS, VIEWS};
 use crate::oplog::catalog::{Catalog, Change};
 use crate::oplog::entry::{Entry, Kind, Operation, strange};
 use crate::oplog::refuse::part_refusal;
@@ -270,15 +270,22 @@ impl<'a> Running<'a> {
         }
     }
 
-    async fn create(&self, name: &Name, options: &Definition) -> Result<()> {
+    async fn create(&mut self, name: &Name, options: &Definition) -> Result<()> {
         let (target, existing) = (self.replay.target, self.replay.scope.settings.existing);
         let name = self.replay.scope.known_as(name);
         let may_drop = existing == Existing::Drop && name.collection != STORED_FUNCTIONS;
-        match target.create(&name, options).await {
-            Ok(()) => Ok(()),
-            Err(Refused::Exists) if may_drop => {
-                target.drop_collection(&name).await?;
-                Ok(target.create(&name, options).await?)
+        let is_series = options.contains("timeseries");
+        let kind = if is_series { NamespaceKind::Timeseries } else { NamespaceKind::Collection };
+        let options = known::options(kind, &name.collection, options).definition;
+        let mut created = create::with_fewer(target, &name, &options).await;
+        if let (Err(Refused::Exists), true) = (&created, may_drop) {
+            target.drop_collection(&name).await?;
+            created = create::with_fewer(target, &name, &options).await;
+        }
+        match created {
+            Ok((known, why)) => {
+                self.exceptions.extend(why.map(|why| create::without(&name, &known.left_out, &why)));
+                Ok(())
             }
             // A server makes this one by itself.
             Err(Refused::Exists) if existing == Existing::Keep || name.collection == STORED_FUNCTIONS => {

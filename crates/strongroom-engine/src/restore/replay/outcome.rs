@@ -5,6 +5,7 @@ use crate::definition::Definition;
 use crate::names::{Name, NamespaceKind};
 use crate::oplog::catalog::{Catalog, Collection};
 use crate::restore::item::Item;
+use crate::restore::known;
 use crate::restore::left::Left;
 use crate::restore::metadata::Metadata;
 use crate::restore::views::{self, View};
@@ -80,6 +81,8 @@ fn new_view(name: &Name, options: &Definition, left: &mut Left, scope: &Scope<'_
     let target = scope.settings.renames.apply(&name.db, &name.collection);
     match views::rename(options, name, &scope.settings.renames) {
         Ok(options) => {
+            // A definition is a document that may hold anything.
+            let options = known::options(NamespaceKind::View, &name.collection, &options).definition;
             left.names.insert(target.clone());
             left.views.push(View { name: target, options });
         }
