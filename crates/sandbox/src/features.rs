@@ -22,6 +22,8 @@ pub enum Feature {
     Lifecycle,
     /// Encryption under keys that the client holds.
     CustomerKeys,
+    /// The checksum `x-amz-checksum-sha256`.
+    Sha256,
     /// That answers report encryption: see [`Builder::reports_encryption`](crate::Builder::reports_encryption).
     /// Nothing is refused without it.
     EncryptionReports,
@@ -53,6 +55,7 @@ impl Feature {
                 begins("x-amz-server-side-encryption-customer-")
                     || begins("x-amz-copy-source-server-side-encryption-customer-")
             }
+            Self::Sha256 => headers.contains_key("x-amz-checksum-sha256"),
             Self::EncryptionReports => false,
         }
     }

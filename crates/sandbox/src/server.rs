@@ -58,6 +58,7 @@ pub struct Builder {
     secure_transport: bool,
     reports_encryption: bool,
     missing: Vec<Feature>,
+    missing_key_is_prefix: bool,
     object_bytes_max: u64,
 }
 
@@ -102,6 +103,15 @@ impl Builder {
         self
     }
 
+    /// Whether the key of an object that is not there counts as `s3:prefix` when it is judged whether the caller may list,
+    /// and so be told 404. Default: no, so one who may list below a prefix only is told 403. Both kinds of server exist,
+    /// Ceph before and after 2026 for example.
+    #[must_use]
+    pub fn missing_key_is_prefix(mut self, is_prefix: bool) -> Self {
+        self.missing_key_is_prefix = is_prefix;
+        self
+    }
+
     /// The longest object that is taken. Default: 5 GiB, as in Amazon S3.
     #[must_use]
     pub fn object_bytes_max(mut self, bytes: u64) -> Self {
@@ -132,6 +142,7 @@ impl Builder {
             secure_transport: self.secure_transport,
             reports_encryption: self.reports_encryption,
             missing: self.missing,
+            missing_key_is_prefix: self.missing_key_is_prefix,
             object_bytes_max: self.object_bytes_max,
             buckets: Buckets::default(),
             decisions: Decisions::default(),
@@ -176,6 +187,7 @@ impl Sandbox {
             secure_transport: false,
             reports_encryption: true,
             missing: Vec::new(),
+            missing_key_is_prefix: false,
             object_bytes_max: OBJECT_BYTES_MAX,
         }
     }

@@ -34,6 +34,7 @@ pub(crate) struct State {
     pub(crate) secure_transport: bool,
     pub(crate) reports_encryption: bool,
     pub(crate) missing: Vec<Feature>,
+    pub(crate) missing_key_is_prefix: bool,
     pub(crate) object_bytes_max: u64,
     pub(crate) buckets: Buckets,
     pub(crate) decisions: Decisions,

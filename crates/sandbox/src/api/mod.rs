@@ -147,7 +147,14 @@ impl Api {
         what: S3Error,
     ) -> S3Result<T> {
         let Some(caller) = extensions.get::<Caller>() else { return Err(what) };
-        if self.0.may(caller, "s3:ListBucket", &format!("arn:aws:s3:::{bucket}")) {
+        let mut asked = caller.clone();
+        let object = format!("arn:aws:s3:::{bucket}/");
+        if self.0.missing_key_is_prefix
+            && let Some(key) = caller.request.resource.strip_prefix(&object)
+        {
+            asked.request.context.set("s3:prefix", key);
+        }
+        if self.0.may(&asked, "s3:ListBucket", &format!("arn:aws:s3:::{bucket}")) {
             return Err(what);
         }
         Err(s3_error!(AccessDenied, "Access Denied"))

@@ -25,7 +25,8 @@ pub enum Checksum {
 }
 
 impl Checksum {
-    const ALL: [Self; 3] = [Self::Sha256, Self::Md5, Self::None];
+    /// All of them, the best first.
+    pub const ALL: [Self; 3] = [Self::Sha256, Self::Md5, Self::None];
     const NAMES: [&str; 3] = ["sha256", "md5", "none"];
 
     pub(super) fn is_default(&self) -> bool {

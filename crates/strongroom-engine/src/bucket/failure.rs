@@ -220,6 +220,7 @@ impl Failure {
             (_, 400) if asked.operation == actions::PUT && self.is_about_a_checksum() => {
                 not_offered(asked.operation, said)
             }
+            ("", 200..300) => not_s3(asked.operation, said),
             _ if self.again().is_some() => {
                 let message = format!("the storage failed at every attempt of {name} of `{}`: {said}", asked.key);
                 Error::new(Code::StoreBusy, message).help("Try again later.")

@@ -31,6 +31,8 @@ pub struct Oddity {
     pub acl: Option<&'static str>,
     /// The account that the request expects as the bucket's owner.
     pub expected_owner: Option<String>,
+    /// Another checksum than the one that was chosen.
+    pub checksum: Option<Checksum>,
 }
 
 /// Over which connection, and signed by whom.
@@ -175,6 +177,12 @@ impl Prober {
         self.endpoint.as_deref()
     }
 
+    /// The checksum that goes with each object.
+    #[must_use]
+    pub fn checksum(&self) -> Checksum {
+        self.checksum
+    }
+
     /// The bucket's region.
     #[must_use]
     pub fn region(&self) -> &str {
@@ -198,12 +206,13 @@ impl Prober {
     /// Writes a small object.
     pub async fn put(&self, way: Way, key: &str, body: &[u8], odd: &Oddity) -> Answer {
         let (sse, kms_key) = sse_headers(&odd.sse);
+        let checksum = odd.checksum.unwrap_or(self.checksum);
         let customer = odd.customer_key.then(customer_key);
         let put =
             self.client(way).put_object().bucket(&self.bucket).key(key).body(ByteStream::from(body.to_vec()));
         let put = put
-            .set_checksum_sha256(self.checksum.sha256(&crate::hash::sha256(body)))
-            .set_content_md5(self.checksum.md5(body))
+            .set_checksum_sha256(checksum.sha256(&crate::hash::sha256(body)))
+            .set_content_md5(checksum.md5(body))
             .set_server_side_encryption(sse)
             .set_ssekms_key_id(kms_key)
             .set_sse_customer_algorithm(customer.as_ref().map(|_| "AES256".to_owned()))

@@ -70,7 +70,7 @@ impl Requests {
             let outcome = tokio::select! {
                 biased;
                 outcome = work => outcome,
-                wait = meter.stalls(&self.options.waits) => Err(self.stalled(wait, named)),
+                wait = meter.stalls(&self.options.waits) => Err(self.stalled(wait)),
             };
             let failure = match outcome {
                 Ok(answer) => {
@@ -98,10 +98,8 @@ impl Requests {
         }
     }
 
-    fn stalled(&self, wait: Wait, Named { operation, key }: Named<'_>) -> Failure {
-        let bucket = &self.bucket;
-        let what = format!("the bucket `{bucket}` ({operation} of `{key}`)");
-        Failure::stalled(self.options.waits.stalled(wait, what))
+    fn stalled(&self, wait: Wait) -> Failure {
+        Failure::stalled(self.options.waits.stalled(wait, format!("the bucket `{}`", self.bucket)))
     }
 
     /// If the answer says that the bucket lies elsewhere: a client for there. Answers carry the region even when they

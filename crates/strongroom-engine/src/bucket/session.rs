@@ -154,11 +154,13 @@ fn region_of(url: &str) -> Option<String> {
     (scheme == "https" && plain && region.contains('-')).then(|| region.to_owned())
 }
 
-/// The URL of a server that is not Amazon's.
+/// The URL of a server that is not Amazon's. A path ends with a slash: the SDK puts the bucket right behind it.
 pub(super) fn endpoint(options: &StoreOptions, shared: &SdkConfig) -> Option<String> {
     let named = options.endpoint.clone().or_else(|| environment::set("AWS_ENDPOINT_URL_S3"));
     let endpoint = named.or(shared.endpoint_url().map(str::to_owned));
-    endpoint.filter(|url| !url.contains(".amazonaws.com"))
+    let endpoint = endpoint.filter(|url| !url.contains(".amazonaws.com"))?;
+    let has_path = parts(&endpoint).is_some_and(|(_, _, path)| !path.is_empty() && !path.ends_with('/'));
+    Some(if has_path { format!("{endpoint}/") } else { endpoint })
 }
 
 #[cfg(test)]

@@ -9,4 +9,5 @@ mod members;
 mod restore;
 mod setup;
 mod snapshots;
+mod storage;
 mod text;

@@ -673,6 +673,24 @@ async fn what_a_server_does_not_offer_is_said_so() {
     assert_eq!(verdicts["backup-encrypted"], "pass");
 }
 
+/// A server that refuses the checksum that is sent takes another: which, is found.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checksum_that_a_server_refuses_is_found_and_can_be_changed() {
+    let server = Sandbox::builder().without(sandbox::Feature::Sha256);
+    let locked = Locked::at(server, Access::Single, &[], |_| {}).await;
+    let refused = locked.prove(&[]).await;
+    let report = refused.json();
+    let findings = report["findings"].as_array().unwrap();
+    let found = findings.iter().find(|finding| finding["id"] == "checksum").unwrap();
+    assert_eq!(found["verdict"], "fail");
+    assert_eq!(found["fix"], json!({"setting": "checksum", "to": "md5"}));
+    let changed = locked.prove(&["--checksum", "md5"]).await.json();
+    let findings = changed["findings"].as_array().unwrap();
+    assert!(findings.iter().all(|finding| finding["id"] != "checksum"));
+    let made = findings.iter().find(|finding| finding["id"] == "backup-encrypted").unwrap();
+    assert_eq!(made["verdict"], "pass", "{made}");
+}
+
 /// Where nothing can be asked, nothing is proved, and no card is made up.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_server_key_or_bucket_there_is_an_error_and_no_card() {

@@ -1,9 +1,11 @@
 //! What backups need, request by request.
 
 use super::{Bench, Must, Outcome, Probe, Verdict};
-use crate::bucket::Sse;
+use serde_json::json;
+
 use crate::bucket::actions::{self, Role};
-use crate::bucket::probe::{Answer, Done, Way};
+use crate::bucket::probe::{Answer, Done, Oddity, Way};
+use crate::bucket::{Checksum, Sse};
 use crate::error::{Code, Error, Result};
 use crate::guard::prove::bench::BODY;
 use crate::guard::prove::outcome::seen;
@@ -22,6 +24,9 @@ impl Bench<'_> {
             put.clone(),
             fix,
         );
+        if matches!(put, Answer::Error { .. }) && !put.refused() {
+            self.checksum(&put).await?;
+        }
         if put.done().is_some() && wanted.sse != Sse::None {
             self.reported(&put);
         }
@@ -31,6 +36,26 @@ impl Bench<'_> {
             Some(put) => self.deleted(&key, put.version_id.as_deref()).await,
             None => Ok(()),
         }
+    }
+
+    /// Some servers refuse one kind of checksum: which do they take?
+    async fn checksum(&mut self, put: &Answer) -> Result<()> {
+        let chosen = self.identity(Role::Writer).prober.checksum();
+        for other in Checksum::ALL.into_iter().filter(|other| *other != chosen) {
+            let odd = Oddity { checksum: Some(other), ..self.wanted() };
+            let answer = self.put(&format!("checksum-{other}"), &odd).await?;
+            if answer.done().is_none() {
+                continue;
+            }
+            let name = "objects are taken with the checksum that goes with them";
+            let request = format!("PutObject with checksum {chosen}, and again with {other}");
+            let seen = format!("{} with {chosen}, {} with {other}", seen(put), seen(&answer));
+            let mut finding = Probe::new("checksum", name, Must::Work, request).finding(Verdict::Fail, seen);
+            finding.fix = Some(json!({"setting": "checksum", "to": other}));
+            self.found(finding);
+            break;
+        }
+        Ok(())
     }
 
     fn reported(&mut self, put: &Answer) {
