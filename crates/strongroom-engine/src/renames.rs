@@ -72,11 +72,13 @@ impl Renames {
         }
     }
 
-    /// A rule that is the first match of none of these: most likely a typing mistake.
+    /// A rule that renames none of these: a typing mistake, or names that belong to the server. A rule that gives a name
+    /// to itself keeps it from later rules, so it has done something.
     pub(crate) fn unused<'a>(&self, names: impl Iterator<Item = &'a Name>) -> Option<&Rule> {
         let mut used = vec![false; self.0.len()];
-        for (place, _) in names.filter_map(|name| self.first(&name.db, &name.collection)) {
-            used[place] = true;
+        for name in names {
+            let Some((place, renamed)) = self.first(&name.db, &name.collection) else { continue };
+            used[place] |= renamed == *name || self.apply(&name.db, &name.collection) != *name;
         }
         self.0.iter().zip(used).find(|(_, used)| !used).map(|(rule, _)| rule)
     }
@@ -229,6 +231,25 @@ mod tests {
         for users in ["admin.system.users", "admin.system.roles", "shop.$admin.system.users"] {
             assert_eq!(applied(&rules, users), users);
         }
+    }
+
+    #[test]
+    fn a_rule_that_renames_nothing_is_found() {
+        let unused = |rules: &[&str], name: &str| {
+            let (db, collection) = name.split_once('.').unwrap();
+            let names = [Name::new(db, collection)];
+            renames(rules).unused(names.iter()).map(ToString::to_string)
+        };
+        assert_eq!(unused(&["shop.*=copy.*"], "shop.orders"), None);
+        assert_eq!(unused(&["shop.*=copy.*"], "other.orders").as_deref(), Some("shop.*=copy.*"));
+        assert_eq!(unused(&["shop.keep=shop.keep"], "shop.keep"), None, "it keeps its name from later rules");
+        // Stored functions keep their name, and follow to another database; users and roles stay where they are.
+        assert_eq!(
+            unused(&["shop.system.js=shop.j"], "shop.system.js").as_deref(),
+            Some("shop.system.js=shop.j")
+        );
+        assert_eq!(unused(&["shop.*=copy.*"], "shop.system.js"), None);
+        assert_eq!(unused(&["admin.*=adm.*"], "admin.system.users").as_deref(), Some("admin.*=adm.*"));
     }
 
     #[test]

@@ -82,7 +82,7 @@ fn check_names(wanted: &[Wanted<'_>], renames: &Renames) -> Result<()> {
         Some(rule) => Err(Error::new(Code::Usage, format!("the rule `{rule}` renames nothing")).help(help![
             "Of several ",
             Setting::Rename,
-            " rules the first that matches decides. Nothing was touched."
+            " rules the first that matches decides; users, roles and `system.` collections keep their names. Nothing was touched."
         ])),
     }
 }
