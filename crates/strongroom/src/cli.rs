@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use strongroom_engine::backup::ConsistencyMode;
 use strongroom_engine::bucket::{Checksum, Sse, StoreOptions};
 use strongroom_engine::deployment::ConnectionString;
-use strongroom_engine::restore::{CollectionOptions, Indexes, Users};
+use strongroom_engine::restore::{CollectionOptions, Indexes, Ttl, Users};
 use strongroom_engine::{
     Bytes, ClusterTime, Code, Compression, Error, Filter, Location, Observer, Period, PlanName, Query,
     RenameRule, Result, WaitLimit, Waits,
@@ -252,6 +252,10 @@ pub(crate) struct Restore {
     /// merge: add users and roles to those of the target; none: skip them; only: restore nothing else
     #[arg(long, value_name = "WHAT", default_value = "merge", value_parser = parse::<Users>)]
     pub(crate) users: Users,
+    /// What to do about documents that MongoDB deletes some time after a date in them. keep: as in the source, once all
+    /// is restored; hold: switch that off, and print the commands that switch it on
+    #[arg(long, value_name = "WHAT", default_value = "keep", value_parser = parse::<Ttl>)]
+    pub(crate) ttl: Ttl,
     /// Show what would be done, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -321,6 +321,22 @@ impl Target {
         Ok(())
     }
 
+    /// Documents that a filter finds, by looking at all of them.
+    ///
+    /// # Errors
+    /// As the server answers; also when it takes longer than `longest`.
+    pub async fn count(&self, name: &Name, filter: RawDocumentBuf, longest: Duration) -> Result<u64> {
+        let mut pipeline = RawArrayBuf::new();
+        pipeline.push(rawdoc! { "$match": filter });
+        pipeline.push(rawdoc! { "$count": "n" });
+        let millis = i64::try_from(longest.as_millis()).unwrap_or(i64::MAX);
+        let command = rawdoc! { "aggregate": name.collection.as_str(), "pipeline": pipeline, "cursor": {}, "maxTimeMS": millis };
+        let answer = self.try_raw_command(&name.db, command.into()).await.map_err(|e| explain(&e))?;
+        let batch = answer.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
+        let first = batch.ok().and_then(|batch| batch.first()?.as_document()?.get("n"));
+        Ok(first.map_or(0, super::whole_number))
+    }
+
     /// The moment of the primary's newest write.
     async fn last_write(&self) -> Result<Option<ClusterTime>> {
         let hello = self.command("admin", doc! { "hello": 1 }).await?;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use bson::raw::CStr;
+use bson::raw::{CStr, cstr};
 use bson::{RawBsonRef, RawDocument};
 
 use super::entry::{Kind, Operation, split, strange};
@@ -13,6 +13,9 @@ use super::filter::view_name;
 use crate::definition::Definition;
 use crate::error::Result;
 use crate::names::{BUCKETS, Name, VIEWS};
+
+/// A clustered collection's or a time-series' option; `"off"` takes it away (MongoDB manual, "collMod").
+const EXPIRES: &str = "expireAfterSeconds";
 
 /// What there is. A time-series stands under the name of the collection of its buckets.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -28,7 +31,7 @@ pub(crate) struct Catalog {
 /// A collection.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Collection {
-    /// Its options; of these only the default collation is kept up to date.
+    /// Its options; of these only the default collation and the time after which documents expire are kept up to date.
     pub options: Definition,
     /// Indexes by their specification. A time-series' are as its user sees them.
     pub indexes: Vec<Definition>,
@@ -113,7 +116,8 @@ impl Catalog {
         }
         let collection = Collection { options: options.clone(), ..Collection::default() };
         self.collections.insert(name.clone(), collection);
-        Some(Change::Create(name, options))
+        // Documents expire when all is there, and not while it is restored.
+        Some(Change::Create(name, options.without(EXPIRES)))
     }
 
     fn drop(&mut self, name: Name) -> Option<Change> {
@@ -150,6 +154,13 @@ impl Catalog {
             let index = o.part("index").ok_or_else(|| strange("an index is changed to nothing"))?;
             collection.alter(&index)?;
         }
+        if let Some(after) = options.get(EXPIRES) {
+            collection.options = match after {
+                RawBsonRef::String(_) => collection.options.without(EXPIRES),
+                after => collection.options.with(cstr!("expireAfterSeconds"), after),
+            };
+        }
+        let options = options.without(EXPIRES);
         Ok((!options.is_empty()).then_some(Change::Modify(name, options)))
     }
 

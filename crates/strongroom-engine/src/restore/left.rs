@@ -15,6 +15,8 @@ pub(super) struct Left {
     pub(super) names: BTreeSet<Name>,
     pub(super) indexes: Vec<Build>,
     pub(super) views: Vec<View>,
+    /// The collections that are created, with their options by now.
+    pub(super) created: Vec<(Name, Definition)>,
     /// What cannot be done, in sentences.
     pub(super) exceptions: Vec<String>,
 }
@@ -56,6 +58,9 @@ impl Left {
     /// `metadata` is how the collection is by now.
     pub(super) fn collection(&mut self, item: &Item, metadata: &Metadata) {
         self.names.insert(item.to.clone());
+        if item.action.creates() {
+            self.created.push((item.to.clone(), metadata.options.clone()));
+        }
         if !matches!(item.action, Action::Merge | Action::Skip) {
             self.build(&item.to, metadata, item.action == Action::Missing);
         }

@@ -4,6 +4,7 @@ mod archive;
 mod compare;
 mod create;
 mod data;
+mod expiry;
 mod indexes;
 mod item;
 mod known;
@@ -21,10 +22,11 @@ mod users;
 mod views;
 
 pub use archive::Archive;
+pub use expiry::Expiry;
 pub use item::Action;
 pub use preview::{Preview, PreviewedNamespace};
 pub use replay::Window;
-pub use settings::{CollectionOptions, Existing, Indexes, Options, Users};
+pub use settings::{CollectionOptions, Existing, Indexes, Options, Ttl, Users};
 pub use source::{Backup, Source};
 
 use std::sync::Arc;
@@ -39,6 +41,7 @@ use crate::help::{Help, Setting};
 use crate::job::Job;
 use crate::progress::Phase;
 use create::Created;
+use expiry::Expiries;
 use item::Item;
 use left::Left;
 use present::Present;
@@ -64,6 +67,9 @@ pub struct Restored {
     pub indexes: u64,
     /// Documents that the server refused.
     pub refused: u64,
+    /// Documents that expire.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expiring: Vec<Expiry>,
     /// What was not restored, and why: the first of each collection in full.
     pub exceptions: Vec<String>,
 }
@@ -94,7 +100,7 @@ pub async fn prepare(source: Source, target: Target, settings: Options) -> Resul
         Indexes::Only => None,
         Indexes::Build | Indexes::None => replay::window(&source, settings.at)?,
     };
-    let preview = Preview::of(&source, &target, &items, window);
+    let preview = Preview::of(&source, &target, &items, (window, &settings));
     Ok(Prepared { source: Arc::new(source), target, settings, items, window, present, preview })
 }
 
@@ -193,10 +199,13 @@ impl Prepared {
     /// Indexes, views and users: by then the data is as of one moment.
     async fn finish(&self, left: Left, restored: &mut Restored, job: &Job) -> Result<()> {
         restored.namespaces = left.names.len() as u64;
+        let expiries = Expiries::of(&left, &self.settings);
         restored.exceptions.extend(left.exceptions);
+        restored.expiring = expiries.count(&self.target, job).await?;
         if self.settings.indexes != Indexes::None {
             job.phase(Phase::BuildingIndexes);
-            indexes::build(&self.target, &left.indexes, self.settings.writers, restored, job).await?;
+            let builds = expiries.hold(left.indexes, self.target.version());
+            indexes::build(&self.target, &builds, self.settings.writers, restored, job).await?;
         }
         job.check()?;
         job.phase(Phase::CreatingViews);
@@ -207,6 +216,7 @@ impl Prepared {
         if let Some(merging) = self.merging() {
             merging.run(&self.target).await?;
         }
+        restored.exceptions.extend(expiries.begin(&self.target).await?);
         // A replica set has all of it when a majority has the last of it.
         match self.target.set_name() {
             Some(_) => self.target.wait_for_majority().await,

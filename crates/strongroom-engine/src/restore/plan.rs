@@ -7,7 +7,7 @@ use super::known::{self, Known};
 use super::metadata::Metadata;
 use super::present::Present;
 use super::settings::{CollectionOptions, Existing, Indexes, Options, Users};
-use super::{Source, views};
+use super::{Source, expiry, views};
 use crate::definition::Definition;
 use crate::error::{Code, Error, Result};
 use crate::help;
@@ -118,7 +118,7 @@ fn item(wanted: &Wanted<'_>, source: &Source, present: &Present, settings: &Opti
         NamespaceKind::Collection if settings.collection_options == CollectionOptions::None => {
             Definition::default()
         }
-        _ => metadata.options.clone(),
+        _ => expiry::without(&metadata.options),
     };
     let Known { definition: options, left_out } = known::options(namespace.kind, &from.collection, &options);
     let counted = |count| matches!(source, Source::Backup(_)).then_some(count);

@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use serde::Serialize;
 
 use super::Source;
+use super::expiry::{self, Expiry};
 use super::item::{Action, Item};
 use super::replay::Window;
+use super::settings::Options;
 use crate::deployment::Target;
 use crate::error::{Code, Error, Result};
 use crate::help;
@@ -28,6 +30,9 @@ pub struct Preview {
     pub target_set: Option<String>,
     /// What will be done, in the order of the archive.
     pub namespaces: Vec<PreviewedNamespace>,
+    /// Documents that will expire; how many are past their time is known when they are restored.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub expiring: Vec<Expiry>,
     /// Segments to fetch; none of an archive, which comes as one stream.
     pub segments: u64,
     /// Their bytes.
@@ -56,7 +61,12 @@ pub struct PreviewedNamespace {
 }
 
 impl Preview {
-    pub(super) fn of(source: &Source, target: &Target, items: &[Item], replay: Option<Window>) -> Self {
+    pub(super) fn of(
+        source: &Source,
+        target: &Target,
+        items: &[Item],
+        (replay, settings): (Option<Window>, &Options),
+    ) -> Self {
         let (segments, stored_bytes) = to_fetch(source, items);
         Self {
             backup: source.name().to_owned(),
@@ -64,6 +74,7 @@ impl Preview {
             target_version: target.version().to_owned(),
             target_set: target.set_name().map(str::to_owned),
             namespaces: items.iter().map(PreviewedNamespace::of).collect(),
+            expiring: expiry::previewed(items, settings),
             segments,
             stored_bytes,
             replay,

@@ -1,5 +1,6 @@
 //! What a user needs for a restore. Pure.
 
+use super::expiry;
 use super::item::{Action, Item};
 use super::users::Merging;
 use crate::deployment::Privilege;
@@ -26,6 +27,9 @@ fn for_item(item: &Item, builds_indexes: bool) -> Vec<Privilege> {
     }
     if let (true, Some(data)) = (item.action != Action::Index, item.data_to()) {
         needed.extend(["insert", "bypassDocumentValidation"].map(|action| Privilege::on(action, &data)));
+    }
+    if item.action.creates() && expiry::without(&item.metadata.options) != item.metadata.options {
+        needed.push(on("collMod"));
     }
     if builds_indexes && !item.metadata.indexes_to_build().is_empty() {
         needed.push(on("createIndex"));

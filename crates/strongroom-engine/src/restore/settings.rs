@@ -26,6 +26,8 @@ pub struct Options {
     pub indexes: Indexes,
     /// What to do about users and roles.
     pub users: Users,
+    /// What to do about documents that expire.
+    pub ttl: Ttl,
     /// The moment to restore, by replaying the oplog that comes along; if not said, the earliest that is consistent.
     #[serde(with = "settings::optional_text", skip_serializing_if = "Option::is_none")]
     pub at: Option<ClusterTime>,
@@ -43,6 +45,7 @@ impl Default for Options {
             collection_options: CollectionOptions::default(),
             indexes: Indexes::default(),
             users: Users::default(),
+            ttl: Ttl::default(),
             at: None,
             writers: at_once_default(),
         }
@@ -122,7 +125,18 @@ pub enum Users {
     Only,
 }
 
+/// What to do about documents that a server deletes some time after a date in them (TTL).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Ttl {
+    /// Let them expire as in the source, once all is restored.
+    #[default]
+    Keep,
+    /// Restore without it, and say how it is switched on.
+    Hold,
+}
+
 choices!(Existing is "a treatment of collections that exist" { Refuse "refuse" Drop "drop" Keep "keep" });
 choices!(CollectionOptions is "a treatment of options of collections" { Keep "keep" None "none" });
 choices!(Indexes is "a treatment of indexes" { Build "build" None "none" Only "only" });
 choices!(Users is "a treatment of users and roles" { Merge "merge" None "none" Only "only" });
+choices!(Ttl is "a treatment of documents that expire" { Keep "keep" Hold "hold" });

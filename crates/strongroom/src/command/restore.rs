@@ -6,14 +6,16 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use strongroom_engine::deployment::Target;
-use strongroom_engine::restore::{self, Action, Archive, Existing, Options, Preview, Restored, Source};
+use strongroom_engine::restore::{
+    self, Action, Archive, Existing, Expiry, Options, Preview, Restored, Source,
+};
 use strongroom_engine::{ClusterTime, Code, Error, Job, Location, Result, bucket};
 use tokio_util::sync::CancellationToken;
 
 use super::{at_once, job};
 use crate::cli::{One, Origin, Place, Restore, Store};
 use crate::output::Output;
-use crate::words::{count, namespaces, size};
+use crate::words::{count, in_line, namespaces, size};
 
 const STDIN: &str = "-";
 
@@ -30,6 +32,7 @@ pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationT
         collection_options: options.options,
         indexes: options.indexes,
         users: options.users,
+        ttl: options.ttl,
         at: options.at,
         writers: at_once(options.writers),
     };
@@ -115,8 +118,39 @@ impl fmt::Display for PreviewText<'_> {
             }
             writeln!(f)?;
         }
-        Ok(())
+        preview.expiring.iter().try_for_each(|expiry| writeln!(f, "{}", will_expire(expiry)))
     }
+}
+
+/// What is said of documents that expire, before they are restored.
+fn will_expire(expiry: &Expiry) -> String {
+    let whose = whose(expiry);
+    match expiry.held {
+        true => format!("{whose}. They are restored with that switched off"),
+        false => format!("{whose}. Those that are past their time are deleted soon after they are restored"),
+    }
+}
+
+/// And after they are restored.
+fn expires(expiry: &Expiry) -> String {
+    let whose = whose(expiry);
+    let past = match expiry.past {
+        None => "how many are past their time could not be counted".to_owned(),
+        Some(1) => "1 document is past its time".to_owned(),
+        Some(past) => format!("{} are past their time", count(past, "document")),
+    };
+    match (expiry.held, &expiry.switched_on_by) {
+        (true, Some(command)) => format!("{whose}; {past}. That is switched off; to switch it on: {command}"),
+        (true, None) => format!("{whose}; {past}. That is switched off"),
+        (false, _) => format!("{whose}; {past}, and MongoDB deletes them soon"),
+    }
+}
+
+fn whose(expiry: &Expiry) -> String {
+    let by = expiry.index.as_ref().map(|index| format!(", by its index `{}`", in_line(index)));
+    let after = expiry.after_seconds.map(|after| format!(" {after} seconds"));
+    let (by, after) = (by.unwrap_or_default(), after.unwrap_or_else(|| " some time".to_owned()));
+    format!("documents of `{}` expire{after} after a date in them{by}", in_line(&expiry.namespace))
 }
 
 fn in_words(action: Action) -> &'static str {
@@ -139,6 +173,9 @@ impl fmt::Display for RestoredText<'_> {
         let done = self.0;
         for exception in &done.exceptions {
             writeln!(f, "not restored: {exception}")?;
+        }
+        for expiry in &done.expiring {
+            writeln!(f, "{}", expires(expiry))?;
         }
         match &done.plan {
             Some(plan) => write!(f, "restored backup {} of plan {plan}: ", done.backup)?,

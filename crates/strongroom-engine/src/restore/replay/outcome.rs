@@ -68,6 +68,7 @@ fn new_collection(name: &Name, collection: Collection, left: &mut Left, scope: &
     let Collection { options, indexes, bucket_indexes } = collection;
     let target = scope.known_as(name);
     left.build(&target, &Metadata { options: options.clone(), indexes }, false);
+    left.created.push((target.clone(), options.clone()));
     left.names.insert(target);
     on_buckets(name, &Metadata { options, indexes: bucket_indexes }, left, scope);
 }
