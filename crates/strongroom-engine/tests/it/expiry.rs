@@ -5,7 +5,7 @@ use std::time::Duration;
 use bson::{DateTime, Document, doc};
 use strongroom_engine::restore::{self, Expiry, Restored, Source, Ttl};
 use strongroom_engine::{Compression, Manifest};
-use testbed::Mongod;
+use testbed::{Mongod, mongod};
 
 use crate::setup::{backup, folder, options, restore_with};
 
@@ -38,11 +38,12 @@ async fn source() -> Mongod {
 
 /// The manifest of a backup of it, restored into a server that looks for expired documents every second.
 async fn restored(ttl: Ttl) -> (Mongod, Restored) {
-    let (source, target) = (source().await, Mongod::replica_set().await.unwrap());
+    let arguments = ["--setParameter", "ttlMonitorSleepSecs=1"].map(str::to_owned).to_vec();
+    let eager = mongod::Options { replica_set: true, arguments, ..mongod::Options::default() };
+    let (source, target) = (source().await, Mongod::start(eager).await.unwrap());
     let place = tempfile::tempdir().unwrap();
     let store = folder(place.path());
     let manifest: Manifest = backup(&source, &store, options(Compression::None)).await.unwrap();
-    target.command("admin", doc! { "setParameter": 1, "ttlMonitorSleepSecs": 1 }).await.unwrap();
     let settings = restore::Options { ttl, ..restore::Options::default() };
     let done = restore_with(Source::backup(store, manifest.into()), &target, settings).await.unwrap();
     // Of the time-series there are two buckets.
