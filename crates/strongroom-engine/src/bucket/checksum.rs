@@ -6,14 +6,12 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use md5::{Digest, Md5};
-use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::settings::unknown_choice;
+use crate::settings::{as_text, unknown_choice};
 
 /// The checksum that is sent with every object.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Checksum {
     /// `x-amz-checksum-sha256`, which S3 compares and keeps.
     #[default]
@@ -23,6 +21,8 @@ pub enum Checksum {
     /// Neither, for servers that refuse both. The signature covers the bytes.
     None,
 }
+
+as_text!(Checksum);
 
 impl Checksum {
     /// All of them, the best first.
@@ -56,7 +56,11 @@ impl FromStr for Checksum {
 
 impl fmt::Display for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.serialize(f)
+        f.write_str(match self {
+            Self::Sha256 => "sha256",
+            Self::Md5 => "md5",
+            Self::None => "none",
+        })
     }
 }
 

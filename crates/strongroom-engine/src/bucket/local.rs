@@ -210,7 +210,8 @@ impl ObjectStore for Folder {
         Err(Error::new(
             Code::ObjectExists,
             format!("`{key}` is in {} already, with other bytes", self.location),
-        ))
+        )
+        .help("Something else writes there; nothing of it was touched. Start the backup again."))
     }
 
     async fn get(&self, key: &str, _version_id: Option<&str>, bytes_max: u64) -> Result<Fetched> {

@@ -79,6 +79,7 @@ fn a_location_and_its_options_have_one_written_form() {
     refused::<StoreOptions>(&[
         (r#"{"key": {"id": "AKIA", "secret": "hush"}}"#, "unknown field `key`"),
         (r#"{"user": 1}"#, "unknown field `user`"),
+        (r#"{"checksum": "crc32"}"#, "`crc32` is not a checksum"),
     ]);
 }
 
