@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
 use sandbox::Sandbox;
@@ -213,28 +214,27 @@ async fn what_is_not_there_is_not_there_whether_the_server_says_403_or_404() {
     }
 }
 
-/// The folder goes away in the middle: a disk that is unmounted, a clean-up that is too thorough.
+/// A deployment of which a reader has one collection at once, and the other one only after seconds at this rate.
+async fn two_paces() -> testbed::Mongod {
+    let source = small().await;
+    let documents: Vec<bson::Document> = (0..10).map(|i| bson::doc! {"_id": i}).collect();
+    source.client().await.unwrap().database("quick").collection("few").insert_many(documents).await.unwrap();
+    source
+}
+
+const SLOWLY: [&str; 4] = ["--max-rate", "200KB", "--readers", "2"];
+
+/// The folder goes away in the middle: a clean-up that is too thorough.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_into_a_folder_that_vanishes_fails_and_makes_nothing_anew() {
-    let source = small().await;
+    let source = two_paces().await;
     let place = tempfile::tempdir().unwrap();
     let (store, elsewhere) = (place.path().join("disk"), place.path().join("elsewhere"));
-    let location = format!("file://{}", store.display());
-    let mut command = program(&["backup", "--uri", &source.uri(), "--to", &location, "--max-rate", "300KB"]);
-    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-    // What is there when the backup begins; its own folder comes with the first segment.
+    let (uri, location) = (source.uri(), format!("file://{}", store.display()));
+    let mut command = program(&[&["backup", "--uri", &uri, "--to", &location], &SLOWLY[..]].concat());
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     std::fs::create_dir(&store).unwrap();
     let running = command.spawn().unwrap();
-    let documents: Vec<bson::Document> = (0..10).map(|i| bson::doc! {"_id": i}).collect();
-    source
-        .client()
-        .await
-        .unwrap()
-        .database("other")
-        .collection("later")
-        .insert_many(documents)
-        .await
-        .unwrap();
     while std::fs::read_dir(&store).unwrap().next().is_none() {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
@@ -242,4 +242,23 @@ async fn a_backup_into_a_folder_that_vanishes_fails_and_makes_nothing_anew() {
     let ended = tokio::task::spawn_blocking(move || done(running.wait_with_output().unwrap())).await.unwrap();
     ended.failed("SR-BUCKET-MISSING", 4, &["has vanished"]);
     assert!(!store.exists(), "nothing is made anew");
+}
+
+/// A disk that is in use cannot be unmounted by mistake, and one that is unmounted by force is missed.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_small_disk_a_backup_onto_a_disk_that_is_unmounted_fails_and_goes_on_nowhere_else() {
+    let source = two_paces().await;
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("disk");
+    std::fs::create_dir(&path).unwrap();
+    let script = r#"disk=$1; "$3" backup --uri "$4" --to "file://$disk" --max-rate 200KB --readers 2 & backup=$!
+        while [ -z "$(ls -A "$disk")" ]; do sleep 0.01; done
+        umount "$disk" 2>/dev/null && echo "it could be unmounted"
+        umount --lazy "$disk"; wait "$backup"; status=$?; find "$disk" -mindepth 1; exit $status"#;
+    let mut command = testbed::small_disk::command(&path, script);
+    command.arg(assert_cmd::cargo::cargo_bin!("strongroom")).arg(source.uri());
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
+    let outcome = done(output);
+    outcome.failed("SR-BUCKET-MISSING", 4, &["has vanished"]);
+    assert_eq!(outcome.text(), "");
 }
