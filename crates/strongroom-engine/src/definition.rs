@@ -206,6 +206,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// A definition by its members.
+    #[allow(clippy::needless_pass_by_value, reason = "members are written where they are passed")]
     pub(crate) fn definition(members: Document) -> Definition {
         Definition(RawDocumentBuf::try_from(&members).unwrap())
     }

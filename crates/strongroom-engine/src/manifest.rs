@@ -137,7 +137,8 @@ pub struct Namespace {
     pub kind: NamespaceKind,
     /// Options and indexes as the archive's prelude holds them: canonical Extended JSON v2.
     pub metadata: Box<RawValue>,
-    /// Options and indexes as a BSON document in base64, where they do not come back from `metadata` as they were: that
+    /// Options, indexes and search indexes as a BSON document in base64, where there are search indexes or the others do
+    /// not come back from `metadata` as they were: that
     /// text takes a document such as `{"$oid": "…"}` for a value of another type. A restore prefers it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata_bson: Option<String>,

@@ -100,6 +100,7 @@ fn described() -> Described {
         is_raw: false,
         uuid: None,
         metadata: METADATA.into(),
+        is_exact: true,
         metadata_bson: None,
         documents: DOCUMENTS,
         bytes: DOCUMENTS * document(0).len() as u64,

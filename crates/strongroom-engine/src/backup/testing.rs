@@ -53,6 +53,7 @@ pub(super) fn collection(name: &str, bytes: u64) -> Described {
         is_raw: false,
         uuid: None,
         metadata: "{}".into(),
+        is_exact: true,
         metadata_bson: None,
         documents: bytes / 400,
         bytes,

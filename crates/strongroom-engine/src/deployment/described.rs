@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mongodb::bson::raw::cstr;
 use mongodb::bson::{RawArrayBuf, rawdoc};
 
 use crate::definition::Definition;
@@ -29,7 +30,10 @@ pub struct Described {
     pub uuid: Option<[u8; 16]>,
     /// Options and indexes in canonical Extended JSON v2, as mongodump writes them.
     pub metadata: String,
-    /// The same as BSON in base64, where that text does not come back as what it was.
+    /// Whether that text comes back as what it was.
+    pub is_exact: bool,
+    /// Options and indexes as BSON in base64, where the text is not exact, or there are search indexes, which it has no
+    /// place for.
     pub metadata_bson: Option<String>,
     /// Documents, as the server's statistics say.
     pub documents: u64,
@@ -58,23 +62,24 @@ impl Described {
 /// The metadata of a namespace: as text, and as BSON where the text is not enough.
 pub(super) struct Metadata {
     pub(super) text: String,
+    pub(super) is_exact: bool,
     pub(super) bson: Option<String>,
 }
 
 impl Metadata {
-    /// `uuid` is that of a collection that mongodump would name.
+    /// Of options, indexes and search indexes; `uuid` is that of a collection that mongodump would name.
     pub(super) fn of(
         (name, kind): (&str, NamespaceKind),
-        options: &Definition,
-        indexes: &[Definition],
+        (options, indexes, search_indexes): (&Definition, &[Definition], &[Definition]),
         uuid: Option<[u8; 16]>,
     ) -> Self {
         let written = written(options, indexes);
         let is_exact = written.as_ref().is_some_and(|written| written.comes_back(options, indexes));
-        let bson = (!is_exact).then(|| STANDARD.encode(as_bson(options, indexes)));
+        let is_enough = is_exact && search_indexes.is_empty();
+        let bson = (!is_enough).then(|| STANDARD.encode(as_bson(options, indexes, search_indexes)));
         // What is no text at all is left to the BSON.
         let written = written.unwrap_or_default();
-        Self { text: written.text((name, kind), uuid), bson }
+        Self { text: written.text((name, kind), uuid), is_exact, bson }
     }
 }
 
@@ -115,10 +120,17 @@ impl Written {
     }
 }
 
-fn as_bson(options: &Definition, indexes: &[Definition]) -> Vec<u8> {
-    let mut array = RawArrayBuf::new();
-    indexes.iter().for_each(|index| array.push(index.as_raw()));
-    rawdoc! { "options": options.as_raw().to_owned(), "indexes": array }.into_bytes()
+fn as_bson(options: &Definition, indexes: &[Definition], search_indexes: &[Definition]) -> Vec<u8> {
+    let array = |definitions: &[Definition]| {
+        let mut array = RawArrayBuf::new();
+        definitions.iter().for_each(|definition| array.push(definition.as_raw()));
+        array
+    };
+    let mut all = rawdoc! { "options": options.as_raw().to_owned(), "indexes": array(indexes) };
+    if !search_indexes.is_empty() {
+        all.append(cstr!("searchIndexes"), array(search_indexes));
+    }
+    all.into_bytes()
 }
 
 #[cfg(test)]
@@ -129,7 +141,7 @@ mod tests {
     use crate::definition::tests::definition;
 
     fn metadata(options: &Definition, indexes: &[Definition]) -> Metadata {
-        Metadata::of(("odd \"name\"", NamespaceKind::Collection), options, indexes, Some([7; 16]))
+        Metadata::of(("odd \"name\"", NamespaceKind::Collection), (options, indexes, &[]), Some([7; 16]))
     }
 
     #[test]
@@ -154,6 +166,16 @@ mod tests {
         assert_eq!(kept.part("options"), Some(look_alike));
         let invalid = definition(doc! { "validator": { "a": { "$oid": "zz" } } });
         assert_eq!(metadata(&invalid, &[]).bson, None);
+    }
+
+    #[test]
+    fn search_indexes_are_kept_where_the_text_has_no_place_for_them() {
+        let search = [definition(doc! { "name": "default", "definition": {} })];
+        let options = Definition::default();
+        let found = Metadata::of(("a", NamespaceKind::Collection), (&options, &[], &search), None);
+        assert!(found.is_exact && !found.text.contains("default"));
+        let kept = Definition::checked(&STANDARD.decode(found.bson.unwrap()).unwrap()).unwrap();
+        assert_eq!(kept.names().collect::<Vec<_>>(), ["options", "indexes", "searchIndexes"]);
     }
 
     #[test]

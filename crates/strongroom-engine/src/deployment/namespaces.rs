@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use mongodb::bson::raw::cstr;
 use mongodb::bson::spec::BinarySubtype;
-use mongodb::bson::{RawDocument, doc};
+use mongodb::bson::{RawDocument, doc, rawdoc};
 
 use super::described::{Described, Metadata};
 use super::{Deployment, Privilege, ReadAt, Setback, whole_number};
@@ -67,16 +68,15 @@ impl Deployment {
         };
         let mut listed = Vec::new();
         for db in databases {
-            listed.extend(
-                self.list(&db).await?.into_iter().filter(|found| filter.accepts(&found.db, &found.name)),
-            );
+            listed.extend(self.list(&db, filter).await?);
         }
         if !self.may_use_uuids(filter).await? {
             listed.iter_mut().for_each(|found| found.is_named = true);
         }
         let (temporary, lasting): (Vec<_>, Vec<_>) = listed.into_iter().partition(Listed::is_temporary);
+        let searches = self.knows_search(&lasting).await;
         let mut namespaces: Vec<Described> = stream::iter(lasting)
-            .map(|found| self.describe(found))
+            .map(|found| self.describe(found, searches))
             .buffer_unordered(QUESTIONS_AT_ONCE)
             .try_filter_map(async |found| Ok(found))
             .try_collect()
@@ -104,10 +104,12 @@ impl Deployment {
         Ok(names.filter(|name| !is_server_database(name)).map(str::to_owned).collect())
     }
 
-    async fn list(&self, db: &str) -> Result<Vec<Listed>> {
+    async fn list(&self, db: &str, filter: &Filter) -> Result<Vec<Listed>> {
         let found = self.documents(db, &doc! { "listCollections": 1 }, ReadAt::Now).await?;
+        let wanted =
+            found.iter().filter(|entry| entry.get_str("name").map_or(true, |name| filter.accepts(db, name)));
         let mut listed: Vec<Listed> =
-            found.iter().filter_map(|entry| listed(db, entry).transpose()).collect::<Result<_>>()?;
+            wanted.filter_map(|entry| listed(db, entry).transpose()).collect::<Result<_>>()?;
         let uuids: HashMap<&str, [u8; 16]> =
             found.iter().filter_map(|entry| Some((entry.get_str("name").ok()?, uuid(entry)?))).collect();
         let series = listed.iter_mut().filter(|found| found.kind == NamespaceKind::Timeseries);
@@ -117,11 +119,17 @@ impl Deployment {
         Ok(listed)
     }
 
-    async fn describe(&self, found: Listed) -> Result<Option<Described>> {
+    async fn describe(&self, found: Listed, searches: bool) -> Result<Option<Described>> {
         let Some(indexes) = self.indexes(&found).await? else { return Ok(None) };
+        let mut search_indexes = Vec::new();
+        if searches && found.kind == NamespaceKind::Collection {
+            search_indexes = self.search_indexes(&found).await.unwrap_or_default();
+        }
         let uuid = found.uuid.filter(|_| found.kind == NamespaceKind::Collection);
-        let metadata = Metadata::of((&found.name, found.kind), &found.options, &indexes, uuid);
+        let definitions = (&found.options, &indexes[..], &search_indexes[..]);
+        let metadata = Metadata::of((&found.name, found.kind), definitions, uuid);
         let mut described = Described {
+            is_exact: metadata.is_exact,
             metadata: metadata.text,
             metadata_bson: metadata.bson,
             capped: found.options.says_yes("capped"),
@@ -157,6 +165,23 @@ impl Deployment {
         let indexes =
             built.map(|index| definition(index, &found.full_name()).map(|index| index.without("ns")));
         indexes.collect::<Result<_>>().map(Some)
+    }
+
+    /// Whether the server has search indexes (MongoDB 7.0 and later with a search process beside it): the first
+    /// collection tells it for all.
+    async fn knows_search(&self, listed: &[Listed]) -> bool {
+        match listed.iter().find(|found| found.kind == NamespaceKind::Collection) {
+            Some(first) => self.search_indexes(first).await.is_some(),
+            None => false,
+        }
+    }
+
+    /// The search indexes of a collection as `createSearchIndexes` takes them; none if the server does not tell.
+    async fn search_indexes(&self, found: &Listed) -> Option<Vec<Definition>> {
+        let command =
+            doc! { "aggregate": &found.name, "pipeline": [{ "$listSearchIndexes": {} }], "cursor": {} };
+        let listed = self.documents(&found.db, &command, ReadAt::Now).await.ok()?;
+        Some(listed.iter().filter_map(|entry| search_index(entry)).collect())
     }
 
     /// Documents and bytes by what the server keeps in memory of each collection. Statistics of its storage would
@@ -198,6 +223,16 @@ fn definition(document: &RawDocument, name: &str) -> Result<Definition> {
     })
 }
 
+/// Its name, kind and definition, out of what is also told of its state.
+fn search_index(entry: &RawDocument) -> Option<Definition> {
+    let mut index = rawdoc! { "name": entry.get_str("name").ok()? };
+    if let Ok(kind) = entry.get_str("type") {
+        index.append(cstr!("type"), kind);
+    }
+    index.append(cstr!("definition"), entry.get_document("latestDefinition").ok()?);
+    Definition::checked(index.as_bytes()).ok()
+}
+
 fn is_being_built(index: &RawDocument) -> bool {
     ["buildUUID", "indexBuildInfo"].iter().any(|name| matches!(index.get(name), Ok(Some(_))))
 }
@@ -209,7 +244,7 @@ fn uuid(entry: &RawDocument) -> Option<[u8; 16]> {
 
 fn warnings(temporary: &[Listed], namespaces: &[Described]) -> Vec<Warning> {
     let names = |names: Vec<String>| (!names.is_empty()).then_some(names);
-    let inexact = namespaces.iter().filter(|found| found.metadata_bson.is_some()).map(Described::name);
+    let inexact = namespaces.iter().filter(|found| !found.is_exact).map(Described::name);
     let temporary = names(temporary.iter().map(Listed::full_name).collect());
     let temporary = temporary.map(|namespaces| Warning::TemporaryLeftOut { namespaces });
     let inexact = names(inexact.collect()).map(|namespaces| Warning::TextInexact { namespaces });
@@ -222,7 +257,7 @@ fn unexpected(command: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use mongodb::bson::{Binary, rawdoc};
+    use mongodb::bson::Binary;
 
     use super::*;
 
@@ -253,6 +288,18 @@ mod tests {
         assert!(!is("tmp.agg_out.mine", rawdoc! {}));
         assert!(!is("a", rawdoc! { "temp": false }));
         assert!(listed("system.resharding.1b4e28ba", rawdoc! {}).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_search_index_is_kept_without_its_state() {
+        let definition = || rawdoc! { "mappings": { "dynamic": true } };
+        let entry = rawdoc! {
+            "id": "6", "name": "default", "type": "vectorSearch", "status": "READY", "queryable": true,
+            "latestVersion": 0, "latestDefinition": definition(), "statusDetail": [],
+        };
+        let expected = rawdoc! { "name": "default", "type": "vectorSearch", "definition": definition() };
+        assert_eq!(search_index(&entry), Some(expected.into()));
+        assert_eq!(search_index(&rawdoc! { "name": "default" }), None);
     }
 
     #[test]

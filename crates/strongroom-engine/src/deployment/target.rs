@@ -237,12 +237,22 @@ impl Target {
     /// # Errors
     /// [`Refused::Answer`] when the server refuses one of them: then none of them is built.
     pub async fn create_indexes(&self, name: &Name, indexes: &[Definition]) -> Result<(), Refused> {
-        let mut array = RawArrayBuf::new();
-        indexes.iter().for_each(|index| array.push(index.as_raw()));
-        let command = rawdoc! { "createIndexes": name.collection.as_str(), "indexes": array };
+        let command = rawdoc! { "createIndexes": name.collection.as_str(), "indexes": array(indexes) };
         match self.try_raw_command(&name.db, command.into()).await {
             Ok(_) => Ok(()),
             Err(e) => Err(Refused::of(&e, &format!("cannot build the indexes of `{name}`"))),
+        }
+    }
+
+    /// Has search indexes built, which is not waited for.
+    ///
+    /// # Errors
+    /// [`Refused::Answer`] when the server has no search, or refuses one of them.
+    pub async fn create_search_indexes(&self, name: &Name, indexes: &[Definition]) -> Result<(), Refused> {
+        let command = rawdoc! { "createSearchIndexes": name.collection.as_str(), "indexes": array(indexes) };
+        match self.try_raw_command(&name.db, command.into()).await {
+            Ok(_) => Ok(()),
+            Err(e) => Err(Refused::of(&e, &format!("cannot create the search indexes of `{name}`"))),
         }
     }
 
@@ -385,6 +395,12 @@ impl Target {
     pub(super) async fn try_command(&self, db: &str, command: Document) -> Result<Document, DriverError> {
         self.database(db).run_command(command).selection_criteria(primary()).await
     }
+}
+
+fn array(definitions: &[Definition]) -> RawArrayBuf {
+    let mut array = RawArrayBuf::new();
+    definitions.iter().for_each(|definition| array.push(definition.as_raw()));
+    array
 }
 
 pub(super) fn primary() -> SelectionCriteria {

@@ -58,7 +58,7 @@ impl Parser<'_> {
             Some(b'{') => self.nested(Self::object),
             Some(b'[') => self.nested(Self::array),
             Some(b'"') => self.string().map(Json::String),
-            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b'-' | b'0'..=b'9') if !self.text[self.at..].starts_with("-I") => self.number(),
             _ => self.word(),
         }
     }
@@ -139,7 +139,16 @@ impl Parser<'_> {
     }
 
     fn word(&mut self) -> Result<Json, String> {
-        let words = [("null", Json::Null), ("true", Json::Boolean(true)), ("false", Json::Boolean(false))];
+        let number = |text: &str| Json::Number(text.to_owned());
+        let words = [
+            ("null", Json::Null),
+            ("true", Json::Boolean(true)),
+            ("false", Json::Boolean(false)),
+            // No JSON, but MongoDB's tools wrote it before version 3.
+            ("NaN", number("NaN")),
+            ("Infinity", number("Infinity")),
+            ("-Infinity", number("-Infinity")),
+        ];
         for (word, value) in words {
             if self.text[self.at..].starts_with(word) {
                 self.at += word.len();

@@ -202,7 +202,7 @@ mod tests {
         let text = r#"{"a": 1, "b": 3000000000, "c": 1.5, "d": 1e3, "u": {"$binary": "AAECAwQFBgcICQoLDA0ODw==", "$type": "04"},
             "g": {"$binary": "AA==", "$type": 0}, "at": {"$date": "2016-01-02T03:04:05.678+0000"}, "z": {"$date": "2016-01-02T03:04:05.678Z"},
             "m": {"$date": 5}, "l": {"$numberLong": "7"}, "t": {"$timestamp": {"t": 1, "i": 2}}, "n": {"$undefined": true},
-            "r": {"$regex": "^a", "$options": "i"}, "d2": {"$ref": "c", "$id": {"$oid": "000000000000000000000001"}}}"#;
+            "i": -Infinity, "r": {"$regex": "^a", "$options": "i"}, "d2": {"$ref": "c", "$id": {"$oid": "000000000000000000000001"}}}"#;
         let at = bson::DateTime::from_millis(1_451_703_845_678);
         let binary = |subtype, bytes: Vec<u8>| Binary { subtype, bytes };
         let id = bson::oid::ObjectId::parse_str("000000000000000000000001").unwrap();
@@ -212,6 +212,7 @@ mod tests {
             "t": Timestamp { time: 1, increment: 2 },
         };
         expected.append(bson::raw::cstr!("n"), RawBson::Undefined);
+        expected.append(bson::raw::cstr!("i"), f64::NEG_INFINITY);
         expected.append(bson::raw::cstr!("r"), rawdoc! { "$regex": "^a", "$options": "i" });
         expected.append(bson::raw::cstr!("d2"), rawdoc! { "$ref": "c", "$id": id });
         assert_eq!(RawDocumentBuf::from(read(text).unwrap()), expected);

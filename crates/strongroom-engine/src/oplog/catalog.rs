@@ -94,7 +94,7 @@ impl Catalog {
                 self.views.retain(|view, _| view.db != part.db);
                 Ok(None)
             }
-            "create" => Ok(self.create(name, o)),
+            "create" => Ok(self.create(name, &o)),
             "drop" => Ok(self.drop(name)),
             "createIndexes" => Ok(self.add(&name, vec![o])),
             "commitIndexBuild" => Ok(self.add(&name, specifications(&o)?)),
@@ -105,7 +105,7 @@ impl Catalog {
     }
 
     /// One that is there already was created before it was listed: it stays, what follows leads to the same.
-    fn create(&mut self, name: Name, options: Definition) -> Option<Change> {
+    fn create(&mut self, name: Name, options: &Definition) -> Option<Change> {
         // A temporary collection would vanish with the server's next start.
         let mut options = options.without("temp");
         if name.collection.starts_with(BUCKETS) {

@@ -8,7 +8,7 @@ use super::known::{self, Known};
 use super::left::Build;
 use crate::definition::Definition;
 use crate::deployment::{Refused, Target};
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::job::Job;
 
 /// Which of a collection's indexes were built, and why others were not.
@@ -58,7 +58,28 @@ async fn of_one(target: &Target, build: &Build, job: &Job) -> Result<Built> {
         built.exceptions.push(without(build, definition, left_out, why));
     }
     compare(target, build, &mut built).await?;
+    search(target, build, &mut built).await?;
     Ok(built)
+}
+
+/// Search indexes, which are built by another program after this one, and by few servers.
+async fn search(target: &Target, build: &Build, built: &mut Built) -> Result<()> {
+    let indexes = &build.search_indexes;
+    if indexes.is_empty() {
+        return Ok(());
+    }
+    match target.create_search_indexes(&build.on, indexes).await {
+        Ok(()) => built.indexes.extend(indexes.iter().cloned()),
+        Err(Refused::Other(error)) if error.code() != Code::MongoPrivilege => return Err(error),
+        Err(refused) => {
+            let names: Vec<&str> = indexes.iter().map(name).collect();
+            let (on, names, why) = (&build.on, names.join("`, `"), Error::from(refused));
+            built
+                .exceptions
+                .push(format!("the search indexes `{names}` of `{on}` were not created: {}", why.message()));
+        }
+    }
+    Ok(())
 }
 
 async fn one(target: &Target, build: &Build, index: &Definition, built: &mut Built, job: &Job) -> Result<()> {
@@ -80,6 +101,9 @@ async fn one(target: &Target, build: &Build, index: &Definition, built: &mut Bui
 /// Builds all of these or none; why not.
 async fn create(target: &Target, build: &Build, indexes: &[Definition], job: &Job) -> Result<Option<Error>> {
     job.check()?;
+    if indexes.is_empty() {
+        return Ok(None);
+    }
     match target.create_indexes(&build.on, indexes).await {
         Ok(()) => Ok(None),
         Err(Refused::Answer(error)) => Ok(Some(error)),

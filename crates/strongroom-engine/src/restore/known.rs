@@ -37,7 +37,7 @@ const OF_TIME_SERIES: [&str; 5] =
 const MEANINGLESS: [&str; 2] = ["temp", "flags"];
 
 /// Options that a server may refuse, and without which the documents are still what they were.
-const LEFT_OUT_WHEN_REFUSED: [&str; 9] = [
+const LEFT_OUT_WHEN_REFUSED: [&str; 11] = [
     "autoIndexId",
     "storageEngine",
     "recordIdsReplicated",
@@ -46,6 +46,8 @@ const LEFT_OUT_WHEN_REFUSED: [&str; 9] = [
     "changeStreamPreAndPostImages",
     "encryptedFields",
     "expireAfterSeconds",
+    "validationLevel",
+    "validationAction",
     "validator",
 ];
 
@@ -77,6 +79,9 @@ const OF_INDEXES: [&str; 24] = [
     "clustered",
 ];
 
+/// How the version of a collation is called among what is left out.
+const COLLATION_VERSION: &str = "collation.version";
+
 /// A definition as a server is given it, and what had to be changed for that.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Known {
@@ -105,8 +110,25 @@ pub(super) fn options(kind: NamespaceKind, collection: &str, options: &Definitio
     }
 }
 
-/// What to try when a server refuses these options: without each of those that may be left out, and without all.
+/// What to try when a server refuses these options: without each of those that may be left out, and without all. A
+/// collation names the version of a library, of which each server has its own.
 pub(super) fn fewer_options(options: &Definition) -> Vec<Known> {
+    let Some(definition) = any_collation_version(options) else { return fewer(options) };
+    let any_version = Known { definition, left_out: vec![COLLATION_VERSION.into()] };
+    let more = fewer(&any_version.definition).into_iter().map(|mut known| {
+        known.left_out.push(COLLATION_VERSION.into());
+        known
+    });
+    let more: Vec<Known> = more.collect();
+    std::iter::once(any_version).chain(fewer(options)).chain(more).collect()
+}
+
+fn any_collation_version(definition: &Definition) -> Option<Definition> {
+    let collation = definition.part("collation").filter(|collation| collation.contains("version"))?;
+    Some(definition.with(cstr!("collation"), RawDocumentBuf::from(collation.without("version"))))
+}
+
+fn fewer(options: &Definition) -> Vec<Known> {
     let present: Vec<&str> =
         LEFT_OUT_WHEN_REFUSED.into_iter().filter(|name| options.contains(name)).collect();
     let mut tries: Vec<Vec<&str>> = present.iter().map(|name| vec![*name]).collect();
@@ -139,7 +161,7 @@ pub(super) fn index(index: &Definition) -> Known {
         definition = definition.without("v");
         left_out.push("v".into());
     }
-    if let Some(key) = definition.get("key").and_then(|key| key.as_document()) {
+    if let Some(key) = definition.get("key").and_then(RawBsonRef::as_document) {
         let (versions, key) = (first_versions(key), directions(key));
         definition = definition.with(cstr!("key"), key);
         for version in versions {
@@ -159,8 +181,14 @@ pub(super) fn lesser_index(index: &Definition) -> Option<Known> {
         Some(RawBsonRef::Document(filter)) => name == "partialFilterExpression" && filter.is_empty(),
         _ => name == "storageEngine" && index.contains(name),
     };
-    let left_out: Vec<String> = index.names().filter(|name| is_nothing(name)).map(str::to_owned).collect();
-    (!left_out.is_empty()).then(|| Known { definition: index.only(|name| !is_nothing(name)), left_out })
+    let mut left_out: Vec<String> =
+        index.names().filter(|name| is_nothing(name)).map(str::to_owned).collect();
+    let mut definition = index.only(|name| !is_nothing(name));
+    if let Some(any_version) = any_collation_version(&definition) {
+        definition = any_version;
+        left_out.push(COLLATION_VERSION.into());
+    }
+    (!left_out.is_empty()).then_some(Known { definition, left_out })
 }
 
 fn first_versions(key: &RawDocument) -> Vec<&'static bson::raw::CStr> {
@@ -232,10 +260,25 @@ mod tests {
         );
         let tries: Vec<Vec<String>> =
             fewer_options(&options).into_iter().map(|known| known.left_out).collect();
-        assert_eq!(tries, [vec!["storageEngine"], vec!["validator"], vec!["storageEngine", "validator"]]);
+        let each = ["storageEngine", "validationLevel", "validator"];
+        assert_eq!(tries, [&each[..1], &each[1..2], &each[2..], &each]);
         let least = fewer_options(&options).pop().unwrap().definition;
         assert_eq!(least, definition(doc! { "capped": true }));
         assert!(fewer_options(&definition(doc! { "capped": true })).is_empty());
+    }
+
+    #[test]
+    fn a_collation_is_tried_without_its_version_first() {
+        let french = |version: Document| {
+            let mut collation = doc! { "locale": "fr" };
+            collation.extend(version);
+            definition(doc! { "collation": collation })
+        };
+        let tried = fewer_options(&french(doc! { "version": "57.1" }));
+        let expected = Known { definition: french(doc! {}), left_out: vec!["collation.version".into()] };
+        assert_eq!(tried, std::slice::from_ref(&expected));
+        assert_eq!(lesser_index(&french(doc! { "version": "57.1" })), Some(expected));
+        assert!(fewer_options(&french(doc! {})).is_empty());
     }
 
     #[test]

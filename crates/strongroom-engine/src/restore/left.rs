@@ -27,6 +27,7 @@ pub(super) struct Build {
     /// The collection: a time-series, or that of its buckets.
     pub(super) on: Name,
     pub(super) indexes: Vec<Definition>,
+    pub(super) search_indexes: Vec<Definition>,
     /// The collection is not there.
     pub(super) missing: bool,
 }
@@ -68,8 +69,9 @@ impl Left {
 
     pub(super) fn build(&mut self, on: &Name, metadata: &Metadata, missing: bool) {
         let indexes = metadata.indexes_to_build();
-        if !indexes.is_empty() {
-            self.indexes.push(Build { on: on.clone(), indexes, missing });
+        let search_indexes = metadata.search_indexes.clone();
+        if !indexes.is_empty() || !search_indexes.is_empty() {
+            self.indexes.push(Build { on: on.clone(), indexes, search_indexes, missing });
         }
     }
 }

@@ -15,6 +15,8 @@ use crate::manifest::Namespace;
 pub(super) struct Metadata {
     pub(super) options: Definition,
     pub(super) indexes: Vec<Definition>,
+    /// As `createSearchIndexes` takes them; those of the collections that the source has, whatever its oplog says.
+    pub(super) search_indexes: Vec<Definition>,
 }
 
 impl Metadata {
@@ -24,7 +26,7 @@ impl Metadata {
     /// [`Code::Damaged`], with the name of the namespace.
     pub(super) fn of(namespace: &Namespace) -> Result<Self> {
         let metadata = match &namespace.metadata_bson {
-            Some(bson) => exact(bson),
+            Some(bson) => exact(bson).and_then(|exact| agreeing(exact, namespace.metadata.get())),
             None => extended_json::read(namespace.metadata.get()),
         };
         metadata.and_then(|metadata| Self::in_members(&metadata)).map_err(|why| {
@@ -38,16 +40,9 @@ impl Metadata {
             None | Some(RawBsonRef::Null) => Definition::default(),
             Some(_) => return Err("its options are not an object".into()),
         };
-        let indexes = match metadata.get("indexes") {
-            Some(RawBsonRef::Array(indexes)) => indexes.into_iter().map(|index| match index {
-                // Servers before 4.4 wrote the collection's name into each index; it may be another one here.
-                Ok(RawBsonRef::Document(index)) => Ok(checked(index.as_bytes())?.without("ns")),
-                _ => Err("its indexes are not objects".to_owned()),
-            }),
-            None | Some(RawBsonRef::Null) => return Ok(Self { options, indexes: Vec::new() }),
-            Some(_) => return Err("its indexes are not objects".into()),
-        };
-        Ok(Self { options, indexes: indexes.collect::<Result<_, _>>()? })
+        // Servers before 4.4 wrote the collection's name into each index; it may be another one here.
+        let indexes = list(metadata, "indexes")?.iter().map(|index| index.without("ns")).collect();
+        Ok(Self { options, indexes, search_indexes: list(metadata, "searchIndexes")? })
     }
 
     /// What is not there by itself. An index without a collation compares simply, but made without one on a
@@ -70,6 +65,21 @@ impl Metadata {
     }
 }
 
+fn list(metadata: &Definition, name: &str) -> Result<Vec<Definition>, String> {
+    let wrong = || format!("its {name} are not objects");
+    match metadata.get(name) {
+        Some(RawBsonRef::Array(definitions)) => definitions
+            .into_iter()
+            .map(|definition| match definition {
+                Ok(RawBsonRef::Document(definition)) => checked(definition.as_bytes()),
+                _ => Err(wrong()),
+            })
+            .collect(),
+        None | Some(RawBsonRef::Null) => Ok(Vec::new()),
+        Some(_) => Err(wrong()),
+    }
+}
+
 fn checked(bytes: &[u8]) -> Result<Definition, String> {
     Definition::checked(bytes).map_err(|wrong| wrong.to_string())
 }
@@ -78,9 +88,22 @@ fn exact(bson: &str) -> Result<Definition, String> {
     checked(&STANDARD.decode(bson).map_err(|_| "its BSON is not base64")?)
 }
 
+/// The exact form, if it is one of what the text says, which the archive holds too.
+fn agreeing(exact: Definition, text: &str) -> Result<Definition, String> {
+    let said = extended_json::read(text)?;
+    let Some(written) = extended_json::document(exact.as_raw()) else { return Ok(exact) };
+    let again = extended_json::read(&written)?;
+    // The text leaves empty options out.
+    let options = |of: &Definition| of.part("options").unwrap_or_default();
+    match options(&again) == options(&said) && again.get("indexes") == said.get("indexes") {
+        true => Ok(exact),
+        false => Err("its text and its BSON differ".into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use bson::{RawDocumentBuf, doc};
+    use bson::doc;
     use serde_json::value::RawValue;
 
     use super::*;
@@ -115,11 +138,10 @@ mod tests {
         let exact = rawdoc! { "options": { "validator": { "a": { "$numberInt": "5" } } }, "indexes": [] };
         let text = r#"{"options": {"validator": {"a": {"$numberInt": "5"}}}, "indexes": []}"#;
         let found = read(text, Some(STANDARD.encode(exact.as_bytes()))).unwrap();
-        assert_eq!(
-            found.options,
-            RawDocumentBuf::from(exact.get_document("options").unwrap().to_owned()).into()
-        );
-        for (text, bson) in [("[]", None), (r#"{"options": 5}"#, None), ("{}", Some("zz?".to_owned()))] {
+        assert_eq!(found.options, exact.get_document("options").unwrap().to_owned().into());
+        let other = Some(STANDARD.encode(rawdoc! { "options": { "validator": { "a": 5 } } }.as_bytes()));
+        let (number, damaged) = (r#"{"options": 5}"#, Some("zz?".to_owned()));
+        for (text, bson) in [("[]", None), (number, None), ("{}", damaged), ("{}", other)] {
             let error = read(text, bson).unwrap_err();
             assert_eq!(error.code(), Code::Damaged);
             assert!(error.message().contains("`shop.a`"), "{error}");

@@ -10,9 +10,9 @@ use mongodb::Client;
 use strongroom_engine::backup::ConsistencyMode;
 use strongroom_engine::deployment::{ConnectOptions, Deployment};
 use strongroom_engine::restore::Existing;
-use strongroom_engine::{Code, Compression, Filter, backup};
-use testbed::Mongod;
+use strongroom_engine::{Code, Compression, Filter, NamespaceKind, backup};
 use testbed::mongod::Options;
+use testbed::{Mongod, dataset};
 use tokio_util::sync::CancellationToken;
 
 use crate::setup::{back_up, backup, folder, job, options, restore};
@@ -194,4 +194,25 @@ async fn a_user_of_one_database_can_back_that_one_up() {
     assert_eq!(made("shop.*").await.unwrap().namespaces.len(), 1);
     assert_eq!(made("*.a").await.unwrap_err().code(), Code::MongoPrivilege);
     assert_eq!(made("other.*").await.unwrap_err().code(), Code::MongoPrivilege);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_backup_is_told_how_large_collections_are() {
+    let server =
+        Mongod::start(Options { replica_set: true, auth: true, ..Options::default() }).await.unwrap();
+    dataset::every_kind(&server.client().await.unwrap()).await.unwrap();
+    let user = doc! { "createUser": "backups", "pwd": "secret", "roles": ["backup"] };
+    server.command("admin", user).await.unwrap();
+    let uri = format!("{}&authSource=admin", server.uri_for("backups:secret@"));
+    let deployment = Deployment::connect(&uri.parse().unwrap()).await.unwrap();
+    let filter = Filter::new(vec!["shop.*".into()], vec![]).unwrap();
+    let found = deployment.namespaces(&filter).await.unwrap().namespaces;
+    let size_of = |name: &str| {
+        let found = found.iter().find(|found| found.collection == name).unwrap();
+        (found.documents, found.bytes)
+    };
+    assert_eq!(size_of("orders").0, 3000);
+    assert!(size_of("orders").1 > 3000 * 20);
+    let series = found.iter().find(|found| found.kind == NamespaceKind::Timeseries).unwrap();
+    assert!(series.bytes > 0 && series.uuid.is_some());
 }

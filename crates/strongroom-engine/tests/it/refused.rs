@@ -3,13 +3,14 @@
 use std::io::Cursor;
 use std::path::PathBuf;
 
+use base64::Engine as _;
 use bson::{Document, doc};
 use mongo_archive::{Crc64, Encoder, Header, Metadata, Namespace, Prelude};
 use strongroom_engine::restore::{Archive, CollectionOptions, Existing, Options, Restored, Source};
-use strongroom_engine::{Code, Renames};
+use strongroom_engine::{Code, Compression, Filter, Renames};
 use testbed::Mongod;
 
-use crate::setup::restore_with;
+use crate::setup::{backup, folder, options, restore, restore_with, small_collections};
 
 async fn opened(bytes: Vec<u8>) -> Source {
     let open = move || Archive::open("the archive", Box::new(Cursor::new(bytes))).unwrap();
@@ -192,6 +193,54 @@ async fn a_view_whose_name_is_taken_is_named_and_not_counted() {
     assert_eq!(found.namespaces, 2, "orders and later");
     let taken = found.exceptions.iter().find(|exception| exception.contains("view-unknown-stage.good"));
     assert!(taken.is_some_and(|taken| taken.contains("was not created")), "{:?}", found.exceptions);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_version_listed_is_left_out_one_by_one() {
+    let target = Mongod::standalone().await.unwrap();
+    let made = async |name: &str, options: &str| {
+        let metadata = format!(
+            r#"{{"options": {options}, "indexes": [
+            {{"key": {{"a": 1}}, "name": "a", "partialFilterExpression": {{}}, "sparse": null}}]}}"#
+        );
+        let bytes = archive(name, &metadata, &[doc! { "_id": 1 }]);
+        let restored = restore_with(opened(bytes).await, &target, Options::default()).await.unwrap();
+        assert_eq!((restored.documents, restored.indexes), (1, 1), "{:?}", restored.exceptions);
+        (restored.exceptions, options_of(&target, "shop", name).await)
+    };
+    let (said, options) = made(
+        "level",
+        r#"{"validator": {"a": 1}, "validationLevel": "constraint", "capped": true, "size": 4096}"#,
+    )
+    .await;
+    assert!(said[0].contains("without `validationLevel`"), "{said:?}");
+    assert_eq!(options.get_document("validator").unwrap(), &doc! { "a": 1 });
+    assert!(options.get_bool("capped").unwrap(), "{options}");
+    let (said, options) = made("collated", r#"{"collation": {"locale": "fr", "version": "99.1"}}"#).await;
+    assert!(said[0].contains("without `collation.version`"), "{said:?}");
+    assert_eq!(options.get_document("collation").unwrap().get_str("locale").unwrap(), "fr");
+    let (said, options) =
+        made("validated", r#"{"validator": {"$newOperator": 1}, "validationLevel": "moderate"}"#).await;
+    assert!(said[0].contains("without `validator`"), "{said:?}");
+    assert_eq!(options, doc! {});
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn search_indexes_are_created_where_there_is_search_and_named_where_not() {
+    let server = Mongod::standalone().await.unwrap();
+    small_collections(&server).await;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let mut manifest = backup(&server, &store, options(Compression::None)).await.unwrap();
+    let a = manifest.namespaces.iter_mut().find(|namespace| namespace.collection == "a").unwrap();
+    let id = bson::rawdoc! { "v": 2, "key": { "_id": 1 }, "name": "_id_" };
+    let search = bson::rawdoc! { "name": "by text", "definition": { "mappings": { "dynamic": true } } };
+    let kept = bson::rawdoc! { "options": {}, "indexes": [id], "searchIndexes": [search] };
+    a.metadata_bson = Some(base64::engine::general_purpose::STANDARD.encode(kept.as_bytes()));
+    let target = Mongod::standalone().await.unwrap();
+    let restored = restore(&store, &manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();
+    says(&restored, &[&["the search indexes `by text` of `shop.a` were not created"]]);
+    assert_eq!(restored.documents, 30);
 }
 
 #[tokio::test(flavor = "multi_thread")]

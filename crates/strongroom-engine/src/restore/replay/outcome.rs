@@ -14,7 +14,7 @@ use crate::restore::views::{self, View};
 pub(super) fn catalog(items: &[Item]) -> Catalog {
     let mut catalog = Catalog::default();
     for item in items {
-        let Metadata { options, indexes } = item.metadata.clone();
+        let Metadata { options, indexes, .. } = item.metadata.clone();
         let name = item.data_from();
         match item.kind {
             NamespaceKind::View => drop(catalog.views.insert(name, options)),
@@ -60,17 +60,18 @@ fn collection_that_stayed(item: &Item, catalog: &mut Catalog, left: &mut Left, s
     let Some(Collection { options, indexes, bucket_indexes }) = catalog.collections.remove(&name) else {
         return;
     };
-    left.collection(item, &Metadata { options: options.clone(), indexes });
-    on_buckets(&name, &Metadata { options, indexes: bucket_indexes }, left, scope);
+    let search_indexes = item.metadata.search_indexes.clone();
+    left.collection(item, &Metadata { options: options.clone(), indexes, search_indexes });
+    on_buckets(&name, &Metadata { options, indexes: bucket_indexes, ..Metadata::default() }, left, scope);
 }
 
 fn new_collection(name: &Name, collection: Collection, left: &mut Left, scope: &Scope<'_>) {
     let Collection { options, indexes, bucket_indexes } = collection;
     let target = scope.known_as(name);
-    left.build(&target, &Metadata { options: options.clone(), indexes }, false);
+    left.build(&target, &Metadata { options: options.clone(), indexes, ..Metadata::default() }, false);
     left.created.push((target.clone(), options.clone()));
     left.names.insert(target);
-    on_buckets(name, &Metadata { options, indexes: bucket_indexes }, left, scope);
+    on_buckets(name, &Metadata { options, indexes: bucket_indexes, ..Metadata::default() }, left, scope);
 }
 
 /// Indexes of a time-series that the oplog specifies for its buckets.
