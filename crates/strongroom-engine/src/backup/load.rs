@@ -13,19 +13,18 @@ use crate::progress::{Event, Warning};
 
 /// How often the member is asked.
 const EVERY: Duration = Duration::from_secs(1);
-/// More operations than this wait only where the member cannot keep up.
+/// More operations of others than this wait only where the member cannot keep up.
 const QUEUED_MAX: u64 = 16;
-/// Fewer tickets than this for reads are left only where the storage engine is about to make operations wait.
-const READ_TICKETS_MIN: u64 = 4;
 
-/// Watches the member until what comes back is dropped.
-pub(super) fn watched(deployment: &Arc<Deployment>, pace: &Arc<Pace>, job: &Job) -> JoinSet<()> {
+/// Watches the member until what comes back is dropped. Of the operations that wait there up to `own` may be the
+/// backup's.
+pub(super) fn watched(deployment: &Arc<Deployment>, pace: &Arc<Pace>, own: u64, job: &Job) -> JoinSet<()> {
     let mut watching = JoinSet::new();
-    watching.spawn(watch(deployment.clone(), pace.clone(), job.clone()));
+    watching.spawn(watch(deployment.clone(), pace.clone(), own, job.clone()));
     watching
 }
 
-async fn watch(deployment: Arc<Deployment>, pace: Arc<Pace>, job: Job) {
+async fn watch(deployment: Arc<Deployment>, pace: Arc<Pace>, own: u64, job: Job) {
     let mut lag_first = None;
     let mut slowed = false;
     loop {
@@ -40,7 +39,7 @@ async fn watch(deployment: Arc<Deployment>, pace: Arc<Pace>, job: Job) {
         };
         lag_first = lag_first.or(load.lag_seconds);
         let allowed = lag_first.unwrap_or_default() + deployment.lag_max().as_secs_f64();
-        let why = too_much(&load, allowed);
+        let why = too_much(&load, own, allowed);
         pace.set_overloaded(why.is_some());
         if slowed != why.is_some() {
             slowed = why.is_some();
@@ -52,12 +51,10 @@ async fn watch(deployment: Arc<Deployment>, pace: Arc<Pace>, job: Job) {
 }
 
 /// What of a member's load is too much for a backup to add to.
-fn too_much(load: &Load, lag_max: f64) -> Option<String> {
-    if load.queued > QUEUED_MAX {
-        return Some(format!("{} operations wait for their turn there", load.queued));
-    }
-    if let Some(left) = load.read_tickets_left.filter(|left| *left < READ_TICKETS_MIN) {
-        return Some(format!("only {left} more reads may begin there"));
+fn too_much(load: &Load, own: u64, lag_max: f64) -> Option<String> {
+    let others = load.queued.saturating_sub(own);
+    if others > QUEUED_MAX {
+        return Some(format!("{others} operations wait for their turn there"));
     }
     let lag = load.lag_seconds.filter(|lag| *lag > lag_max)?;
     Some(format!("it lags {lag:.0} s behind the primary"))
@@ -68,12 +65,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_a_lack_of_tickets_and_a_growing_lag_are_too_much() {
-        let idle = Load { queued: 2, read_tickets_left: Some(120), lag_seconds: Some(1.0) };
-        assert_eq!(too_much(&idle, 30.0), None);
-        assert_eq!(too_much(&Load::default(), 30.0), None);
-        assert!(too_much(&Load { queued: 17, ..idle }, 30.0).unwrap().contains("17 operations"));
-        assert!(too_much(&Load { read_tickets_left: Some(0), ..idle }, 30.0).is_some());
-        assert!(too_much(&Load { lag_seconds: Some(31.0), ..idle }, 30.0).unwrap().contains("31 s"));
+    fn a_queue_of_others_and_a_growing_lag_are_too_much() {
+        let idle = Load { queued: 2, lag_seconds: Some(1.0) };
+        assert_eq!(too_much(&idle, 0, 30.0), None);
+        assert_eq!(too_much(&Load::default(), 0, 30.0), None);
+        assert!(too_much(&Load { queued: 17, ..idle }, 0, 30.0).unwrap().contains("17 operations"));
+        assert_eq!(too_much(&Load { queued: 17, ..idle }, 9, 30.0), None, "the backup's own reads are none");
+        assert!(too_much(&Load { lag_seconds: Some(31.0), ..idle }, 9, 30.0).unwrap().contains("31 s"));
     }
 }

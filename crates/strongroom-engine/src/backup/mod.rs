@@ -97,7 +97,9 @@ impl Prepared {
         let sse = self.options.sse.clone();
         let sink = Arc::new(Sink::new(self.store.clone(), name, self.options.compression, sse, job));
         let pace = Arc::new(Pace::new(self.options.max_rate.map(Bytes::get), sink.job.cancel.clone()));
-        let watching = load::watched(&self.deployment, &pace, &sink.job);
+        // The capture of the oplog reads too.
+        let own = self.options.readers as u64 + 1;
+        let watching = load::watched(&self.deployment, &pace, own, &sink.job);
         let outcome = self.read_and_store(&sink, &pace).await;
         drop(watching);
         self.deployment.close().await;

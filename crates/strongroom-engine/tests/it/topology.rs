@@ -244,3 +244,25 @@ async fn a_member_that_falls_behind_is_given_way_to() {
     let lags = |event: &Event| matches!(event, Event::Slowed { why: Some(why), .. } if why.contains("lags"));
     assert!(said(lags), "{:?}", heard.events.lock().unwrap());
 }
+
+/// As MongoDB 7.0 and later hand tickets out: an idle server has four.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_server_with_few_tickets_is_read_at_full_speed() {
+    let tickets = ["--setParameter", "wiredTigerConcurrentReadTransactions=4"].map(String::from).to_vec();
+    let four = Options { replica_set: true, arguments: tickets, ..Options::default() };
+    let source = Mongod::start(four).await.unwrap();
+    let text = "x".repeat(300_000);
+    let documents = (0..24).map(|i| doc! { "_id": i, "text": &text });
+    let client = source.client().await.unwrap();
+    client.database("shop").collection("large").insert_many(documents).await.unwrap();
+    let (heard, place) = (Arc::new(Heard::default()), tempfile::tempdir().unwrap());
+    // Long enough for its load to be looked at a few times.
+    let work = backup::Options { max_rate: Bytes::new(3_000_000), readers: 4, ..options(Compression::None) };
+    let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
+    let token = CancellationToken::new();
+    let made = back_up(deployment, folder(place.path()), work, job(heard.clone(), token)).await.unwrap();
+    assert_eq!(documents_of(&made, "shop.large"), 24);
+    let events = heard.events.lock().unwrap();
+    let slowed: Vec<_> = events.iter().filter(|event| matches!(event, Event::Slowed { .. })).collect();
+    assert!(slowed.is_empty(), "{slowed:?}");
+}
