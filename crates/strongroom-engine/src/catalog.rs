@@ -162,7 +162,7 @@ async fn read_summary(store: &dyn ObjectStore, whole: &Semaphore, place: &Place)
 
 async fn without_manifest(store: &dyn ObjectStore, place: Place) -> Result<Entry> {
     let listing = store.list(&layout::backup_folder(&place.plan, &place.id)).await?;
-    if listing.objects.iter().any(|name| name == layout::DELETING) {
+    if listing.has(layout::DELETING) {
         return Ok(Entry::Deleting(place));
     }
     Ok(Entry::Unfinished(place))
@@ -380,7 +380,7 @@ async fn if_there(
         Err(error) if error.code() == Code::Denied => {
             let folder = layout::backup_folder(&place.plan, &place.id);
             match store.list(&folder).await {
-                Ok(listing) if !listing.objects.iter().any(|object| object == name) => Ok(None),
+                Ok(listing) if !listing.has(name) => Ok(None),
                 _ => Err(error),
             }
         }

@@ -3,7 +3,7 @@
 
 use std::collections::HashSet;
 
-use super::Listing;
+use super::{Listed, Listing};
 use crate::error::{Code, Error, Result};
 
 /// How long all names of a level may be together.
@@ -27,7 +27,7 @@ pub(super) enum Next {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Page {
     pub(super) folders: Vec<String>,
-    pub(super) objects: Vec<String>,
+    pub(super) objects: Vec<Listed>,
     pub(super) truncated: bool,
     /// The token or marker of the next page.
     pub(super) next: Option<String>,
@@ -63,7 +63,8 @@ impl Pages {
     /// # Errors
     /// [`Code::StoreHost`] when pages repeat, or come without end.
     pub(super) fn take(&mut self, asked: &Next, page: Page) -> Result<Option<Next>> {
-        let greatest = page.folders.iter().chain(&page.objects).max().cloned();
+        let objects = page.objects.iter().map(|object| &object.name);
+        let greatest = page.folders.iter().chain(objects).max().cloned();
         self.empty = if greatest.is_some() { 0 } else { self.empty + 1 };
         let new = greatest.as_deref().is_some_and(|name| name > self.last.as_str());
         self.last = greatest.filter(|_| new).unwrap_or(std::mem::take(&mut self.last));
@@ -94,9 +95,10 @@ impl Pages {
             (!name.is_empty()).then(|| name.to_owned())
         };
         let folders: Vec<String> = page.folders.iter().filter_map(name).collect();
-        let objects: Vec<String> = page.objects.iter().filter_map(name).collect();
-        self.bytes +=
-            folders.iter().chain(&objects).map(|name| name.len() + size_of::<String>()).sum::<usize>();
+        let object = |object: &Listed| Some(Listed { name: name(&object.name)?, ..object.clone() });
+        let objects: Vec<Listed> = page.objects.iter().filter_map(object).collect();
+        let names = folders.iter().chain(objects.iter().map(|object| &object.name));
+        self.bytes += names.map(|name| name.len() + size_of::<Listed>()).sum::<usize>();
         if self.bytes > NAMES_BYTES_MAX {
             return Err(endless("more names than anybody stores"));
         }
@@ -107,10 +109,10 @@ impl Pages {
 
     /// All of it, sorted by bytes: S3 sorts folders with their slash, and some servers not at all.
     pub(super) fn whole(mut self) -> Listing {
-        for names in [&mut self.listing.folders, &mut self.listing.objects] {
-            names.sort_unstable();
-            names.dedup();
-        }
+        self.listing.folders.sort_unstable();
+        self.listing.folders.dedup();
+        self.listing.objects.sort_unstable();
+        self.listing.objects.dedup_by(|one, other| one.name == other.name);
         self.listing
     }
 }
@@ -127,6 +129,9 @@ mod tests {
     fn page(names: &[&str], truncated: bool, next: Option<&str>) -> Page {
         let (folders, objects) =
             names.iter().map(|name| (*name).to_owned()).partition(|n: &String| n.ends_with('/'));
+        let objects: Vec<String> = objects;
+        let object = |name| Listed { name, bytes: 1, modified: None };
+        let objects = objects.into_iter().map(object).collect();
         Page { folders, objects, truncated, next: next.map(str::to_owned) }
     }
 
@@ -149,7 +154,7 @@ mod tests {
         assert_eq!(pages.take(&next, page(&["p/f"], false, None)).unwrap(), None);
         let listing = pages.whole();
         assert_eq!(listing.folders, ["b", "d"]);
-        assert_eq!(listing.objects, ["a", "c", "f"]);
+        assert_eq!(listing.names().collect::<Vec<_>>(), ["a", "c", "f"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::held::{self, Held};
-use super::{Fetched, Listing, OBJECT_BYTES_MAX, ObjectStore, Sse, Stored};
+use super::{Fetched, Listed, Listing, OBJECT_BYTES_MAX, ObjectStore, Sse, Stored};
 use crate::error::{Code, Error, Result};
 use crate::help;
 use crate::help::Command;
@@ -270,11 +270,12 @@ fn names_in(folder: &Path) -> io::Result<Listing> {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         // What a link leads to counts, as it does when an object is read or written below it.
-        let Ok(kind) = fs::metadata(entry.path()) else { continue };
-        if kind.is_dir() {
+        let Ok(found) = fs::metadata(entry.path()) else { continue };
+        if found.is_dir() {
             listing.folders.push(name);
         } else if !name.starts_with(PARTIAL) {
-            listing.objects.push(name);
+            let modified = found.modified().ok().map(Into::into);
+            listing.objects.push(Listed { name, bytes: found.len(), modified });
         }
     }
     listing.folders.sort_unstable();
@@ -357,7 +358,7 @@ mod tests {
         let (_temporary, folder) = store();
         put(&folder, "plan/one").await.unwrap();
         fs::write(folder.root.join("plan/.partial-0"), b"half").unwrap();
-        assert_eq!(folder.list("plan").await.unwrap().objects, ["one"]);
+        assert_eq!(folder.list("plan").await.unwrap().names().collect::<Vec<_>>(), ["one"]);
         folder.delete("plan/one", None).await.unwrap();
         assert!(!folder.root.join("plan").exists());
     }

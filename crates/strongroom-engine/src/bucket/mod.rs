@@ -33,6 +33,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Code, Error, Result};
@@ -209,8 +210,32 @@ pub struct Fetched {
 pub struct Listing {
     /// Names right below the asked folder that hold more, without the final slash, sorted by bytes.
     pub folders: Vec<String>,
-    /// Names of objects right below the asked folder, sorted by bytes.
-    pub objects: Vec<String>,
+    /// The objects right below the asked folder, sorted by the bytes of their names.
+    pub objects: Vec<Listed>,
+}
+
+/// An object, as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Its name within the folder.
+    pub name: String,
+    /// Its length.
+    pub bytes: u64,
+    /// When it was written, by the clock of the store.
+    pub modified: Option<DateTime<Utc>>,
+}
+
+impl Listing {
+    /// Whether there is an object of this name.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.objects.iter().any(|object| object.name == name)
+    }
+
+    /// The names of the objects.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.objects.iter().map(|object| object.name.as_str())
+    }
 }
 
 /// Keys are relative to the location's prefix, parts joined by `/`. Objects are written once and whole.

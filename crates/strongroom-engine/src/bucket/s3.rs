@@ -4,13 +4,14 @@ use async_trait::async_trait;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::types::ServerSideEncryption;
 use bytes::{Bytes, BytesMut};
+use chrono::DateTime;
 
 use super::actions::{self, Operation};
 use super::failure::{Asked, Failure};
 use super::listing::{Next, Page, Pages};
 use super::meter::Meter;
 use super::request::{Named, Requests};
-use super::{Fetched, Listing, OBJECT_BYTES_MAX, ObjectStore, Sse, StoreOptions, Stored};
+use super::{Fetched, Listed, Listing, OBJECT_BYTES_MAX, ObjectStore, Sse, StoreOptions, Stored};
 use crate::error::{Code, Error, Result};
 use crate::location::Location;
 
@@ -219,7 +220,7 @@ impl Bucket {
                 .iter()
                 .filter_map(|found| found.prefix().map(str::to_owned))
                 .collect(),
-            objects: page.contents().iter().filter_map(|found| found.key().map(str::to_owned)).collect(),
+            objects: page.contents().iter().filter_map(listed).collect(),
             truncated: page.is_truncated().unwrap_or(false),
             next: page.next_continuation_token().map(str::to_owned),
         })
@@ -247,7 +248,7 @@ impl Bucket {
                 .iter()
                 .filter_map(|found| found.prefix().map(str::to_owned))
                 .collect(),
-            objects: page.contents().iter().filter_map(|found| found.key().map(str::to_owned)).collect(),
+            objects: page.contents().iter().filter_map(listed).collect(),
             truncated: page.is_truncated().unwrap_or(false),
             next: page.next_marker().map(str::to_owned),
         })
@@ -274,6 +275,15 @@ impl Bucket {
             _ => Err(exists("with other bytes")),
         }
     }
+}
+
+fn listed(found: &aws_sdk_s3::types::Object) -> Option<Listed> {
+    let modified = found.last_modified();
+    Some(Listed {
+        name: found.key()?.to_owned(),
+        bytes: found.size().and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0),
+        modified: modified.and_then(|at| DateTime::from_timestamp(at.secs(), at.subsec_nanos())),
+    })
 }
 
 /// A part of an object.
