@@ -25,9 +25,12 @@ const SLACK: Duration = Duration::from_secs(2);
 /// [`Code::Usage`](crate::error::Code::Usage) when the CA bundle that is named cannot be used.
 pub(super) async fn shared(options: &StoreOptions, region: Option<Region>) -> Result<SdkConfig> {
     let longest = |wait| options.waits.longest(wait) + SLACK;
+    // These requests are small; all tries of one together take as long as two that nobody answers.
+    let answered = longest(Wait::Connect) + longest(Wait::FirstByte);
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(longest(Wait::Connect))
-        .read_timeout(longest(Wait::Connect) + longest(Wait::FirstByte))
+        .read_timeout(answered)
+        .operation_timeout(2 * answered)
         .build();
     let stalls = StalledStreamProtectionConfig::enabled().grace_period(longest(Wait::NextByte)).build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
@@ -91,6 +94,10 @@ pub(super) async fn watched(options: &StoreOptions, to: Option<Place>) -> Result
         None => (None, None),
     };
     let shared = shared(options, region).await?;
+    // The SDK would count the time that a body takes to go as one without an answer.
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(options.waits.longest(Wait::Connect) + SLACK).build();
+    let shared = shared.into_builder().timeout_config(timeouts).build();
     let mut config = s3(options, &shared)
         .config()
         .to_builder()

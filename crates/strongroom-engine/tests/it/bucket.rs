@@ -162,7 +162,7 @@ async fn with_ceph_the_contract_is_kept_under_both_policies() {
     }
 }
 
-fn client(endpoint: &str, (id, secret): (&str, &str)) -> aws_sdk_s3::Client {
+pub(crate) fn client(endpoint: &str, (id, secret): (&str, &str)) -> aws_sdk_s3::Client {
     use aws_sdk_s3::config::{Credentials, Region};
     let config = aws_sdk_s3::Config::builder()
         .behavior_version_latest()

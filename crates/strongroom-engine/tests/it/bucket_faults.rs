@@ -4,10 +4,12 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use strongroom_engine::bucket::{Checksum, ObjectStore, Sse, StoreOptions, Stored, Watcher};
-use strongroom_engine::{Code, Event, Observer};
+use strongroom_engine::bucket::{
+    AccessKey, Checksum, ObjectStore, Sse, StoreOptions, Stored, Watcher, open_object,
+};
+use strongroom_engine::{Code, Event, Location, Observer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::bucket::{bucket, store_with};
 use crate::bucket_contract::put;
@@ -27,7 +29,13 @@ impl Script {
 
     /// Reads so slowly: a piece, and then a pause.
     async fn start_slowly(answers: &[&str], pause: Duration) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        if pause > Duration::ZERO {
+            // What the system takes in advance is not on a slow line.
+            socket.set_recv_buffer_size(PIECE as u32).unwrap();
+        }
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(64).unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let heard = Arc::new(Mutex::new(Vec::new()));
         let answers: VecDeque<String> = answers.iter().map(|&answer| answer.to_owned()).collect();
@@ -64,6 +72,9 @@ impl Script {
     }
 }
 
+/// How much is read at once.
+const PIECE: usize = 64 << 10;
+
 async fn read(stream: &mut TcpStream, pause: Duration) -> String {
     let mut bytes = Vec::new();
     loop {
@@ -71,7 +82,7 @@ async fn read(stream: &mut TcpStream, pause: Duration) -> String {
             let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
             let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
             let mut left = length.map_or(0, |length| length.parse().unwrap()) - (bytes.len() - end - 4);
-            let mut piece = vec![0; 256 << 10];
+            let mut piece = vec![0; PIECE];
             while left > 0 {
                 tokio::time::sleep(pause).await;
                 match stream.read(&mut piece).await.unwrap() {
@@ -496,8 +507,10 @@ async fn a_store_that_answers_nothing_is_given_up_by_all_requests_together() {
 /// A slow line is no stalled one: what moves is waited for.
 #[tokio::test]
 async fn a_body_that_goes_slowly_goes_through() {
+    // Seven seconds at least, and no wait may take more than five.
     let script = Script::start_slowly(&[&done("", "")], Duration::from_millis(20)).await;
-    let store = short_waits(&script.endpoint, &Arc::default());
+    let limits = ["first-byte=5s", "connect=5s"].map(|limit| limit.parse().unwrap());
+    let store = script.store_with(|options| options.waits = options.waits.with(&limits));
     put(&*store, "k", &vec![7; 24 << 20], &Sse::None).await.unwrap();
     assert_eq!(script.heard().len(), 1);
 }
@@ -570,4 +583,28 @@ async fn what_does_not_speak_s3_is_said_not_to() {
     let error = script.store().list("").await.unwrap_err();
     assert_eq!(error.code(), Code::StoreHost, "{error}");
     assert!(error.message().contains("does not answer as S3 does"), "{error}");
+}
+
+/// Whatever S3 takes as a key.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_with_any_key_can_be_read_as_a_stream() {
+    let sandbox = sandbox::Sandbox::builder().start().await.unwrap();
+    let name = "archives";
+    assert!(sandbox.create_bucket(name));
+    let owner = sandbox.owner();
+    let key = AccessKey { id: owner.id.clone(), secret: owner.secret.clone(), session_token: None };
+    let options =
+        StoreOptions { endpoint: Some(sandbox.endpoint()), key: Some(key), ..StoreOptions::default() };
+    let client = crate::bucket::client(&sandbox.endpoint(), (&owner.id, &owner.secret));
+    for key in ["a//b", "a/", "dump-*?.archive", "$x${y}", "a b+c%20d", "x@y?z=1&a", "./a/../b"] {
+        let body = format!("the object {key}").into_bytes();
+        client.put_object().bucket(name).key(key).body(body.clone().into()).send().await.unwrap();
+        let location = Location::of_object(&format!("s3://{name}/{key}")).unwrap();
+        let mut stream = open_object(&location, options.clone()).unwrap();
+        let read = tokio::task::spawn_blocking(move || {
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut stream, &mut bytes).map(|_| bytes)
+        });
+        assert_eq!(read.await.unwrap().unwrap(), body, "{key}");
+    }
 }
