@@ -76,8 +76,14 @@ pub(crate) fn is_free(db: &str, collection: &str) -> bool {
     matches!(standing(db, collection), Ordinary | StoredFunctions | Buckets)
 }
 
-/// Whether a server made it for an `$out` that is under way, or one that it did not end.
+/// What the names of collections begin with that a server fills while it distributes another one anew.
+pub(crate) const RESHARDING: &str = "system.resharding.";
+
+/// Whether a server made it for an `$out` or a distribution that is under way, or one that it did not end.
 pub(crate) fn is_temporary(collection: &str) -> bool {
+    if collection.starts_with(RESHARDING) {
+        return true;
+    }
     let of = collection.strip_prefix("tmp.agg_out.");
     of.is_some_and(|uuid| {
         uuid.len() == 36 && uuid.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())

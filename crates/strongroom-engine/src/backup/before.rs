@@ -47,7 +47,12 @@ pub(super) fn check_oplog(
         return Ok(());
     }
     let oplog = [("local", "oplog.rs"), ("config", "transactions")];
-    privileges.require(&oplog.map(|(db, name)| Privilege::on_collection("find", db, name)), "backup")
+    let needed = oplog.map(|(db, name)| Privilege::on_collection("find", db, name));
+    privileges.require(&needed, "backup").map_err(|error| {
+        let help = error.help_text().cloned().unwrap_or_default();
+        let help = help.and(" Without the oplog, ").and(Setting::Consistency.to("none"));
+        error.help(help.and(" reads each collection as it is when its turn comes."))
+    })
 }
 
 /// Refuses a selection that selects nothing.

@@ -100,11 +100,9 @@ fn written(options: &Definition, indexes: &[Definition]) -> Option<Written> {
 
 impl Written {
     fn comes_back(&self, options: &Definition, indexes: &[Definition]) -> bool {
-        let reads = |text: &String, definition: &Definition| {
-            extended_json::read(text).is_ok_and(|read| read == *definition)
-        };
-        self.options.iter().all(|text| reads(text, options))
-            && self.indexes.iter().zip(indexes).all(|(text, index)| reads(text, index))
+        let is_exact = extended_json::is_exact;
+        self.options.iter().all(|text| is_exact(text, options))
+            && self.indexes.iter().zip(indexes).all(|(text, index)| is_exact(text, index))
     }
 
     /// With the members that mongodump writes, in its order.
@@ -165,7 +163,7 @@ mod tests {
         let kept = Definition::checked(&STANDARD.decode(kept).unwrap()).unwrap();
         assert_eq!(kept.part("options"), Some(look_alike));
         let invalid = definition(doc! { "validator": { "a": { "$oid": "zz" } } });
-        assert_eq!(metadata(&invalid, &[]).bson, None);
+        assert!(!metadata(&invalid, &[]).is_exact, "other tools refuse it");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::described::{Described, Metadata};
 use super::{Deployment, Privilege, ReadAt, Setback, whole_number};
 use crate::definition::Definition;
 use crate::error::{Code, Error, Result};
-use crate::names::{BUCKETS, NamespaceKind, is_backed_up, is_server_database, is_temporary};
+use crate::names::{BUCKETS, NamespaceKind, RESHARDING, is_backed_up, is_server_database, is_temporary};
 use crate::progress::Warning;
 use crate::selection::Filter;
 
@@ -198,7 +198,7 @@ impl Deployment {
 /// What is to be backed up of an entry of `listCollections`; none if it belongs to the server.
 fn listed(db: &str, entry: &RawDocument) -> Result<Option<Listed>> {
     let name = entry.get_str("name").map_err(|_| unexpected("listCollections"))?;
-    if !is_backed_up(db, name) {
+    if !is_backed_up(db, name) && !name.starts_with(RESHARDING) {
         return Ok(None);
     }
     let kind = match entry.get_str("type") {
@@ -287,7 +287,8 @@ mod tests {
         assert!(is("tmp.agg_out.1b4e28ba-2fa1-11d2-883f-0016d3cca427", rawdoc! {}));
         assert!(!is("tmp.agg_out.mine", rawdoc! {}));
         assert!(!is("a", rawdoc! { "temp": false }));
-        assert!(listed("system.resharding.1b4e28ba", rawdoc! {}).unwrap().is_none());
+        assert!(is("system.resharding.1b4e28ba", rawdoc! {}));
+        assert!(listed("system.profile", rawdoc! {}).unwrap().is_none());
     }
 
     #[test]

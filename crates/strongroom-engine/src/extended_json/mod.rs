@@ -7,7 +7,7 @@ mod parse;
 mod read;
 mod write;
 
-pub(crate) use read::read;
+pub(crate) use read::{is_exact, read};
 pub(crate) use write::{document, text};
 
 /// The deepest nesting that is written and read. MongoDB takes 180 levels of BSON, some more in what its commands answer;
@@ -61,6 +61,9 @@ mod tests {
             rawdoc! { "a": { "$undefined": false } },
         ] {
             assert_eq!(again(&same), same);
+            let is_operator = same.get_document("a").unwrap().get("$regex").unwrap().is_some();
+            let text = document(&same).unwrap();
+            assert_eq!(is_exact(&text, &same.clone().into()), is_operator, "{text}: other readers refuse it");
         }
         let look_alike = rawdoc! { "a": { "$oid": "000000000000000000000001" } };
         assert_ne!(again(&look_alike), look_alike, "this is why the bytes are kept");

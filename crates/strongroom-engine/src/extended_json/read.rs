@@ -9,6 +9,27 @@ use bson::{Binary, RawArrayBuf, RawBson, RawDocumentBuf, RawJavaScriptCodeWithSc
 use super::parse::{Json, parse};
 use crate::definition::Definition;
 
+/// What the objects begin with that stand for values of other types (Extended JSON specification, version 2.1).
+const WRAPPERS: [&str; 17] = [
+    "$oid",
+    "$symbol",
+    "$numberInt",
+    "$numberLong",
+    "$numberDouble",
+    "$numberDecimal",
+    "$binary",
+    "$uuid",
+    "$code",
+    "$scope",
+    "$timestamp",
+    "$regularExpression",
+    "$dbPointer",
+    "$date",
+    "$minKey",
+    "$maxKey",
+    "$undefined",
+];
+
 /// Reads an object. What only looks like a value of another type, as `{"$oid": "no id"}` does, is taken for a document.
 ///
 /// # Errors
@@ -17,6 +38,24 @@ pub(crate) fn read(text: &str) -> Result<Definition, String> {
     let Json::Object(members) = parse(text)? else { return Err("it is not an object".into()) };
     let document = document(members)?;
     Definition::checked(document.as_bytes()).map_err(|wrong| wrong.to_string())
+}
+
+/// Whether any reader takes a text for this definition. Others refuse what only looks like a value of another type.
+pub(crate) fn is_exact(text: &str, definition: &Definition) -> bool {
+    let is_clear = parse(text).is_ok_and(|json| is_clear(&json));
+    is_clear && read(text).is_ok_and(|read| read == *definition)
+}
+
+fn is_clear(json: &Json) -> bool {
+    match json {
+        Json::Array(values) => values.iter().all(is_clear),
+        Json::Object(members) => {
+            let looks_wrapped = members.first().is_some_and(|(name, _)| WRAPPERS.contains(&name.as_str()));
+            let is_wrapped = matches!(wrapped(members), Ok(Some(_)));
+            is_wrapped || (!looks_wrapped && members.iter().all(|(_, value)| is_clear(value)))
+        }
+        Json::Null | Json::Boolean(_) | Json::Number(_) | Json::String(_) => true,
+    }
 }
 
 fn document(members: Vec<(String, Json)>) -> Result<RawDocumentBuf, String> {

@@ -8,6 +8,7 @@ use mongo_archive::{Crc64, DecodeError, Decoder, Event, Fault, Limits, Metadata,
 use serde_json::value::RawValue;
 
 use crate::error::{Code, Error, Result};
+use crate::extended_json;
 use crate::manifest::Namespace;
 use crate::names::{Name, NamespaceKind};
 use crate::segments::Names;
@@ -219,9 +220,8 @@ fn namespace(listed: &Metadata) -> Result<Namespace> {
             return Err(Error::new(Code::Damaged, what));
         }
     };
-    let metadata = if listed.metadata.is_empty() { "{}" } else { &listed.metadata };
-    let metadata = RawValue::from_string(metadata.to_owned())
-        .map_err(|e| Error::new(Code::Damaged, format!("the metadata of `{name}` is not JSON: {e}")))?;
+    let metadata = metadata(&listed.metadata)
+        .map_err(|e| Error::new(Code::Damaged, format!("the metadata of `{name}` is not text: {e}")))?;
     Ok(Namespace {
         db: listed.db.clone(),
         collection: listed.collection.clone(),
@@ -235,8 +235,19 @@ fn namespace(listed: &Metadata) -> Result<Namespace> {
 }
 
 fn is_view(metadata: &str) -> bool {
-    let metadata: Result<serde_json::Value, _> = serde_json::from_str(metadata);
-    metadata.is_ok_and(|metadata| metadata["options"]["viewOn"].is_string())
+    let options = extended_json::read(metadata).ok().and_then(|metadata| metadata.part("options"));
+    options.is_some_and(|options| options.text("viewOn").is_some())
+}
+
+/// The metadata as JSON. Old tools wrote numbers that are none in JSON; what cannot be read at all is kept as a string,
+/// and matters only where it is restored.
+fn metadata(text: &str) -> serde_json::Result<Box<RawValue>> {
+    let text = if text.is_empty() { "{}" } else { text };
+    RawValue::from_string(text.to_owned()).or_else(|_| {
+        let read = extended_json::read(text).ok();
+        let written = read.and_then(|metadata| extended_json::document(metadata.as_raw()));
+        RawValue::from_string(written.unwrap_or_else(|| extended_json::text(text)))
+    })
 }
 
 fn explain(name: &str, error: DecodeError) -> Error {

@@ -112,6 +112,26 @@ async fn definitions_that_text_would_change_come_back_as_they_were() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_definition_that_text_cannot_express_is_named_and_stops_nothing() {
+    let source = Mongod::standalone().await.unwrap();
+    let db = source.client().await.unwrap().database("shop");
+    db.collection("orders").insert_one(doc! { "_id": 1 }).await.unwrap();
+    for (name, literal) in [("an id", rawdoc! { "$oid": "zz" }), ("plain", rawdoc! { "a": "$b" })] {
+        let stage = rawdoc! { "$project": { "d": { "$literal": literal } } };
+        db.run_raw_command(view(name, stage)).await.unwrap();
+    }
+    let (made, heard) = backup_of(&source.uri(), &ConnectOptions::default()).await;
+    let manifest = made.unwrap();
+    let kept = |name: &str| {
+        let found = manifest.namespaces.iter().find(|found| found.collection == name);
+        found.unwrap().metadata_bson.is_some()
+    };
+    assert!(kept("an id") && !kept("plain") && !kept("orders"));
+    let warnings = heard.warnings().join("\n");
+    assert!(warnings.contains("`shop.an id`") && !warnings.contains("plain"), "{warnings}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_server_makes_for_a_while_is_left_out_and_named() {
     let source = Mongod::standalone().await.unwrap();
     let client = source.client().await.unwrap();

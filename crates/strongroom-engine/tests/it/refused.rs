@@ -244,37 +244,55 @@ async fn search_indexes_are_created_where_there_is_search_and_named_where_not() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn metadata_that_is_too_deep_is_refused_only_where_it_is_chosen() {
+async fn metadata_that_cannot_be_read_is_refused_only_where_it_is_chosen() {
     let target = Mongod::standalone().await.unwrap();
     let deep = format!(r#"{{"options": {}1{}, "indexes": []}}"#, r#"{"a":"#.repeat(5000), "}".repeat(5000));
-    let source = opened(archive("deep", &deep, &[])).await;
-    let error = restore_with(source, &target, Options::default()).await.unwrap_err();
-    assert_eq!(error.code(), Code::Damaged);
-    assert!(error.message().contains("`shop.deep`"), "{error}");
+    let old = r#"{"options": {"validator": {"a": {"$ne": NaN}}}, "indexes": []}"#;
+    let bytes =
+        || archive_of(&[("deep", &deep), ("no_json", "{options:"), ("old", old)], &[doc! { "_id": 1 }]);
+    for name in ["deep", "no_json"] {
+        let filter = Filter::new(vec![format!("shop.{name}")], vec![]).unwrap();
+        let options = Options { filter, ..Options::default() };
+        let error = restore_with(opened(bytes()).await, &target, options).await.unwrap_err();
+        assert_eq!(error.code(), Code::Damaged);
+        assert!(error.message().contains(&format!("`shop.{name}`")), "{error}");
+    }
+    let filter = Filter::new(vec!["shop.old".into()], vec![]).unwrap();
+    let options = Options { filter, ..Options::default() };
+    let restored = restore_with(opened(bytes()).await, &target, options).await.unwrap();
+    assert_eq!((restored.documents, restored.exceptions), (1, vec![]));
+    let validator = options_of(&target, "shop", "old").await;
+    let not = validator.get_document("validator").unwrap().get_document("a").unwrap().get_f64("$ne").unwrap();
+    assert!(not.is_nan());
 }
 
 /// An archive of one collection.
 fn archive(collection: &str, metadata: &str, documents: &[Document]) -> Vec<u8> {
-    let prelude = Prelude {
-        header: Header::new(1, "4.0.0", "100.18.0"),
-        metadata: vec![Metadata {
-            db: "shop".into(),
-            collection: collection.into(),
-            metadata: metadata.into(),
-            kind: "collection".into(),
-            size: 0,
-        }],
-    };
+    archive_of(&[(collection, metadata)], documents)
+}
+
+/// An archive of collections that hold the same.
+fn archive_of(collections: &[(&str, &str)], documents: &[Document]) -> Vec<u8> {
+    let metadata = collections.iter().map(|(collection, metadata)| Metadata {
+        db: "shop".into(),
+        collection: (*collection).into(),
+        metadata: (*metadata).into(),
+        kind: "collection".into(),
+        size: 0,
+    });
+    let prelude = Prelude { header: Header::new(1, "4.0.0", "100.18.0"), metadata: metadata.collect() };
     let mut encoder = Encoder::archive(Vec::new(), &prelude).unwrap();
-    let name = Namespace { db: "shop".into(), collection: collection.into() };
-    let mut sum = Crc64::new();
-    encoder.begin_block(&name).unwrap();
-    for document in documents {
-        let bytes = bson::serialize_to_vec(document).unwrap();
-        sum.update(&bytes);
-        encoder.document(&bytes).unwrap();
+    for (collection, _) in collections {
+        let name = Namespace { db: "shop".into(), collection: (*collection).into() };
+        let mut sum = Crc64::new();
+        encoder.begin_block(&name).unwrap();
+        for document in documents {
+            let bytes = bson::serialize_to_vec(document).unwrap();
+            sum.update(&bytes);
+            encoder.document(&bytes).unwrap();
+        }
+        encoder.end_block().unwrap();
+        encoder.eof(&name, sum.value()).unwrap();
     }
-    encoder.end_block().unwrap();
-    encoder.eof(&name, sum.value()).unwrap();
     encoder.finish().unwrap()
 }
