@@ -22,6 +22,8 @@ use crate::summary::{self, Summary};
 const LISTED_AT_ONCE: usize = 32;
 /// Manifests without a summary, which are fetched whole, in memory at once.
 const WHOLE_AT_ONCE: usize = 2;
+/// Manifests that a store may fail to give before the store is said to fail, and not they.
+const FAILING_MAX: usize = 8;
 /// Requests under way at once while segments are deleted.
 const DELETED_AT_ONCE: usize = 8;
 /// What a person may write instead of an id.
@@ -63,7 +65,7 @@ impl Place {
         layout::backup_key(&self.plan, &self.id, name)
     }
 
-    /// Reads the manifest that was found here.
+    /// Reads the manifest that was found here. It lists nothing that stands elsewhere.
     fn manifest(&self, found: &Fetched) -> Result<Manifest> {
         let manifest = Manifest::from_json(&found.body).map_err(|e| e.context(format!("backup `{self}`")))?;
         self.is_that_of(&manifest.id, &manifest.plan)?;
@@ -79,19 +81,6 @@ impl Place {
             "Backups cannot be copied or renamed within a location. Move the folder back to its own place.",
         ))
     }
-
-    /// Refuses a manifest that lists anything outside of this place, so that nothing else is ever deleted with it.
-    fn own(&self, manifest: Manifest) -> Result<Manifest> {
-        let folder = format!("{}/", layout::backup_folder(&self.plan, &self.id));
-        match manifest.segments.iter().find(|segment| !segment.key.starts_with(&folder)) {
-            None => Ok(manifest),
-            Some(foreign) => {
-                let what =
-                    format!("the manifest at `{self}` lists `{}`, which belongs elsewhere", foreign.key);
-                Err(Error::new(Code::Damaged, what).help("Nothing was deleted."))
-            }
-        }
-    }
 }
 
 impl fmt::Display for Place {
@@ -104,44 +93,61 @@ impl fmt::Display for Place {
 /// only the beginning is fetched, so memory and time grow with the number of backups and not with what they hold.
 ///
 /// # Errors
-/// As the store fails. A single manifest that cannot be read is an entry, not an error.
+/// As the store fails. A single manifest that cannot be read, for whatever reason, is an entry, not an error.
 pub async fn list(store: &dyn ObjectStore, plan: Option<&PlanName>) -> Result<Vec<Entry>> {
     let places = places(store, plan).await?;
     let whole = Semaphore::new(WHOLE_AT_ONCE);
-    let entries = stream::iter(places).map(|place| entry(store, &whole, place)).buffered(LISTED_AT_ONCE);
-    let mut entries: Vec<Entry> = entries.try_collect().await?;
-    match all_denied(&mut entries) {
-        Some(denied) => Err(denied),
+    let mut found = stream::iter(places).map(|place| entry(store, &whole, place)).buffered(LISTED_AT_ONCE);
+    let (mut entries, mut failing) = (Vec::new(), 0);
+    while let Some(entry) = found.next().await {
+        match entry {
+            Entry::Unreadable(_, error) if is_of_the_store(&error) => return Err(error),
+            Entry::Unreadable(_, error) if is_passing(&error) && failing == FAILING_MAX => return Err(error),
+            entry => {
+                failing += usize::from(matches!(&entry, Entry::Unreadable(_, error) if is_passing(error)));
+                entries.push(entry);
+            }
+        }
+    }
+    match refused_all(&entries) {
+        Some(error) => Err(error),
         None => Ok(entries),
     }
 }
 
-/// Where no manifest at all may be read, that is the news, and not a list of it.
-fn all_denied(entries: &mut Vec<Entry>) -> Option<Error> {
-    let denied = |entry: &Entry| matches!(entry, Entry::Unreadable(_, error) if error.code() == Code::Denied);
-    let has_manifest = |entry: &&Entry| matches!(entry, Entry::Backup(_) | Entry::Unreadable(..));
-    let all = entries.iter().filter(has_manifest).all(denied);
-    let first = entries.iter().position(denied).filter(|_| all)?;
-    match entries.swap_remove(first) {
-        Entry::Unreadable(_, error) => Some(error),
-        _ => None,
+/// Where no manifest at all can be had from the store, that is the news, and not a list of it.
+fn refused_all(entries: &[Entry]) -> Option<Error> {
+    let mut first = None;
+    for entry in entries {
+        match entry {
+            Entry::Backup(_) => return None,
+            Entry::Unreadable(_, error) if error.code() == Code::Denied || is_passing(error) => {
+                first = first.or_else(|| Some(error.clone()));
+            }
+            Entry::Unreadable(..) => return None,
+            Entry::Unfinished(_) | Entry::Deleting(_) => {}
+        }
     }
+    first
 }
 
-async fn entry(store: &dyn ObjectStore, whole: &Semaphore, place: Place) -> Result<Entry> {
-    match read_summary(store, whole, &place).await {
-        Ok(Some(summary)) => Ok(Entry::Backup(Box::new(summary))),
-        Ok(None) => without_manifest(store, place).await,
-        Err(error) if says_nothing_of_one(&error) => Err(error),
-        Err(error) => Ok(Entry::Unreadable(place, error)),
-    }
+async fn entry(store: &dyn ObjectStore, whole: &Semaphore, place: Place) -> Entry {
+    let found = match read_summary(store, whole, &place).await {
+        Ok(Some(summary)) => return Entry::Backup(Box::new(summary)),
+        Ok(None) => without_manifest(store, &place).await,
+        Err(error) => Err(error),
+    };
+    found.unwrap_or_else(|error| Entry::Unreadable(place, error))
 }
 
 /// Whether the whole store is out of reach, rather than one object in it.
-fn says_nothing_of_one(error: &Error) -> bool {
-    let everywhere =
-        matches!(error.code(), Code::Key | Code::Clock | Code::BucketMissing | Code::BucketRegion);
-    everywhere || error.code().class() == Class::Passing
+fn is_of_the_store(error: &Error) -> bool {
+    matches!(error.code(), Code::Key | Code::Clock | Code::BucketMissing | Code::BucketRegion)
+}
+
+/// Whether it may be of the whole store, and may be of one object in it.
+fn is_passing(error: &Error) -> bool {
+    error.code().class() == Class::Passing
 }
 
 /// The summary of the backup at a place; none where no manifest stands.
@@ -160,12 +166,12 @@ async fn read_summary(store: &dyn ObjectStore, whole: &Semaphore, place: &Place)
     }
 }
 
-async fn without_manifest(store: &dyn ObjectStore, place: Place) -> Result<Entry> {
+async fn without_manifest(store: &dyn ObjectStore, place: &Place) -> Result<Entry> {
     let listing = store.list(&layout::backup_folder(&place.plan, &place.id)).await?;
     if listing.has(layout::DELETING) {
-        return Ok(Entry::Deleting(place));
+        return Ok(Entry::Deleting(place.clone()));
     }
-    Ok(Entry::Unfinished(place))
+    Ok(Entry::Unfinished(place.clone()))
 }
 
 /// Finds the backup called `name`: an id, or `latest`; of one plan if one is given.
@@ -228,10 +234,13 @@ async fn with_backups(store: &dyn ObjectStore) -> Result<Vec<PlanName>> {
     for plan in plans(store).await? {
         for place in places(store, Some(&plan)).await?.into_iter().rev() {
             let start = store.get_start(&place.key(layout::MANIFEST), 1).await;
-            if if_there(store, &place, layout::MANIFEST, start).await?.is_some() {
-                found.push(plan);
-                break;
+            match if_there(store, &place, layout::MANIFEST, start).await {
+                Ok(None) => continue,
+                Err(error) if is_of_the_store(&error) || is_passing(&error) => return Err(error),
+                // One that cannot be read is there, too.
+                Ok(Some(_)) | Err(_) => found.push(plan),
             }
+            break;
         }
     }
     Ok(found)
@@ -308,7 +317,7 @@ async fn begin_deletion(
 ) -> Result<(Place, Manifest)> {
     for place in candidates(store, plan, id).await? {
         if let Some(found) = get(store, &place, layout::MANIFEST).await? {
-            let manifest = place.own(place.manifest(&found)?)?;
+            let manifest = place.manifest(&found)?;
             let sha256 = sha256(&found.body);
             // Where a policy demands encryption it demands it of this object too.
             let sse = Sse::of(&manifest.encryption);
@@ -317,7 +326,7 @@ async fn begin_deletion(
             return Ok((place, manifest));
         }
         if let Some(found) = get(store, &place, layout::DELETING).await? {
-            let manifest = place.own(place.manifest(&found)?)?;
+            let manifest = place.manifest(&found)?;
             return Ok((place, manifest));
         }
     }

@@ -298,11 +298,16 @@ impl Manifest {
     }
 
     fn check_segments(&self) -> Result<()> {
+        let own = format!("{}/{}/", self.plan, self.id);
         let mut keys = HashSet::new();
         for segment in &self.segments {
             let key = &segment.key;
             if !is_segment_key(key) || !keys.insert(key) {
                 return Err(damaged(&format!("`{key}` cannot be the key of a segment, or stands twice")));
+            }
+            // What another backup consists of must not be deleted with this one, nor be taken for it.
+            if !key.starts_with(&own) {
+                return Err(damaged(&format!("it lists `{key}`, which belongs elsewhere")));
             }
             if segment.sha256.len() != 64 || hex::decode(&segment.sha256).is_err() {
                 return Err(damaged(&format!("the SHA-256 of `{key}` is not 64 hex digits")));

@@ -269,3 +269,156 @@ async fn what_is_missing_may_answer_403() {
     catalog::delete(store.clone(), None, &id, &unwatched()).await.unwrap();
     assert_eq!(catalog::list(&*store, None).await.unwrap().len(), 1);
 }
+
+/// A store that does not give the manifests of some backups, each for its own reason.
+#[derive(Debug)]
+struct Withholding {
+    inner: Arc<dyn ObjectStore>,
+    /// Ids, and what a request for the manifest is answered with.
+    withheld: Vec<(String, Code)>,
+}
+
+impl Withholding {
+    fn check(&self, key: &str) -> Result<()> {
+        let withheld =
+            self.withheld.iter().find(|(id, _)| key.contains(id) && key.ends_with("manifest.json"));
+        withheld.map_or(Ok(()), |(_, code)| Err(Error::new(*code, "this one is not given")))
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Withholding {
+    fn location(&self) -> &Location {
+        self.inner.location()
+    }
+
+    async fn put(&self, key: &str, body: Bytes, sha256: &[u8; 32], sse: &Sse) -> Result<Stored> {
+        self.inner.put(key, body, sha256, sse).await
+    }
+
+    async fn get(&self, key: &str, version_id: Option<&str>, bytes_max: u64) -> Result<Fetched> {
+        self.check(key)?;
+        self.inner.get(key, version_id, bytes_max).await
+    }
+
+    async fn get_start(&self, key: &str, bytes_max: u64) -> Result<Fetched> {
+        self.check(key)?;
+        self.inner.get_start(key, bytes_max).await
+    }
+
+    async fn list(&self, folder: &str) -> Result<Listing> {
+        self.inner.list(folder).await
+    }
+
+    async fn delete(&self, key: &str, version_id: Option<&str>) -> Result<()> {
+        self.inner.delete(key, version_id).await
+    }
+}
+
+/// As many backups as asked for, all copies of one.
+async fn several(store: &Arc<dyn ObjectStore>, count: usize) -> Vec<String> {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    let made = backup(&source, store, options(Compression::None)).await.unwrap();
+    let text = String::from_utf8(made.to_json().unwrap()).unwrap();
+    let mut ids = vec![made.id.clone()];
+    for number in 1..count {
+        let id = format!("20260101T0000{number:02}Z-aaaa");
+        let key = format!("default/{id}/manifest.json");
+        put(&**store, &key, text.replace(&made.id, &id).as_bytes(), &Sse::None).await.unwrap();
+        ids.push(id);
+    }
+    ids
+}
+
+/// Access denied, archived, a key that is off, an answer of 500, a connection that breaks, silence, and too long a text.
+const WITHHELD: [Code; 7] = [
+    Code::Denied,
+    Code::Store,
+    Code::Encryption,
+    Code::StoreBusy,
+    Code::StoreHost,
+    Code::Stalled,
+    Code::Damaged,
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_keeps_one_manifest_back_is_a_line_of_the_list() {
+    let place = tempfile::tempdir().unwrap();
+    let inner = folder(place.path());
+    let ids = several(&inner, WITHHELD.len() + 1).await;
+    let withheld: Vec<_> = ids[1..].iter().cloned().zip(WITHHELD).collect();
+    let store = Withholding { inner, withheld: withheld.clone() };
+    let entries = catalog::list(&store, None).await.unwrap();
+    assert!(entries.iter().any(|entry| matches!(entry, Entry::Backup(summary) if summary.id == ids[0])));
+    for (id, code) in withheld {
+        let is_it = |entry: &&Entry| match entry {
+            Entry::Unreadable(place, error) => place.id.as_str() == id && error.code() == code,
+            _ => false,
+        };
+        assert_eq!(entries.iter().filter(is_it).count(), 1, "{code:?}: {entries:?}");
+    }
+    assert_eq!(catalog::find(&store, None, "latest").await.unwrap().id, ids[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_gives_no_manifest_at_all_is_an_error() {
+    let place = tempfile::tempdir().unwrap();
+    let inner = folder(place.path());
+    let ids = several(&inner, 12).await;
+    let withheld = |from: usize, code| ids[from..].iter().map(|id| (id.clone(), code)).collect();
+    // All of them; so many that it is not they; and what is of no one object.
+    for (from, code) in
+        [(0, Code::Denied), (0, Code::StoreBusy), (1, Code::StoreHost), (11, Code::Key), (11, Code::Clock)]
+    {
+        let store = Withholding { inner: inner.clone(), withheld: withheld(from, code) };
+        let error = catalog::list(&store, None).await.unwrap_err();
+        assert_eq!(error.code(), code, "from {from} on");
+    }
+    // Where each of them is damaged, the list is the news.
+    let store = Withholding { inner: inner.clone(), withheld: withheld(0, Code::Damaged) };
+    assert_eq!(catalog::list(&store, None).await.unwrap().len(), ids.len());
+}
+
+/// Which plan has the newest backup cannot be told from those alone that can be read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_cannot_be_read_counts_where_the_newest_is_asked_for() {
+    let place = tempfile::tempdir().unwrap();
+    let inner = folder(place.path());
+    let ids = several(&inner, 2).await;
+    put(&*inner, "other/20260202T000000Z-aaaa/manifest.json", b"{}", &Sse::None).await.unwrap();
+    for code in [Code::Denied, Code::Store, Code::Encryption] {
+        let withheld = vec![("20260202T000000Z-aaaa".to_owned(), code)];
+        let store = Withholding { inner: inner.clone(), withheld };
+        let error = catalog::find(&store, None, "latest").await.unwrap_err();
+        assert_eq!(error.code(), Code::SeveralPlans, "{error}");
+        let plan: PlanName = "default".parse().unwrap();
+        assert_eq!(catalog::find(&store, Some(&plan), "latest").await.unwrap().id, ids[0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_lists_what_is_not_its_own_is_refused_and_nothing_is_deleted() {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let made = backup(&source, &store, options(Compression::None)).await.unwrap();
+    let text = String::from_utf8(made.to_json().unwrap()).unwrap();
+    let segments = format!("\"default/{}/segments/", made.id);
+    // A manifest of another plan, and one of another id, whose segments are those of the first.
+    for (plan, id) in [("other", made.id.as_str()), ("default", "20260101T000000Z-aaaa")] {
+        let foreign = text.replace(&segments, "\"SEGMENTS/").replace(&made.id, id);
+        let foreign = foreign.replace("\"plan\": \"default\"", &format!("\"plan\": \"{plan}\""));
+        let foreign = foreign.replace("\"SEGMENTS/", &segments);
+        put(&*store, &format!("{plan}/{id}/manifest.json"), foreign.as_bytes(), &Sse::None).await.unwrap();
+        let (plan, id) = (plan.parse().unwrap(), id.parse().unwrap());
+        let found = catalog::find(&*store, Some(&plan), &format!("{id}")).await.unwrap_err();
+        let deleted = catalog::delete(store.clone(), Some(&plan), &id, &unwatched()).await.unwrap_err();
+        for error in [found, deleted] {
+            assert_eq!(error.code(), Code::Damaged, "{error:?}");
+            assert!(error.message().contains("belongs elsewhere"), "{error}");
+        }
+    }
+    assert_eq!(verify(store.clone(), &made, 2, &unwatched()).await.unwrap().problems, []);
+}
