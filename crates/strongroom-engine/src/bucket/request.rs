@@ -1,12 +1,16 @@
 //! One request to S3 and its repetitions: the only way in which a store sends anything.
 
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
 use aws_sdk_s3::Client;
 use tokio::sync::RwLock;
+use tokio::time::Instant;
 
 use super::StoreOptions;
 use super::failure::Failure;
 use super::meter::Meter;
-use super::retry::{Credit, Tries};
+use super::retry::{Again, Credit, Tries};
 use super::session::{self, Place};
 use crate::error::Result;
 use crate::progress::Event;
@@ -15,6 +19,10 @@ use crate::waits::Wait;
 /// How often one request is sent on to another place.
 const MOVES_MAX: u32 = 3;
 
+/// After a request that nobody answered, and its repetition, the next ones are not sent for so long, unless something is
+/// answered meanwhile: whoever cleans up behind a thousand objects must not wait for each of them.
+const SILENCE: Duration = Duration::from_secs(60);
+
 /// Sends the requests of one store.
 #[derive(Debug)]
 pub(super) struct Requests {
@@ -22,6 +30,8 @@ pub(super) struct Requests {
     bucket: String,
     client: RwLock<Option<Client>>,
     credit: Credit,
+    /// When a request was given up that nobody answered, and nothing was answered since.
+    silent: Mutex<Option<Instant>>,
 }
 
 /// What is asked, in the words of its errors and events.
@@ -34,7 +44,8 @@ pub(super) struct Named<'a> {
 
 impl Requests {
     pub(super) fn new(bucket: String, options: StoreOptions) -> Self {
-        Self { options, bucket, client: RwLock::new(None), credit: Credit::default() }
+        let (client, credit, silent) = (RwLock::new(None), Credit::default(), Mutex::new(None));
+        Self { options, bucket, client, credit, silent }
     }
 
     /// The client; made at the first request, in the region that is configured.
@@ -62,6 +73,9 @@ impl Requests {
     where
         F: Future<Output = Result<T, Failure>>,
     {
+        if self.is_silent() {
+            return Err(self.stalled(Wait::FirstByte));
+        }
         let mut client = self.client().await?;
         let (mut tries, mut moves, mut lost) = (Tries::default(), 0, false);
         loop {
@@ -75,10 +89,14 @@ impl Requests {
             let failure = match outcome {
                 Ok(answer) => {
                     self.credit.earn();
+                    self.note(None);
                     return Ok(answer);
                 }
                 Err(failure) => failure,
             };
+            if failure.status().is_some() {
+                self.note(None);
+            }
             lost |= failure.may_have_taken_effect(&meter);
             if moves < MOVES_MAX
                 && let Some(there) = self.moved(&failure, &client).await?
@@ -87,7 +105,12 @@ impl Requests {
                 continue;
             }
             let pause = failure.again().and_then(|again| tries.pause(again, &self.credit));
-            let Some(pause) = pause else { return Err(failure.after(lost)) };
+            let Some(pause) = pause else {
+                if failure.again() == Some(Again::Stalled) {
+                    self.note(Some(Instant::now()));
+                }
+                return Err(failure.after(lost));
+            };
             self.options.watcher.observe(&Event::Retrying {
                 request: named.operation.into(),
                 key: named.key.into(),
@@ -96,6 +119,15 @@ impl Requests {
             });
             tokio::time::sleep(pause).await;
         }
+    }
+
+    fn note(&self, silent: Option<Instant>) {
+        *self.silent.lock().unwrap_or_else(PoisonError::into_inner) = silent;
+    }
+
+    fn is_silent(&self) -> bool {
+        let since = *self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| since.elapsed() < SILENCE)
     }
 
     fn stalled(&self, wait: Wait) -> Failure {

@@ -1,6 +1,7 @@
 //! What no real server does when asked: connections that break in the middle, and answers that are wrong.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -502,6 +503,12 @@ async fn a_store_that_answers_nothing_is_given_up_by_all_requests_together() {
     }
     let again = watcher.0.lock().unwrap().len();
     assert!(again < 10, "{again} of 40 were sent again");
+    // Whoever cleans up behind them all is not kept waiting for each.
+    let before = silent.accepted.load(Ordering::SeqCst);
+    for i in 0..1000 {
+        assert_eq!(store.delete(&i.to_string(), None).await.unwrap_err().code(), Code::Stalled);
+    }
+    assert_eq!(silent.accepted.load(Ordering::SeqCst), before);
 }
 
 /// A slow line is no stalled one: what moves is waited for.
@@ -518,16 +525,20 @@ async fn a_body_that_goes_slowly_goes_through() {
 /// Accepts, says the beginning of an answer once a request comes, and then nothing.
 struct Silent {
     endpoint: String,
+    accepted: Arc<AtomicUsize>,
 }
 
 impl Silent {
     async fn start(said: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let count = accepted.clone();
         tokio::spawn(async move {
             let mut kept = Vec::new();
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
+                count.fetch_add(1, Ordering::SeqCst);
                 if !said.is_empty() {
                     stream.read_u8().await.unwrap();
                     stream.write_all(said.as_bytes()).await.unwrap();
@@ -535,7 +546,7 @@ impl Silent {
                 kept.push(stream);
             }
         });
-        Self { endpoint }
+        Self { endpoint, accepted }
     }
 
     fn store(&self, watcher: &Arc<Kept>) -> Arc<dyn ObjectStore> {
