@@ -86,6 +86,8 @@ pub enum Command {
     Backup,
     /// Deletes a backup.
     Delete,
+    /// Deletes what is left of backups that were never finished.
+    Clean,
     /// Finds the policy statement that decides about a request.
     Explain,
 }

@@ -134,6 +134,12 @@ pub(crate) fn backup_key(plan: &PlanName, id: &BackupId, name: &str) -> String {
     format!("{plan}/{id}/{name}")
 }
 
+/// The folder of a backup's segments.
+#[must_use]
+pub(crate) fn segments_folder(plan: &PlanName, id: &BackupId) -> String {
+    format!("{plan}/{id}/{SEGMENTS}")
+}
+
 /// The key of a segment. Sorted by name, the segments of a backup stand in the order of the archive, so that
 /// `zstd -dc segments/*` is the archive: `stretch` counts the pieces of work that readers share out, `part` the
 /// segments within one.

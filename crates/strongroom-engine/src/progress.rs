@@ -198,6 +198,8 @@ pub enum Warning {
         /// `db.collection` of each.
         namespaces: Vec<String>,
     },
+    /// The identity may not list, so nobody looked whether all that was stored is still there.
+    SegmentsNotSeen,
     /// Objects that belong to no backup could not be deleted.
     ObjectsLeft {
         /// How many.
@@ -235,6 +237,10 @@ impl fmt::Display for Warning {
                 "the options or indexes of {} hold values that MongoDB's text format cannot express: Strongroom restores \
                  them exactly, mongorestore may change or refuse them (leave them out there with --nsExclude)",
                 few(namespaces)
+            ),
+            Self::SegmentsNotSeen => f.write_str(
+                "this identity may not list, so it was not checked that all that was stored is still there: verify the backup \
+                 with an identity that may read",
             ),
             Self::ObjectsLeft { objects, example } => write!(
                 f,

@@ -49,6 +49,7 @@ fn name(command: Command) -> &'static str {
         Command::Verify => "verify LOCATION BACKUP",
         Command::Backup => "backup",
         Command::Delete => "delete LOCATION BACKUP",
+        Command::Clean => "clean LOCATION",
         Command::Explain => "bucket explain LOCATION",
     }
 }

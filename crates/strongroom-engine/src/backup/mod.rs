@@ -15,6 +15,7 @@ mod load;
 mod moment;
 mod pace;
 mod prepared;
+mod presence;
 mod read;
 mod reader;
 mod readers;
@@ -106,7 +107,7 @@ impl Prepared {
         if outcome.is_err() {
             sink.clean_up().await;
         }
-        outcome.map_err(worded)
+        outcome.map_err(|error| if sink.is_undecided() { error } else { worded(error) })
     }
 
     async fn read_and_store(&self, sink: &Arc<Sink>, pace: &Arc<Pace>) -> Result<Manifest> {

@@ -1,19 +1,22 @@
 //! The store, as one backup sees it: what was sent, what came of it, and how to take it back.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::before;
 use super::segment::{Buffers, Finished};
+use super::{before, presence};
 use crate::RESTORE_NOTE;
 use crate::bucket::actions::{self, Operation};
-use crate::bucket::{ObjectStore, Sse, Stored};
+use crate::bucket::{OBJECT_BYTES_MAX, ObjectStore, Sse, Stored};
 use crate::compression::Compression;
 use crate::error::{Code, Error, Result};
 use crate::hash::sha256;
+use crate::help;
+use crate::help::Command;
 use crate::job::Job;
 use crate::layout::{self, BackupId, PlanName};
 use crate::manifest::{Manifest, Segment};
@@ -22,6 +25,8 @@ use crate::summary::Encryption;
 
 /// How long a backup that ends waits for the answers to what it sent: with them it knows what to take back.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// How long it then looks whether the manifest is there.
+const LAST_LOOK: Duration = Duration::from_secs(10);
 
 /// Where one backup goes.
 pub(super) struct Sink {
@@ -32,6 +37,8 @@ pub(super) struct Sink {
     pub(super) sse: Sse,
     /// What was sent to the store, whether or not an answer came.
     attempted: Mutex<Vec<Attempt>>,
+    /// Whether the manifest was sent and nobody knows what became of it.
+    undecided: AtomicBool,
     /// Its cancel ends every reader: the person's does, and the failure of one of them.
     pub(super) job: Job,
     pub(super) buffers: Buffers,
@@ -41,6 +48,7 @@ pub(super) struct Sink {
 #[derive(Debug, Clone)]
 struct Attempt {
     key: String,
+    sha256: [u8; 32],
     stored: Option<Stored>,
 }
 
@@ -61,6 +69,7 @@ impl Sink {
             compression,
             sse,
             attempted: Mutex::default(),
+            undecided: AtomicBool::new(false),
             job,
             buffers: Buffers::default(),
         }
@@ -94,7 +103,7 @@ impl Sink {
     }
 
     async fn put_hashed(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
-        self.attempted().push(Attempt { key: key.into(), stored: None });
+        self.attempted().push(Attempt { key: key.into(), sha256: *sha256, stored: None });
         let answer = self.send(key, body, sha256).await;
         let mut attempted = self.attempted();
         match &answer {
@@ -103,8 +112,8 @@ impl Sink {
                     attempt.stored = Some(stored.clone());
                 }
             }
-            // What was refused is not there.
-            Err(error) if was_refused(error, actions::PUT) => attempted.retain(|attempt| attempt.key != key),
+            // What was refused is not there, and what was met is somebody else's.
+            Err(error) if is_not_there(error) => attempted.retain(|attempt| attempt.key != key),
             Err(_) => {}
         }
         drop(attempted);
@@ -113,14 +122,7 @@ impl Sink {
 
     /// A store that gives no answer must not hold up the end.
     async fn send(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
-        let too_late = async {
-            self.job.cancel.cancelled().await;
-            tokio::time::sleep(LAST_ANSWERS).await;
-        };
-        tokio::select! {
-            answer = self.store.put(key, body, sha256, &self.sse) => answer,
-            () = too_late => Err(Error::new(Code::Cancelled, "cancelled before the storage answered")),
-        }
+        self.job.answered_within(LAST_ANSWERS, self.store.put(key, body, sha256, &self.sse)).await?
     }
 
     fn attempted(&self) -> MutexGuard<'_, Vec<Attempt>> {
@@ -139,8 +141,12 @@ impl Sink {
         }
     }
 
-    /// Takes back what was stored. The manifest goes first, in case its PUT arrived although its answer did not.
+    /// Takes back what was stored. Where the manifest may be there, or may still come to be, all of it stays: a backup
+    /// without its segments would be worse than segments without a backup.
     pub(super) async fn clean_up(&self) {
+        if self.is_undecided() {
+            return;
+        }
         self.job.phase(Phase::CleaningUp);
         let attempted = std::mem::take(&mut *self.attempted());
         let mut left = Vec::new();
@@ -150,6 +156,11 @@ impl Sink {
             }
         }
         self.report_left(&left);
+    }
+
+    /// Whether nobody knows if there is a backup.
+    pub(super) fn is_undecided(&self) -> bool {
+        self.undecided.load(Ordering::Relaxed)
     }
 
     fn report_left(&self, left: &[String]) {
@@ -162,7 +173,9 @@ impl Sink {
     async fn take_back(&self, attempt: &Attempt) -> Result<()> {
         let version = match &attempt.stored {
             Some(stored) => stored.version_id.clone(),
-            None => match self.store.get(&attempt.key, None, u64::MAX).await {
+            None => match self.store.get(&attempt.key, None, OBJECT_BYTES_MAX).await {
+                // Somebody else's.
+                Ok(found) if sha256(&found.body) != attempt.sha256 => return Ok(()),
                 Ok(found) => found.version_id,
                 Err(error) if error.code() == Code::ObjectMissing => return Ok(()),
                 Err(error) => return Err(error),
@@ -206,14 +219,70 @@ impl Sink {
     }
 
     /// Writes the manifest: from then on there is a backup.
+    ///
+    /// # Errors
+    /// As the store fails. Where [`is_undecided`](Self::is_undecided) then says so, there may be a backup.
     pub(super) async fn commit(&self, manifest: &Manifest) -> Result<()> {
         self.job.check()?;
         let key = layout::backup_key(&self.plan, &self.id, layout::MANIFEST);
-        let text = manifest.to_json()?;
+        let text = Bytes::from(manifest.to_json()?);
         before::check_manifest(text.len() as u64)?;
-        self.put(&key, text.into()).await?;
-        Ok(())
+        presence::check(self, manifest).await?;
+        match self.put(&key, text.clone()).await {
+            Ok(_) => Ok(()),
+            Err(error) if is_not_there(&error) => Err(error),
+            Err(error) if error.code() == Code::Encryption => Err(self.undo(&key, error).await),
+            Err(error) => self.decide(&key, &text, error).await,
+        }
     }
+
+    /// The manifest is there, and not as it should be: first of all it must go.
+    async fn undo(&self, key: &str, error: Error) -> Error {
+        let attempt = self.attempted().iter().find(|attempt| attempt.key == key).cloned();
+        let undone = match &attempt {
+            Some(attempt) => self.take_back(attempt).await,
+            None => Ok(()),
+        };
+        match undone {
+            Ok(()) => {
+                self.attempted().retain(|attempt| attempt.key != key);
+                error
+            }
+            Err(_) => {
+                self.undecided.store(true, Ordering::Relaxed);
+                error.context(format!(
+                    "the backup `{}/{}` is there, and could not be deleted",
+                    self.plan, self.id
+                ))
+            }
+        }
+    }
+
+    /// The manifest was sent, and no answer says what became of it. If it is there, there is a backup. If it is not there
+    /// yet it may still come: a request can arrive long after it was given up.
+    async fn decide(&self, key: &str, text: &Bytes, error: Error) -> Result<()> {
+        let look = tokio::time::timeout(LAST_LOOK, self.store.get(key, None, OBJECT_BYTES_MAX)).await;
+        if matches!(look, Ok(Ok(found)) if found.body == *text) {
+            return Ok(());
+        }
+        self.undecided.store(true, Ordering::Relaxed);
+        let (plan, id) = (&self.plan, &self.id);
+        let what = format!(
+            "it is not known whether the backup `{plan}/{id}` was made: the storage did not say what became of its manifest"
+        );
+        Err(error.context(what).help(help![
+            "What was stored is still there. See later whether ",
+            Command::List,
+            " shows it as complete; if it stays unfinished, ",
+            Command::Clean,
+            " deletes it."
+        ]))
+    }
+}
+
+/// The PUT that ended so stored nothing.
+fn is_not_there(error: &Error) -> bool {
+    was_refused(error, actions::PUT) || error.code() == Code::ObjectExists
 }
 
 fn was_refused(error: &Error, operation: Operation) -> bool {

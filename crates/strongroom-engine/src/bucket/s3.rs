@@ -277,6 +277,12 @@ impl Bucket {
     }
 }
 
+/// The last try was refused, and an earlier one may have been done all the same.
+fn refused_at_last(error: Error) -> Error {
+    let what = "no answer says whether it was stored: the first try got none, and the next was refused";
+    Error::new(Code::StoreHost, format!("{}: {what}", error.message())).caused_by(error)
+}
+
 fn listed(found: &aws_sdk_s3::types::Object) -> Option<Listed> {
     let modified = found.last_modified();
     Some(Listed {
@@ -354,7 +360,13 @@ impl ObjectStore for Bucket {
             Err(failure) => {
                 let key = self.key(key);
                 let asked = Asked { sse: sse.header(), ..self.asked(actions::PUT, &key) };
-                return Err(failure.explain(&asked));
+                let unknown = failure.follows_a_lost_answer();
+                let error = failure.explain(&asked);
+                return Err(if unknown && error.refusal().is_some() {
+                    refused_at_last(error)
+                } else {
+                    error
+                });
             }
         };
         check_encryption(sse, &stored, key)?;

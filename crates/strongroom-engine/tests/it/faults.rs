@@ -1,16 +1,21 @@
 //! Stores that fail at every possible moment: what is called a backup restores, and nothing else is called one.
 
-use std::sync::Arc;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use strongroom_engine::backup::prepare;
 use strongroom_engine::bucket::{Fetched, Listing, ObjectStore, Sse, Stored};
 use strongroom_engine::catalog::{self, Entry};
-use strongroom_engine::{Code, Compression, Error, Location, Result, verify};
+use strongroom_engine::deployment::Deployment;
+use strongroom_engine::{BackupId, Code, Compression, Error, HelpCommand, Location, Result, verify};
 use testbed::Mongod;
+use tokio_util::sync::CancellationToken;
 
-use crate::setup::{backup, folder, options, small_collections, unwatched};
+use crate::bucket_contract::put;
+use crate::setup::{back_up, backup, folder, job, options, small_collections, unwatched};
 
 /// What goes wrong with the n-th write or deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,23 +118,201 @@ async fn whichever_write_fails_there_is_no_half_backup() {
     small_collections(&source).await;
     let changes = changes_of_a_backup(&source).await;
     assert!(changes >= 4, "prelude, segment, note, manifest");
+    let manifest = changes - 1;
     for at in 0..changes {
         for fault in [Fault::Fails, Fault::AnswerLost, Fault::Gone] {
             let place = tempfile::tempdir().unwrap();
             let honest = folder(place.path());
             let faulty: Arc<dyn ObjectStore> = Faulty::new(&honest, at, fault);
             let outcome = backup(&source, &faulty, options(Compression::None)).await;
-            assert_eq!(outcome.unwrap_err().code(), Code::StoreHost, "{fault:?} at {at}");
+            if (at, fault) == (manifest, Fault::AnswerLost) {
+                // It is read back, so there is a backup.
+                outcome.unwrap();
+                assert_eq!(sound_backups(&honest).await, 1);
+                continue;
+            }
+            let error = outcome.unwrap_err();
+            assert_eq!(error.code(), Code::StoreHost, "{fault:?} at {at}");
+            assert_eq!(error.message().contains("not known whether"), at == manifest, "{error}");
             if !place.path().join("default").exists() {
                 continue;
             }
-            // Only a store that is gone keeps pieces, and they are no backup.
-            assert_eq!(fault, Fault::Gone, "pieces are left after {fault:?} at {at}");
+            // Only a store that is gone keeps pieces, or one that may still make a backup of them.
+            assert!(fault == Fault::Gone || at == manifest, "pieces are left after {fault:?} at {at}");
             assert_eq!(sound_backups(&honest).await, 0, "{fault:?} at {at}");
             // And the next backup is none the worse.
             backup(&source, &honest, options(Compression::None)).await.unwrap();
             assert_eq!(sound_backups(&honest).await, 1);
         }
+    }
+}
+
+/// What becomes of the manifest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Late {
+    /// It is stored, the answer is lost, and from then on nothing is answered.
+    Stored,
+    /// It is on its way for longer than anybody waits.
+    UnderWay,
+}
+
+/// A store that stops to answer when the manifest was sent.
+#[derive(Debug)]
+struct Silent {
+    inner: Arc<dyn ObjectStore>,
+    late: Late,
+    cancel: CancellationToken,
+    on_its_way: Mutex<Option<(String, Bytes)>>,
+}
+
+impl Silent {
+    fn is_gone(&self) -> bool {
+        self.late == Late::Stored && self.on_its_way.lock().unwrap().is_some()
+    }
+
+    /// The request that was given up takes effect.
+    async fn arrives(&self) {
+        let (key, body) = self.on_its_way.lock().unwrap().take().unwrap();
+        put(&*self.inner, &key, &body, &Sse::None).await.unwrap();
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Silent {
+    fn location(&self) -> &Location {
+        self.inner.location()
+    }
+
+    async fn put(&self, key: &str, body: Bytes, sha256: &[u8; 32], sse: &Sse) -> Result<Stored> {
+        if !key.ends_with("manifest.json") {
+            return self.inner.put(key, body, sha256, sse).await;
+        }
+        *self.on_its_way.lock().unwrap() = Some((key.to_owned(), body));
+        match self.late {
+            Late::Stored => Err(Faulty::broken()),
+            Late::UnderWay => {
+                self.cancel.cancel();
+                std::future::pending().await
+            }
+        }
+    }
+
+    async fn get(&self, key: &str, version_id: Option<&str>, bytes_max: u64) -> Result<Fetched> {
+        if self.is_gone() { Err(Faulty::broken()) } else { self.inner.get(key, version_id, bytes_max).await }
+    }
+
+    async fn get_start(&self, key: &str, bytes_max: u64) -> Result<Fetched> {
+        self.inner.get_start(key, bytes_max).await
+    }
+
+    async fn list(&self, folder: &str) -> Result<Listing> {
+        self.inner.list(folder).await
+    }
+
+    async fn delete(&self, key: &str, version_id: Option<&str>) -> Result<()> {
+        self.inner.delete(key, version_id).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_may_be_there_keeps_its_segments() {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    for (late, code) in [(Late::Stored, Code::StoreHost), (Late::UnderWay, Code::Cancelled)] {
+        let place = tempfile::tempdir().unwrap();
+        let (inner, cancel) = (folder(place.path()), CancellationToken::new());
+        let on_its_way = Mutex::default();
+        let silent = Arc::new(Silent { inner: inner.clone(), late, cancel: cancel.clone(), on_its_way });
+        let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
+        let job = job(Arc::new(strongroom_engine::Silent), cancel);
+        let made = back_up(deployment, silent.clone(), options(Compression::None), job).await;
+        let error = made.unwrap_err();
+        assert_eq!(error.code(), code, "{error:?}");
+        assert!(error.message().contains("not known whether the backup `default/"), "{error}");
+        assert!(error.help_text().unwrap().parts().contains(&HelpCommand::List.into()));
+        assert_eq!(sound_backups(&inner).await, 0);
+        silent.arrives().await;
+        assert_eq!(sound_backups(&inner).await, 1, "{late:?}");
+    }
+}
+
+/// A store in which somebody clears away what looks like pieces, while the backup runs.
+#[derive(Debug)]
+struct Cleared {
+    inner: Arc<dyn ObjectStore>,
+    root: PathBuf,
+    shorten: bool,
+}
+
+#[async_trait]
+impl ObjectStore for Cleared {
+    fn location(&self) -> &Location {
+        self.inner.location()
+    }
+
+    async fn put(&self, key: &str, body: Bytes, sha256: &[u8; 32], sse: &Sse) -> Result<Stored> {
+        let segment = key.contains("/segments/00001-").then(|| self.root.join(key));
+        let stored = self.inner.put(key, body, sha256, sse).await?;
+        match segment {
+            Some(path) if self.shorten => std::fs::write(path, b"short").unwrap(),
+            Some(path) => std::fs::remove_file(path).unwrap(),
+            None => {}
+        }
+        Ok(stored)
+    }
+
+    async fn get(&self, key: &str, version_id: Option<&str>, bytes_max: u64) -> Result<Fetched> {
+        self.inner.get(key, version_id, bytes_max).await
+    }
+
+    async fn get_start(&self, key: &str, bytes_max: u64) -> Result<Fetched> {
+        self.inner.get_start(key, bytes_max).await
+    }
+
+    async fn list(&self, folder: &str) -> Result<Listing> {
+        self.inner.list(folder).await
+    }
+
+    async fn delete(&self, key: &str, version_id: Option<&str>) -> Result<()> {
+        self.inner.delete(key, version_id).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn segments_that_vanish_while_a_backup_runs_are_noticed() {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    for shorten in [false, true] {
+        let place = tempfile::tempdir().unwrap();
+        let (inner, root) = (folder(place.path()), place.path().to_owned());
+        let cleared = Arc::new(Cleared { inner: inner.clone(), root, shorten });
+        let error = backup(&source, &(cleared as Arc<dyn ObjectStore>), options(Compression::None)).await;
+        let error = error.unwrap_err();
+        assert_eq!(error.code(), Code::ObjectMissing, "{error:?}");
+        assert!(error.message().contains("/segments/00001-"), "{error}");
+        assert!(!place.path().join("default").exists(), "what is left of it is taken back");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_of_somebody_else_is_met_and_not_deleted() {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    for name in ["segments/00000-00000.bson", "segments/00001-00000.bson", "manifest.json"] {
+        let place = tempfile::tempdir().unwrap();
+        let store = folder(place.path());
+        let id: BackupId = "20261123T020000Z-7f3k".parse().unwrap();
+        let key = format!("default/{id}/{name}");
+        put(&*store, &key, b"mine", &Sse::None).await.unwrap();
+        let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
+        let (wanted, job) = (options(Compression::None), unwatched());
+        let prepared = prepare(deployment, store.clone(), wanted, id, &job).await.unwrap();
+        let error = prepared.run(&job).await.unwrap_err();
+        assert_eq!(error.code(), Code::ObjectExists, "{name}: {error:?}");
+        assert_eq!(std::fs::read(place.path().join(&key)).unwrap(), b"mine", "{name}");
+        let listed = store.list(&format!("default/{}", "20261123T020000Z-7f3k/segments")).await.unwrap();
+        let left: Vec<_> = listed.names().filter(|left| !name.ends_with(left)).collect();
+        assert_eq!(left, Vec::<&str>::new(), "{name}: its own segments are taken back");
     }
 }
 

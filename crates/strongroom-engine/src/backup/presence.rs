@@ -1,0 +1,90 @@
+//! A last look before a backup is one: every segment is there, with its length. Whatever happened to the storage while
+//! the backup ran, such as a clean-up by somebody else, is seen now or never.
+
+use std::collections::HashMap;
+
+use super::sink::Sink;
+use crate::bucket::Listing;
+use crate::error::{Code, Error, Result};
+use crate::layout;
+use crate::manifest::{Manifest, Segment};
+use crate::progress::Warning;
+
+/// Lists the segments of a backup. An identity that may only write cannot: then that is said.
+///
+/// # Errors
+/// [`Code::ObjectMissing`] for a segment that is not there or has another length; as the store fails.
+pub(super) async fn check(sink: &Sink, manifest: &Manifest) -> Result<()> {
+    let folder = layout::segments_folder(&sink.plan, &sink.id);
+    let listing = match sink.job.unless_cancelled(sink.store.list(&folder)).await {
+        Err(error) if error.code() == Code::Denied => {
+            sink.job.warn(Warning::SegmentsNotSeen);
+            return Ok(());
+        }
+        listing => listing?,
+    };
+    let mut wrong = Vec::new();
+    for segment in not_as_stored(&manifest.segments, &folder, &listing) {
+        // Some servers' lists lag behind, so the object itself is asked for.
+        let found = sink.store.get_start(&segment.key, segment.stored_bytes.saturating_add(1));
+        let is_there = sink.job.unless_cancelled(found).await;
+        if !is_there.is_ok_and(|found| found.body.len() as u64 == segment.stored_bytes) {
+            wrong.push(segment);
+        }
+    }
+    match wrong.first() {
+        None => Ok(()),
+        Some(first) => Err(gone(sink, wrong.len(), first)),
+    }
+}
+
+/// Segments that the list does not show with their length.
+fn not_as_stored<'a>(segments: &'a [Segment], folder: &str, listing: &Listing) -> Vec<&'a Segment> {
+    let lengths: HashMap<&str, u64> =
+        listing.objects.iter().map(|object| (object.name.as_str(), object.bytes)).collect();
+    let length = |segment: &Segment| {
+        let name = segment.key.strip_prefix(folder)?.strip_prefix('/')?;
+        lengths.get(name).copied()
+    };
+    segments.iter().filter(|segment| length(segment) != Some(segment.stored_bytes)).collect()
+}
+
+fn gone(sink: &Sink, number: usize, first: &Segment) -> Error {
+    let location = sink.store.location();
+    let others = match number {
+        1 => String::new(),
+        number => format!(", and {} others", number - 1),
+    };
+    let what = format!(
+        "what the backup stored is no longer whole: `{}`{others} is missing in {location}, or has another length",
+        first.key
+    );
+    Error::new(Code::ObjectMissing, what).help(
+        "Something deleted or changed it while the backup ran. Find out what, and take the backup again.",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bucket::Listed;
+
+    #[test]
+    fn a_segment_is_there_when_the_list_shows_it_with_its_length() {
+        let segment = |name: &str| Segment {
+            key: format!("p/b/segments/{name}"),
+            version_id: None,
+            stored_bytes: 5,
+            raw_bytes: 0,
+            sha256: String::new(),
+            contents: Vec::new(),
+        };
+        let segments = ["there", "short", "gone"].map(segment);
+        let listed = |name: &str, bytes| Listed { name: name.into(), bytes, modified: None };
+        let objects = vec![listed("there", 5), listed("short", 4), listed("other", 5)];
+        let listing = Listing { folders: Vec::new(), objects };
+        let wrong = not_as_stored(&segments, "p/b/segments", &listing);
+        let keys: Vec<&str> = wrong.iter().map(|segment| segment.key.as_str()).collect();
+        assert_eq!(keys, ["p/b/segments/short", "p/b/segments/gone"]);
+    }
+}
