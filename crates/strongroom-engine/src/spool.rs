@@ -1,8 +1,10 @@
-//! Entries of an oplog, kept aside until their turn comes: in memory while they are few, else in a file.
+//! What is kept aside until its turn comes: entries of an oplog, in memory while they are few, else in a file; streams
+//! that are read twice.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, ErrorKind, Read};
+use std::io::{self, BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::sync::Arc;
 
 use crate::error::{Code, Error, Result};
 
@@ -10,6 +12,7 @@ use crate::error::{Code, Error, Result};
 const MEMORY_BYTES: usize = 16 << 20;
 const FILE_MODE: u32 = 0o600;
 const LENGTH_BYTES: usize = 4;
+const KEPT_AT_ONCE: usize = 256 * 1024;
 
 /// Entries in the order in which they came.
 #[derive(Debug)]
@@ -133,6 +136,48 @@ impl Iterator for Entries<'_> {
     }
 }
 
+/// A stream that was kept, to be read more than once.
+#[derive(Debug)]
+pub(crate) struct Kept(Arc<File>);
+
+/// Keeps all of a stream in a file.
+///
+/// # Errors
+/// As the stream fails; [`Code::Space`] or [`Code::Internal`], within the [`io::Error`], when the file cannot be written.
+pub(crate) fn keep(mut stream: impl Read) -> io::Result<Kept> {
+    let mut file = nameless_file().map_err(|e| io::Error::other(explain(&e)))?;
+    let mut bytes = vec![0; KEPT_AT_ONCE];
+    loop {
+        let read = match stream.read(&mut bytes) {
+            Ok(0) => return Ok(Kept(Arc::new(file))),
+            Ok(read) => read,
+            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e),
+        };
+        file.write_all(&bytes[..read]).map_err(|e| io::Error::other(explain(&e)))?;
+    }
+}
+
+impl Kept {
+    /// All of it, from the beginning.
+    pub(crate) fn reader(&self) -> Box<dyn Read + Send> {
+        Box::new(BufReader::with_capacity(KEPT_AT_ONCE, KeptReader { file: self.0.clone(), at: 0 }))
+    }
+}
+
+struct KeptReader {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for KeptReader {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read_at(bytes, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
 fn read(bytes: &mut dyn Read) -> io::Result<Vec<u8>> {
     let mut entry = vec![0; LENGTH_BYTES];
     bytes.read_exact(&mut entry)?;
@@ -144,7 +189,7 @@ fn read(bytes: &mut dyn Read) -> io::Result<Vec<u8>> {
 
 /// A file in the folder for temporary files that nobody else can open.
 fn nameless_file() -> io::Result<File> {
-    let path = std::env::temp_dir().join(format!(".strongroom-oplog-{:016x}", rand::random::<u64>()));
+    let path = std::env::temp_dir().join(format!(".strongroom-{:016x}", rand::random::<u64>()));
     let file = OpenOptions::new().read(true).write(true).create_new(true).mode(FILE_MODE).open(&path)?;
     fs::remove_file(path)?;
     Ok(file)
@@ -152,10 +197,10 @@ fn nameless_file() -> io::Result<File> {
 
 fn explain(error: &io::Error) -> Error {
     let folder = std::env::temp_dir();
-    let message = format!("a part of the oplog cannot be kept in `{}`: {error}", folder.display());
+    let message = format!("what is needed later cannot be kept in `{}`: {error}", folder.display());
     let full = matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
     Error::new(if full { Code::Space } else { Code::Internal }, message)
-        .help("Set TMPDIR to a folder with enough room for the oplog.")
+        .help("Set TMPDIR to a folder with enough room.")
 }
 
 #[cfg(test)]

@@ -171,7 +171,9 @@ const ZSTD_SKIPPED_MAGIC: [u8; 3] = [0x2a, 0x4d, 0x18];
 ///
 /// # Errors
 /// As the stream fails, or a decompressor cannot be set up; damage shows while reading.
-pub(crate) fn decompress_any(mut stream: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+pub(crate) fn decompress_any<'a>(
+    mut stream: Box<dyn Read + Send + 'a>,
+) -> io::Result<Box<dyn Read + Send + 'a>> {
     let mut first = Vec::new();
     (&mut stream).take(ZSTD_MAGIC.len() as u64).read_to_end(&mut first)?;
     let is_gzip = first.starts_with(&GZIP_MAGIC);

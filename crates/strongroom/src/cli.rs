@@ -216,7 +216,8 @@ pub(crate) struct Origin {
     pub(crate) location: Option<Location>,
     /// The backup's id, or `latest`
     pub(crate) backup: Option<String>,
-    /// Restore a mongodump archive instead, gzipped or not: a file, s3://bucket/key, or - for stdin
+    /// Restore a mongodump archive or dump directory instead, or a .tar or .tgz of one: a file, a folder,
+    /// s3://bucket/key, or - for stdin
     #[arg(long, value_name = "ARCHIVE", conflicts_with_all = ["location", "backup", "plan"])]
     pub(crate) archive: Option<String>,
     /// Only backups of this plan

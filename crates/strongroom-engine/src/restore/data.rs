@@ -1,13 +1,13 @@
 //! Documents: from segments into the target, several segments at once, each document as it was.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::archive::Chunk;
+use super::archive::{Chunk, Rest, Wish};
 use super::item::Item;
 use super::tally::Tally;
 use super::{Backup, Source};
@@ -18,7 +18,6 @@ use crate::manifest::{Manifest, Segment};
 use crate::names::Name;
 use crate::progress::Event;
 use crate::segments::{self, Found, Names, Step, Walk};
-use crate::spool::Spool;
 
 /// Where the documents of one namespace go.
 #[derive(Debug, Clone)]
@@ -52,7 +51,7 @@ struct Lane {
     destinations: Arc<Destinations>,
 }
 
-/// Inserts all documents of these items; what came of it, and the oplog that came along.
+/// Inserts all documents of these items; what came of it, and what came along.
 pub(super) async fn insert(
     source: &Arc<Source>,
     target: &Target,
@@ -60,7 +59,7 @@ pub(super) async fn insert(
     replays: bool,
     writers: usize,
     job: &Job,
-) -> Result<(Tally, Spool)> {
+) -> Result<(Tally, Rest)> {
     let destinations = Arc::new(destinations(source, items, replays));
     // The first failure stops the other writers.
     let job = Job { cancel: job.cancel.child_token(), ..job.clone() };
@@ -69,9 +68,12 @@ pub(super) async fn insert(
     let mut writers = Writers { limit: writers.max(1), running: JoinSet::new(), all: Tally::default() };
     let inserted = match &**source {
         Source::Backup(backup) => {
-            from_segments(writing, backup, &mut writers).await.map(|tally| (tally, Spool::default()))
+            from_segments(writing, backup, &mut writers).await.map(|tally| (tally, Rest::default()))
         }
-        Source::Archive(_) => from_stream(writing, source.clone(), &mut writers).await,
+        Source::Archive(_) => {
+            let placeless = items.iter().filter(|item| item.has_no_place()).map(|item| item.number);
+            from_stream(writing, source.clone(), placeless.collect(), &mut writers).await
+        }
     };
     if inserted.is_err() {
         stop.cancel();
@@ -144,14 +146,23 @@ async fn from_segments(writing: Writing, backup: &Backup, writers: &mut Writers)
 }
 
 /// The stream is read in one place; what it brings is inserted side by side, but for capped collections.
-async fn from_stream(writing: Writing, source: Arc<Source>, writers: &mut Writers) -> Result<(Tally, Spool)> {
+async fn from_stream(
+    writing: Writing,
+    source: Arc<Source>,
+    placeless: BTreeSet<usize>,
+    writers: &mut Writers,
+) -> Result<(Tally, Rest)> {
     let (sender, mut chunks) = mpsc::channel(1);
     let wanted = writing.destinations.clone();
     let reading = tokio::task::spawn_blocking(move || {
-        let Source::Archive(archive) = &*source else { return Ok(Spool::default()) };
-        let is_wanted = |number| wanted.contains_key(&number);
+        let Source::Archive(archive) = &*source else { return Ok(Rest::default()) };
+        let wish = |number| match (wanted.contains_key(&number), placeless.contains(&number)) {
+            (true, _) => Wish::Take,
+            (false, true) => Wish::Count,
+            (false, false) => Wish::Leave,
+        };
         let unwanted = |_| Error::new(Code::Cancelled, "nobody takes the documents any more");
-        archive.read(&is_wanted, &mut |chunk| sender.blocking_send(chunk).map_err(unwanted))
+        archive.read(&wish, &mut |chunk| sender.blocking_send(chunk).map_err(unwanted))
     });
     while let Some(chunk) = writing.job.unless_cancelled(async { Ok(chunks.recv().await) }).await? {
         if writing.destinations.get(&chunk.namespace).is_some_and(|to| to.ordered) {
@@ -161,9 +172,9 @@ async fn from_stream(writing: Writing, source: Arc<Source>, writers: &mut Writer
             writers.begin(insert_chunk(writing.clone(), chunk)).await?;
         }
     }
-    let oplog =
+    let rest =
         reading.await.map_err(|e| Error::new(Code::Internal, "the reader ended abruptly").caused_by(e))??;
-    Ok((writers.finish().await?, oplog))
+    Ok((writers.finish().await?, rest))
 }
 
 async fn insert_chunk(writing: Writing, chunk: Chunk) -> Result<Tally> {

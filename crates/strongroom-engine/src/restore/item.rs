@@ -69,6 +69,13 @@ pub(super) struct Item {
 }
 
 impl Item {
+    /// Whether documents of it have no place in the target, though it was chosen: it is a view, or the server's own.
+    /// That a server has its own version of users is no loss.
+    pub(super) fn has_no_place(&self) -> bool {
+        let skipped = self.action == Action::Skip && self.authorization.is_none();
+        skipped || (self.action.inserts() && self.data_to().is_none())
+    }
+
     /// Where its documents stand in the source.
     pub(super) fn data_from(&self) -> Name {
         Name::new(&self.from.db, self.kind.data_collection(&self.from.collection))

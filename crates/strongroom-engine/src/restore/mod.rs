@@ -21,7 +21,7 @@ mod tally;
 mod users;
 mod views;
 
-pub use archive::Archive;
+pub use archive::{Archive, Opener as ArchiveOpener};
 pub use expiry::Expiry;
 pub use item::Action;
 pub use preview::{Preview, PreviewedNamespace};
@@ -40,6 +40,7 @@ use crate::help;
 use crate::help::{Help, Setting};
 use crate::job::Job;
 use crate::progress::Phase;
+use crate::spool::Spool;
 use create::Created;
 use expiry::Expiries;
 use item::Item;
@@ -86,6 +87,14 @@ pub struct Prepared {
     preview: Preview,
 }
 
+/// What was found out before anything was touched.
+struct Known {
+    /// What the user may do, where there is one.
+    privileges: Option<Privileges>,
+    /// The oplog of an archive, where it could be read before the data.
+    oplog: Option<Spool>,
+}
+
 /// Looks at source and target, and decides what will be done. Changes nothing.
 ///
 /// # Errors
@@ -120,9 +129,9 @@ impl Prepared {
     /// documents or indexes is in the answer.
     pub async fn run(self, job: Job) -> Result<Restored> {
         job.observe(&self.preview.began());
-        let privileges = self.check(&job).await?;
+        let known = self.check(&job).await?;
         job.observe(&self.preview.planned());
-        match self.change(privileges.as_ref(), &job).await {
+        match self.change(known, &job).await {
             Ok(restored) => Ok(restored),
             Err(error) => Err(self.unfinished(error, self.clear(&job).await)),
         }
@@ -137,7 +146,7 @@ impl Prepared {
     }
 
     /// Everything that can be known before anything is touched.
-    async fn check(&self, job: &Job) -> Result<Option<Privileges>> {
+    async fn check(&self, job: &Job) -> Result<Known> {
         self.preview.check()?;
         let now = self.present.look_again(&self.target).await?;
         let decided = self.items.iter().filter(|item| item.action.depends_on_target());
@@ -148,13 +157,28 @@ impl Prepared {
             let needed = privileges::needed(&self.items, builds_indexes, self.merging().as_ref());
             privileges.require(&needed, "restore")?;
         }
+        let oplog = self.oplog(job).await?;
         if let Some(replay) = self.replay(&self.items, privileges.as_ref(), job) {
-            replay.check().await?;
+            replay.check(oplog.as_ref()).await?;
         }
-        Ok(privileges)
+        Ok(Known { privileges, oplog })
     }
 
-    async fn change(&self, privileges: Option<&Privileges>, job: &Job) -> Result<Restored> {
+    /// The oplog of an archive, where it can be read before the data.
+    async fn oplog(&self, job: &Job) -> Result<Option<Spool>> {
+        if self.window.is_none() || !matches!(*self.source, Source::Archive(_)) {
+            return Ok(None);
+        }
+        let source = self.source.clone();
+        let reading = tokio::task::spawn_blocking(move || match &*source {
+            Source::Archive(archive) => archive.oplog(),
+            Source::Backup(_) => Ok(None),
+        });
+        let abrupt = |e| Error::new(Code::Internal, "the reader ended abruptly").caused_by(e);
+        job.unless_cancelled(async { reading.await.map_err(abrupt)? }).await
+    }
+
+    async fn change(&self, known: Known, job: &Job) -> Result<Restored> {
         let mut restored = Restored {
             backup: self.preview.backup.clone(),
             plan: self.preview.plan.clone(),
@@ -162,19 +186,14 @@ impl Prepared {
         };
         let left = match self.settings.indexes {
             Indexes::Only => Left::of(&self.items),
-            Indexes::Build | Indexes::None => self.fill(privileges, &mut restored, job).await?,
+            Indexes::Build | Indexes::None => self.fill(known, &mut restored, job).await?,
         };
         self.finish(left, &mut restored, job).await?;
         Ok(restored)
     }
 
     /// Collections and their data, as of one moment; what is left to be done then.
-    async fn fill(
-        &self,
-        privileges: Option<&Privileges>,
-        restored: &mut Restored,
-        job: &Job,
-    ) -> Result<Left> {
+    async fn fill(&self, known: Known, restored: &mut Restored, job: &Job) -> Result<Left> {
         let Self { source, target, .. } = self;
         let writers = self.settings.writers;
         job.phase(Phase::Preparing);
@@ -184,16 +203,24 @@ impl Prepared {
         let Created { items, exceptions } = create::collections(target, &self.items, writers, job).await?;
         restored.exceptions.extend(exceptions);
         job.phase(Phase::Inserting);
-        let (tally, oplog) =
-            data::insert(source, target, &items, self.window.is_some(), writers, job).await?;
+        let (tally, rest) = data::insert(source, target, &items, self.window.is_some(), writers, job).await?;
         restored.documents = tally.documents;
         restored.refused = tally.refused();
         restored.exceptions.extend(tally.exceptions(source.namespaces()));
+        restored.exceptions.extend(rest.counted.iter().map(|(place, documents)| {
+            let name = source.namespaces()[*place].name();
+            format!("{documents} documents of `{name}`: it is a view, or a server keeps this one itself")
+        }));
         // After the data, and before the indexes, which what lies in between may contradict.
-        match self.replay(&items, privileges, job) {
-            Some(replay) => replay.run(&oplog, self.merging().as_ref()).await,
-            None => Ok(Left::of(&items)),
+        let Some(replay) = self.replay(&items, known.privileges.as_ref(), job) else {
+            return Ok(Left::of(&items));
+        };
+        // What came as a stream could not be looked at before.
+        if let Some(late) = &rest.oplog {
+            replay.look(late).await?;
         }
+        let oplog = known.oplog.or(rest.oplog).unwrap_or_default();
+        replay.run(&oplog, self.merging().as_ref()).await
     }
 
     /// Indexes, views and users: by then the data is as of one moment.

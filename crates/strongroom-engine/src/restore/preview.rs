@@ -40,6 +40,9 @@ pub struct Preview {
     /// The stretch of the oplog that is replayed, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay: Option<Window>,
+    /// The oplog comes with a stream, after the data: whether all of it can be replayed shows only then.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub oplog_comes_last: bool,
 }
 
 /// What will be done with one collection or view.
@@ -78,6 +81,7 @@ impl Preview {
             segments,
             stored_bytes,
             replay,
+            oplog_comes_last: replay.is_some() && source.is_read_once(),
         }
     }
 

@@ -56,6 +56,11 @@ impl Source {
         }
     }
 
+    /// Whether it comes once, from its beginning to its end.
+    pub(super) fn is_read_once(&self) -> bool {
+        matches!(self, Self::Archive(archive) if archive.is_read_once())
+    }
+
     /// Whether a collection was read after the moment from which the oplog is applied.
     pub(super) fn is_read_later(&self, name: &Name) -> bool {
         match self {

@@ -14,7 +14,7 @@ use testbed::{Mongod, dataset};
 
 use crate::setup::restore_with;
 
-fn fixture(name: &str) -> Vec<u8> {
+pub(crate) fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)).unwrap()
 }
 
@@ -29,7 +29,7 @@ async fn opened(bytes: Vec<u8>) -> Source {
 }
 
 /// What the fixtures' database must show: hashes, numbers of documents, indexes.
-async fn holds_the_weird_database(target: &Mongod) {
+pub(crate) async fn holds_the_weird_database(target: &Mongod) {
     let expected: serde_json::Value = serde_json::from_slice(&fixture("weird.expected.json")).unwrap();
     let expected = &expected["weird"];
     let db = target.client().await.unwrap().database("weird");
@@ -339,6 +339,22 @@ const BUCKET: &str = "youraccountname-mlab-backups";
 
 /// A bucket with one object, and what opens that.
 async fn stored(bytes: &[u8]) -> (Sandbox, aws_sdk_s3::Client, StoreOptions) {
+    let (sandbox, client, options) = empty_bucket().await;
+    put(&client, bytes).await;
+    (sandbox, client, options)
+}
+
+/// A bucket with these objects, its name, and what opens them.
+pub(crate) async fn stored_objects(objects: &[(String, Vec<u8>)]) -> (Sandbox, String, StoreOptions) {
+    let (sandbox, client, options) = empty_bucket().await;
+    for (key, bytes) in objects {
+        let body = aws_sdk_s3::primitives::ByteStream::from(bytes.clone());
+        client.put_object().bucket(BUCKET).key(key).body(body).send().await.unwrap();
+    }
+    (sandbox, BUCKET.to_owned(), options)
+}
+
+async fn empty_bucket() -> (Sandbox, aws_sdk_s3::Client, StoreOptions) {
     let sandbox = Sandbox::builder().start().await.unwrap();
     let owner = sandbox.owner();
     let credentials = aws_sdk_s3::config::Credentials::new(&owner.id, &owner.secret, None, None, "test");
@@ -351,7 +367,6 @@ async fn stored(bytes: &[u8]) -> (Sandbox, aws_sdk_s3::Client, StoreOptions) {
         .build();
     let client = aws_sdk_s3::Client::from_conf(config);
     client.create_bucket().bucket(BUCKET).send().await.unwrap();
-    put(&client, bytes).await;
     let key = AccessKey { id: owner.id.clone(), secret: owner.secret.clone(), session_token: None };
     let options = StoreOptions {
         endpoint: Some(sandbox.endpoint()),
@@ -412,4 +427,70 @@ async fn an_object_that_is_replaced_while_it_is_read_is_not_taken_for_one_archiv
     let nothing = Location::S3 { bucket: BUCKET.into(), prefix: "dumps/nothing".into() };
     let error = open("nothing", open_object(&nothing, options).unwrap()).await.unwrap_err();
     assert_eq!(error.code(), Code::ObjectMissing, "{error}");
+}
+
+/// As `mongodump --viewsAsCollections` writes them: labelled as views, and documents are there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_was_dumped_as_a_collection_comes_back_with_its_documents() {
+    let target = Mongod::standalone().await.unwrap();
+    let source = opened(fixture("cases/real-viewsascoll.archive")).await;
+    let restored = restore_with(source, &target, Options::default()).await.unwrap();
+    assert_eq!((restored.documents, restored.exceptions), (4, vec![]));
+    assert_eq!(count(&target, "shop", "v").await, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn documents_that_have_no_place_are_counted_and_named() {
+    let view = Metadata {
+        db: "shop".into(),
+        collection: "v".into(),
+        metadata: r#"{"options":{"viewOn":"a","pipeline":[]}}"#.into(),
+        size: 0,
+        kind: "view".into(),
+    };
+    let a =
+        Metadata { collection: "a".into(), metadata: "{}".into(), kind: "collection".into(), ..view.clone() };
+    let mine = Metadata { db: "local".into(), collection: "mine".into(), ..a.clone() };
+    let metadata = vec![a, view, mine];
+    let sums = metadata.iter().map(|m| (Namespace::new(&m.db, &m.collection), Crc64::new())).collect();
+    let prelude = Prelude { header: Header::new(4, "6.0.5", "test"), metadata };
+    let mut made = Made { encoder: Encoder::archive(Vec::new(), &prelude).unwrap(), sums };
+    for place in 0..3 {
+        made.block(place, &[numbered(1, 5), numbered(2, 5)]);
+    }
+    let target = Mongod::standalone().await.unwrap();
+    let restored = restore_with(opened(made.finish()).await, &target, Options::default()).await.unwrap();
+    assert_eq!(restored.documents, 2);
+    for name in ["shop.v", "local.mine"] {
+        let named = |exception: &String| exception.starts_with("2 documents") && exception.contains(name);
+        assert!(restored.exceptions.iter().any(named), "{name}: {:?}", restored.exceptions);
+    }
+}
+
+/// A file is read twice: what its oplog holds is known first.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_oplog_of_an_archive_holds_is_known_before_anything_is_touched() {
+    let mut made = Made::of(&[("shop", "a"), ("", "oplog")]);
+    made.block(0, &[numbered(1, 10)]);
+    let rename = rawdoc! { "renameCollection": "shop.a", "to": "shop.b" };
+    let ts = bson::Timestamp { time: 1, increment: 1 };
+    made.block(1, &[rawdoc! { "op": "c", "ns": "shop.$cmd", "o": rename, "ts": ts }.into_bytes()]);
+    let bytes = made.finish();
+    let target = Mongod::replica_set().await.unwrap();
+    let again = bytes.clone();
+    let opener = std::sync::Arc::new(move || {
+        let stream: Box<dyn Read + Send> = Box::new(Cursor::new(again.clone()));
+        Ok(stream)
+    });
+    let archive = tokio::task::spawn_blocking(|| Archive::open_again("a file", opener)).await.unwrap();
+    let source = Source::archive(archive.unwrap());
+    let error = restore_with(source, &target, Options::default()).await.unwrap_err();
+    assert!(error.message().starts_with("nothing was touched"), "{error}");
+    let names = target.client().await.unwrap().list_database_names().await.unwrap();
+    assert!(!names.contains(&"shop".to_owned()), "{names:?}");
+
+    let error = restore_with(opened(bytes).await, &target, Options::default()).await.unwrap_err();
+    assert!(error.message().contains("holds a part of it"), "{error}");
+    let help = error.help_text().unwrap().to_string();
+    assert!(!format!("{error} {help}").contains("othing was touched"), "{error} {help}");
 }

@@ -10,6 +10,7 @@ mod catalog;
 mod changes;
 mod consistency;
 mod definitions;
+mod dumps;
 mod expiry;
 mod faults;
 mod format;

@@ -1,15 +1,17 @@
 //! `strongroom restore`.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use strongroom_engine::bucket::StoreOptions;
 use strongroom_engine::deployment::Target;
 use strongroom_engine::restore::{
     self, Action, Archive, Existing, Expiry, Options, Preview, Restored, Source,
 };
-use strongroom_engine::{ClusterTime, Code, Error, Job, Location, Result, bucket};
+use strongroom_engine::{ClusterTime, Code, Error, Job, Location, Result};
 use tokio_util::sync::CancellationToken;
 
 use super::{at_once, job};
@@ -74,19 +76,33 @@ async fn source(options: Origin, job: &Job) -> Result<Source> {
 
 /// What is opened here blocks while it is read.
 async fn open_archive(archive: String, store: Store, job: &Job) -> Result<Archive> {
-    let stream: Box<dyn Read + Send> = match Location::of_object(&archive) {
-        Ok(location) => bucket::open_object(&location, store.options(job.observer.clone()))?,
-        Err(error) if archive.contains("://") => return Err(error),
-        Err(_) if archive == STDIN => Box::new(io::stdin()),
-        Err(_) => Box::new(File::open(&archive).map_err(|e| {
-            Error::new(Code::Usage, format!("cannot open the archive `{archive}`: {e}"))
-                .help("Name a file, s3://bucket/key, or - for stdin.")
-        })?),
+    let options = store.options(job.observer.clone());
+    let open = move || match Location::of_object(&archive) {
+        Ok(location) => Archive::open_location(archive, location, options),
+        Err(error) if archive.contains("://") => Err(error),
+        Err(_) if archive == STDIN => Archive::open("stdin", Box::new(io::stdin())),
+        Err(_) => open_path(archive),
     };
-    let name = if archive == STDIN { "stdin".to_owned() } else { archive };
-    tokio::task::spawn_blocking(move || Archive::open(name, stream))
+    tokio::task::spawn_blocking(open)
         .await
         .map_err(|e| Error::new(Code::Internal, "the archive's reader ended abruptly").caused_by(e))?
+}
+
+/// A folder, a file, or a pipe, which gives its bytes once.
+fn open_path(path: String) -> Result<Archive> {
+    let unopened = |e: io::Error| {
+        Error::new(Code::Usage, format!("cannot open the archive `{path}`: {e}"))
+            .help("Name a file, a folder, s3://bucket/key, or - for stdin.")
+    };
+    let kind = fs::metadata(&path).map_err(unopened)?;
+    if kind.is_dir() {
+        return Archive::open_folder(path.as_str(), Path::new(&path));
+    }
+    let file = File::open(&path).map_err(unopened)?;
+    if !kind.is_file() {
+        return Archive::open(path, Box::new(file));
+    }
+    Archive::open_location(path.as_str(), Location::Folder(PathBuf::from(&path)), StoreOptions::default())
 }
 
 struct PreviewText<'a>(&'a Preview);
@@ -106,6 +122,9 @@ impl fmt::Display for PreviewText<'_> {
         if let Some(window) = preview.replay {
             let to = window.to.map_or("its end".to_owned(), ClusterTime::in_words);
             writeln!(f, "the oplog is replayed up to {to}")?;
+            if preview.oplog_comes_last {
+                writeln!(f, "(it comes after the data; whether all of it can be replayed shows only then)")?;
+            }
         }
         for planned in &preview.namespaces {
             let name = planned.name.escape_debug().to_string();

@@ -73,27 +73,33 @@ impl<'a> Replay<'a> {
     /// # Errors
     /// [`Code::MongoPrivilege`] with what is missing; [`Code::NotReplayable`] for entries that cannot be replayed;
     /// [`Code::TargetNotEmpty`] where a collection that the oplog creates exists.
-    pub(super) async fn check(&self) -> Result<()> {
+    pub(super) async fn check(&self, oplog: Option<&Spool>) -> Result<()> {
         let inserted = self.items.iter().filter(|item| item.action.inserts());
         let names: Vec<Name> = inserted.filter_map(Item::data_to).collect();
         if let Some(name) = names.first() {
             self.target.can_replay(name).await?;
         }
-        match self.source {
-            Source::Backup(_) => {
-                self.look(&Spool::default()).await.map_err(|e| e.context("nothing was touched"))
-            }
-            // Its oplog comes after its data, and may hold anything.
-            Source::Archive(_) => {
+        let none = Spool::default();
+        match (self.source, oplog) {
+            // It comes after the data, and may hold anything.
+            (Source::Archive(_), None) => {
                 let actions = ["update", "remove"];
                 let anything =
                     names.iter().flat_map(|name| actions.map(|action| Privilege::on(action, name)));
                 self.require(&anything.collect::<Vec<_>>(), CHANGING)
             }
+            (_, oplog) => {
+                let looked = self.look(oplog.unwrap_or(&none)).await;
+                looked.map_err(|e| e.context("nothing was touched"))
+            }
         }
     }
 
-    async fn look(&self, spool: &Spool) -> Result<()> {
+    /// Whether all entries can be replayed, and the user may.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub(super) async fn look(&self, spool: &Spool) -> Result<()> {
         let mut met = Met::default();
         let mut entries = Entries::of(self.source, spool)?;
         while let Some(some) = entries.next(self.job).await? {
@@ -114,9 +120,6 @@ impl<'a> Replay<'a> {
     /// Replays, and gives what is to be done from then on.
     pub(super) async fn run(&self, spool: &Spool, merging: Option<&Merging>) -> Result<Left> {
         self.job.phase(Phase::Replaying);
-        if spool.len() > 0 {
-            self.look(spool).await?;
-        }
         // Users and roles are merged from collections that exist only where the backup holds some.
         if let Some(merging) = merging {
             merging.make_room(self.target).await?;
