@@ -235,7 +235,7 @@ impl fmt::Display for Warning {
             Self::TextInexact { namespaces } => write!(
                 f,
                 "the options or indexes of {} hold values that MongoDB's text format cannot express: Strongroom restores \
-                 them exactly, mongorestore may change or refuse them (leave them out there with --nsExclude)",
+                 them exactly, mongorestore may change or refuse them (RESTORE.md in the bucket says what to do then)",
                 few(namespaces)
             ),
             Self::SegmentsNotSeen => f.write_str(

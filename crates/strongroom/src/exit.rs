@@ -152,7 +152,7 @@ program can decide whether to try again. This page is generated from the table o
             Code::ObjectMissing => "reading_has_its_limits",
             Code::Damaged | Code::NewerFormat => "damage_is_found_and_named_and_never_restored",
             Code::Stalled => "a_wait_that_is_too_long_says_which_it_was",
-            Code::NotReplayable => "a_missing_beginning_and_too_many_bytes_are_errors",
+            Code::NotReplayable => "a_missing_beginning_and_too_many_entries_are_errors",
             Code::TargetNotEmpty | Code::NotABackup => "names_and_targets_that_do_not_fit_are_refused",
             Code::TargetChanged => "a_change_of_what_was_planned_is_named",
             Code::SeveralPlans => "latest_is_of_one_plan_only",
