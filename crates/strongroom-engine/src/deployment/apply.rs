@@ -9,11 +9,13 @@ use mongodb::bson::raw::cstr;
 use mongodb::bson::{Document, RawArrayBuf, RawDocumentBuf, doc, rawdoc};
 use mongodb::error::Error as DriverError;
 
+use super::again::{Sent, Write, primary};
 use super::failure::{code_of, explain, server_code};
-use super::target::{Refused, Target, primary};
+use super::target::{Refused, Target};
 use crate::definition::Definition;
 use crate::error::{Code, Error, Result};
 use crate::names::Name;
+use crate::waits::Wait;
 
 /// Bytes past which a batch is sent: one operation of 16 MiB just fits into a command.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
@@ -62,15 +64,16 @@ impl Target {
     /// As the server or the connection fails; the operations before the one that failed are applied then.
     pub async fn apply(&self, batch: &mut Batch) -> Result<Vec<usize>> {
         let Batch { operations, marks, .. } = std::mem::take(batch);
-        match self.apply_ops(operations).await {
-            Ok(()) => Ok(Vec::new()),
-            Err(error) => {
-                unmatched(&error, &marks).ok_or_else(|| explain(&error).context("cannot replay the oplog"))
-            }
-        }
+        let Sent { answer, again } = self.apply_ops(operations).await;
+        let Err(error) = answer else { return Ok(Vec::new()) };
+        let unmatched = unmatched(&error, &marks);
+        // What is applied twice may find the work of the first time.
+        unmatched
+            .map(|marks| if again { Vec::new() } else { marks })
+            .ok_or_else(|| explain(&error).context("cannot replay the oplog"))
     }
 
-    async fn apply_ops(&self, operations: RawArrayBuf) -> Result<(), DriverError> {
+    async fn apply_ops(&self, operations: RawArrayBuf) -> Sent {
         let mut command = RawDocumentBuf::new();
         command.append(cstr!("applyOps"), operations);
         // Each by itself: in one transaction an update that finds nothing would undo the others.
@@ -78,8 +81,8 @@ impl Target {
         // An update whose document was deleted later must not bring a part of it back.
         command.append(cstr!("alwaysUpsert"), false);
         command.append(cstr!("bypassDocumentValidation"), true);
-        let admin = self.database("admin");
-        admin.run_raw_command(command).selection_criteria(primary()).await.map(drop)
+        let write = Write { db: "admin", command: "applyOps", on: "the oplog", wait: Wait::Majority };
+        self.primary.write(write, &command).await
     }
 
     /// Whether the target can replay into this collection at all. Nothing is changed: what is asked for is to delete
@@ -90,8 +93,8 @@ impl Target {
     pub async fn can_replay(&self, name: &Name) -> Result<()> {
         let nobody = rawdoc! { "_id": ObjectId::new() };
         let question = rawdoc! { "op": "d", "ns": name.to_string(), "o": nobody };
-        match self.apply_ops(RawArrayBuf::from_iter([question])).await {
-            Ok(()) => Ok(()),
+        match self.apply_ops(RawArrayBuf::from_iter([question])).await.answer {
+            Ok(_) => Ok(()),
             // So it answers who knows the command; what the user may do is asked elsewhere.
             Err(error)
                 if matches!(
@@ -121,7 +124,8 @@ impl Target {
         let find = doc! {
             "find": &name.collection, "sort": { "$natural": -1 }, "limit": documents, "singleBatch": true,
         };
-        let reply = self.database(&name.db).run_cursor_command(find).selection_criteria(primary()).await;
+        let reply =
+            self.primary.database(&name.db).run_cursor_command(find).selection_criteria(primary()).await;
         let documents = reply.map_err(|e| explain(&e))?.with_type::<RawDocumentBuf>();
         documents.try_collect().await.map_err(|e| explain(&e))
     }
@@ -132,7 +136,7 @@ impl Target {
     /// [`Refused::Answer`] when the server does not take them.
     pub async fn modify(&self, name: &Name, options: &Definition) -> Result<(), Refused> {
         let command = Definition::from(rawdoc! { "collMod": name.collection.as_str() }).and(options);
-        match self.try_raw_command(&name.db, command).await {
+        match self.change(name, "collMod", command.into()).await.answer {
             Ok(_) => Ok(()),
             Err(e) => Err(Refused::of(&e, &format!("cannot change the options of `{name}`"))),
         }

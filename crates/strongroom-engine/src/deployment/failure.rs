@@ -7,6 +7,9 @@ use crate::error::{Code, Error};
 /// MongoDB's error codes that are told apart (its `error_codes.yml`).
 pub(super) mod server_code {
     pub(crate) const UNKNOWN_ERROR: i32 = 8;
+    pub(crate) const WRITE_CONCERN_FAILED: i32 = 64;
+    /// A command has a member that the server does not know.
+    pub(crate) const UNKNOWN_FIELD: i32 = 40415;
     pub(crate) const UNAUTHORIZED: i32 = 13;
     pub(crate) const AUTHENTICATION_FAILED: i32 = 18;
     pub(crate) const NAMESPACE_NOT_FOUND: i32 = 26;
@@ -24,10 +27,16 @@ pub(super) mod server_code {
     /// `InterruptedDueToReplStateChange`, `NotPrimaryNoSecondaryOk`, `NotPrimaryOrSecondary`.
     pub(crate) const LOST: [i32; 15] =
         [6, 7, 43, 89, 91, 175, 189, 262, 9001, 10107, 11600, 11601, 11602, 13435, 13436];
+    /// Another operation is in the way for the moment: `LockTimeout`, `LockBusy`, `WriteConflict`,
+    /// `ConflictingOperationInProgress`.
+    pub(crate) const BUSY: [i32; 4] = [24, 46, 112, 117];
 }
 
 /// An error of the engine for one of the driver's.
 pub(super) fn explain(error: &DriverError) -> Error {
+    if let Some(own) = error.get_custom::<Error>() {
+        return own.clone();
+    }
     match &*error.kind {
         ErrorKind::Command(failed) => command(failed),
         ErrorKind::Authentication { message, .. } => authentication(message),

@@ -2,11 +2,14 @@
 //!
 //! The only folder that names the MongoDB driver. It knows nothing of buckets.
 
+mod again;
 mod apply;
 mod batches;
 mod choice;
 mod described;
 mod failure;
+mod insert_buffer;
+mod inserts;
 mod load;
 mod moment;
 mod namespaces;
@@ -21,12 +24,14 @@ mod uri;
 pub use apply::Batch as OperationBatch;
 pub use batches::{Batch, Batches, CollectionId, Documents, Find, Position, ReadAt, Scan, id_of};
 pub use described::Described;
+pub use insert_buffer::{InsertBuffer, Receiver};
+pub use inserts::{Inserted, RefusedDocument};
 pub use load::Load;
 pub use namespaces::Catalogue;
 pub use privileges::{Privilege, Privileges};
 pub use setback::Setback;
 pub use split::{Bound, Split};
-pub use target::{InsertBuffer, Inserted, Refused, RefusedDocument, Target};
+pub use target::{Refused, Target};
 pub use uri::ConnectionString;
 
 use std::time::Duration;

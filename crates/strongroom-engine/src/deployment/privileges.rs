@@ -115,7 +115,7 @@ impl Target {
     /// # Errors
     /// As the server or the connection fails.
     pub async fn privileges(&self) -> Result<Option<Privileges>> {
-        ask(self.client()).await
+        ask(&self.primary.client).await
     }
 }
 

@@ -1,17 +1,17 @@
 //! Operations in the form in which `applyOps` takes them.
 
-use bson::raw::{CStr, cstr};
+use bson::raw::cstr;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 
 use super::entry::{Kind, Operation, strange};
 use crate::error::Result;
 use crate::names::Name;
-use crate::timestamps::{EMPTY_TIMESTAMP, EmptyTimestamps};
+use crate::timestamps;
 
 /// Writes an insert, update or delete as `applyOps` takes it, for the collection `name` of the target.
 ///
-/// What only the source knows (collection UUIDs, sessions, retry images, migration marks) is left out. Where the
-/// server would fill in an empty timestamp, a second operation puts it back.
+/// What only the source knows (collection UUIDs, sessions, retry images, migration marks) is left out. A document with
+/// an empty timestamp is inserted where there is none of its `_id`: replacing one, a server fills in the timestamp.
 ///
 /// # Errors
 /// [`Code::Damaged`](crate::error::Code::Damaged) for documents that cannot be read.
@@ -35,19 +35,14 @@ pub(crate) fn rewrite(part: &Operation<'_>, name: &Name) -> Result<Vec<RawDocume
     if let (Kind::Update, Some(o2)) = (part.kind, part.o2) {
         written.append(cstr!("o2"), o2);
     }
-    let mut all = vec![written];
-    if part.kind != Kind::Delete && !old_form {
-        all.extend(put_back(part.o, &ns)?);
-    }
-    Ok(all)
+    let id = timestamps::id(part.o.as_bytes()).filter(|_| is_filled_in(part));
+    let before = id.map(|id| delete(&ns, id)).transpose()?;
+    Ok(before.into_iter().chain([written]).collect())
 }
 
-/// Whether the server would fill in an empty timestamp of what is inserted, so that an update follows it.
-///
-/// # Errors
-/// As [`rewrite`].
-pub(crate) fn is_filled_in(part: &Operation<'_>) -> Result<bool> {
-    Ok(part.kind == Kind::Insert && empty_timestamps(part.o)?.is_some())
+/// Whether the server would fill in an empty timestamp of what is inserted, so that a delete comes before it.
+pub(crate) fn is_filled_in(part: &Operation<'_>) -> bool {
+    part.kind == Kind::Insert && timestamps::has_empty(part.o.as_bytes())
 }
 
 /// `{$v: 1, $set: …}` is how servers before 5.0 write changes; `applyOps` takes it without the version.
@@ -68,22 +63,12 @@ fn without_version(o: &RawDocument) -> Result<RawDocumentBuf> {
     Ok(kept)
 }
 
-/// The change that puts empty timestamps back; none where there are none. A change that is written as a difference
-/// names its fields in `diff`, so that none of them stands at the top.
-fn put_back(o: &RawDocument, ns: &str) -> Result<Option<RawDocumentBuf>> {
-    let Some(EmptyTimestamps { id, fields: empty }) = empty_timestamps(o)? else { return Ok(None) };
-    let mut fields = RawDocumentBuf::new();
-    for field in empty {
-        let field = <&CStr>::try_from(field).map_err(|e| strange("a field cannot be read").caused_by(e))?;
-        fields.append(field, EMPTY_TIMESTAMP);
-    }
-    let mut o2 = RawDocumentBuf::new();
-    o2.append(cstr!("_id"), id);
-    Ok(Some(rawdoc! { "op": "u", "ns": ns, "o": { "$v": 2, "diff": { "u": fields } }, "o2": o2 }))
-}
-
-fn empty_timestamps(o: &RawDocument) -> Result<Option<EmptyTimestamps<'_>>> {
-    EmptyTimestamps::of(o).map_err(|e| strange("a document cannot be read").caused_by(e))
+/// The delete of what has this `_id`, given as type, name and value.
+fn delete(ns: &str, id: &[u8]) -> Result<RawDocumentBuf> {
+    let length = (4 + id.len() + 1) as u32;
+    let o = RawDocumentBuf::from_bytes([&length.to_le_bytes(), id, &[0]].concat());
+    let o = o.map_err(|e| strange("an `_id` cannot be read").caused_by(e))?;
+    Ok(rawdoc! { "op": "d", "ns": ns, "o": o })
 }
 
 #[cfg(test)]
@@ -137,16 +122,17 @@ mod tests {
     }
 
     #[test]
-    fn empty_timestamps_are_put_back() {
-        let document = rawdoc! { "_id": 1, "at": EMPTY_TIMESTAMP, "in": { "at": EMPTY_TIMESTAMP } };
-        for op in ["i", "u"] {
-            let written = rewritten(op, document.clone(), rawdoc! { "_id": 1 });
-            assert_eq!(written.len(), 2);
-            let expected = doc! {
-                "op": "u", "ns": "copy.b", "o": { "$v": 2, "diff": { "u": { "at": EMPTY_TIMESTAMP } } },
-                "o2": { "_id": 1 },
-            };
-            assert_eq!(written[1], expected);
-        }
+    fn what_has_empty_timestamps_replaces_nothing() {
+        let at = timestamps::EMPTY_TIMESTAMP;
+        let document = rawdoc! { "_id": 1, "at": at, "at": at };
+        let written = rewritten("i", document, rawdoc! { "_id": 1 });
+        assert_eq!(written[0], doc! { "op": "d", "ns": "copy.b", "o": { "_id": 1 } });
+        assert_eq!(written[1].get_str("op").unwrap(), "i");
+        let inner = rawdoc! { "_id": 1, "in": { "at": at } };
+        assert_eq!(
+            rewritten("i", inner, rawdoc! { "_id": 1 }).len(),
+            1,
+            "only those at the top are filled in"
+        );
     }
 }

@@ -11,11 +11,11 @@ use super::archive::{Chunk, Rest, Wish};
 use super::item::Item;
 use super::tally::Tally;
 use super::{Backup, Source};
-use crate::deployment::{InsertBuffer, Inserted, Target};
+use crate::deployment::{InsertBuffer, Inserted, Receiver, Target};
 use crate::error::{Code, Error, Result};
 use crate::job::Job;
 use crate::manifest::{Manifest, Segment};
-use crate::names::Name;
+use crate::names::{Name, STORED_FUNCTIONS};
 use crate::progress::Event;
 use crate::segments::{self, Found, Names, Step, Walk};
 
@@ -23,8 +23,7 @@ use crate::segments::{self, Found, Names, Step, Walk};
 #[derive(Debug, Clone)]
 pub(super) struct Destination {
     to: Name,
-    /// The order of a capped collection is its content.
-    ordered: bool,
+    receiver: Receiver,
     /// A document may come twice: it was deleted and inserted again while it was read. The replay of the oplog leaves
     /// the right one of the two.
     may_repeat: bool,
@@ -87,12 +86,16 @@ fn destinations(source: &Source, items: &[Item], replays: bool) -> Destinations 
     inserted
         .filter_map(|item| {
             let may_repeat = replays && item.action.creates() && source.is_read_later(&item.from);
-            Some((
-                item.number,
-                Destination { to: item.data_to()?, ordered: item.metadata.capped(), may_repeat },
-            ))
+            Some((item.number, Destination { to: item.data_to()?, receiver: receiver(item), may_repeat }))
         })
         .collect()
+}
+
+/// The order of a capped collection is its content. A collection of stored functions cannot be dropped, and anybody may
+/// add to one that was emptied.
+fn receiver(item: &Item) -> Receiver {
+    let is_ours = item.action.creates() && item.to.collection != STORED_FUNCTIONS;
+    Receiver { is_ordered: item.metadata.capped(), is_ours }
 }
 
 /// Inserts on their way side by side.
@@ -165,7 +168,7 @@ async fn from_stream(
         archive.read(&wish, &mut |chunk| sender.blocking_send(chunk).map_err(unwanted))
     });
     while let Some(chunk) = writing.job.unless_cancelled(async { Ok(chunks.recv().await) }).await? {
-        if writing.destinations.get(&chunk.namespace).is_some_and(|to| to.ordered) {
+        if writing.destinations.get(&chunk.namespace).is_some_and(|to| to.receiver.is_ordered) {
             let tally = insert_chunk(writing.clone(), chunk).await?;
             writers.all.add(tally);
         } else {
@@ -191,7 +194,7 @@ async fn insert_chunk(writing: Writing, chunk: Chunk) -> Result<Tally> {
 /// Segments may come in any order, but not those of a capped collection.
 fn lanes(manifest: &Manifest, destinations: &Destinations) -> Vec<Lane> {
     let (capped, free): (Destinations, Destinations) =
-        destinations.clone().into_iter().partition(|(_, destination)| destination.ordered);
+        destinations.clone().into_iter().partition(|(_, destination)| destination.receiver.is_ordered);
     let holding = |wanted: &Destinations| {
         let holds =
             |s: &Segment| s.contents.iter().any(|c| c.documents > 0 && wanted.contains_key(&c.namespace));
@@ -264,7 +267,7 @@ struct Open {
 
 impl Open {
     fn of(writing: &Writing, number: usize, destination: &Destination) -> Self {
-        let buffer = writing.target.buffer(&destination.to.collection, destination.ordered);
+        let buffer = writing.target.buffer(&destination.to, destination.receiver);
         Self { number, destination: destination.clone(), buffer, bytes: 0 }
     }
 
@@ -279,10 +282,10 @@ impl Open {
 
     async fn send(&mut self, writing: &Writing, tally: &mut Tally) -> Result<()> {
         writing.job.check()?;
-        let Destination { to, may_repeat, .. } = &self.destination;
-        let Inserted { documents, mut refused } = writing.target.insert(to, &mut self.buffer).await?;
+        let may_repeat = self.destination.may_repeat;
+        let Inserted { documents, mut refused } = writing.target.insert(&mut self.buffer).await?;
         tally.documents += documents;
-        if *may_repeat {
+        if may_repeat {
             refused.retain(|document| !document.is_duplicate());
         }
         if let Some(first) = refused.first() {

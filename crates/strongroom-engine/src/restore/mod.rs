@@ -127,7 +127,8 @@ impl Prepared {
     /// it; [`Code::TargetChanged`] when the target is no longer as the preview says; [`Code::MongoPrivilege`];
     /// [`Code::NotReplayable`]. Afterwards as the source or the target fails. What one server refuses of single
     /// documents or indexes is in the answer.
-    pub async fn run(self, job: Job) -> Result<Restored> {
+    pub async fn run(mut self, job: Job) -> Result<Restored> {
+        self.target = self.target.clone().attending(&job);
         job.observe(&self.preview.began());
         let known = self.check(&job).await?;
         job.observe(&self.preview.planned());
@@ -244,11 +245,7 @@ impl Prepared {
             merging.run(&self.target).await?;
         }
         restored.exceptions.extend(expiries.begin(&self.target).await?);
-        // A replica set has all of it when a majority has the last of it.
-        match self.target.set_name() {
-            Some(_) => self.target.wait_for_majority().await,
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     fn merging(&self) -> Option<Merging> {

@@ -27,3 +27,4 @@ mod round_trip;
 mod settings;
 mod setup;
 mod topology;
+mod writing;

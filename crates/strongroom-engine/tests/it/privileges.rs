@@ -122,8 +122,25 @@ async fn the_role_restore_is_enough_but_for_what_is_named() {
     assert_eq!((restored.documents, restored.indexes), (12, 1), "ten orders and two users");
     let users = target.command("admin", doc! { "usersInfo": "cashier" }).await.unwrap();
     assert_eq!(users.get_array("users").unwrap().len(), 1);
+    assert_eq!(
+        (restored.refused, restored.exceptions),
+        (0, vec![]),
+        "an empty timestamp needs no more than that"
+    );
+    let found = target.client().await.unwrap().database("shop").collection::<bson::Document>("orders");
+    assert_eq!(found.find_one(doc! { "_id": 3 }).await.unwrap().unwrap().get_timestamp("at").unwrap(), empty);
+    // In a collection that is there, a document could only be put back by one who may delete.
+    orders.insert_one(doc! { "_id": 10 }).await.unwrap();
+    let set = vec![doc! { "$set": { "at": { "$literal": empty } } }];
+    orders.update_one(doc! { "_id": 10 }, set).await.unwrap();
+    let manifest = Arc::new(backup(&source, &store, options(Compression::None)).await.unwrap());
+    let into = Target::connect(&restorer.parse().unwrap()).await.unwrap();
+    let keep = restore::Options { existing: restore::Existing::Keep, ..restore::Options::default() };
+    let prepared = restore::prepare(Source::backup(store.clone(), manifest), into, keep).await.unwrap();
+    let restored = prepared.run(unwatched()).await.unwrap();
+    assert_eq!((restored.documents, restored.refused), (3, 11), "{restored:?}");
     let [exception] = &restored.exceptions[..] else { panic!("{:?}", restored.exceptions) };
-    for named in ["`_id` 3", "`at`", "privilege `update` on `shop.orders`"] {
+    for named in ["`_id` 10", "`at`", "privilege `remove` on `shop.orders`"] {
         assert!(exception.contains(named), "{named} is not in: {exception}");
     }
 }

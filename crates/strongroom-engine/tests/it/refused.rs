@@ -18,11 +18,15 @@ async fn opened(bytes: Vec<u8>) -> Source {
 }
 
 /// Restores a case into a database of its name.
-async fn restored(target: &Mongod, case: &str, options: Options) -> Restored {
+async fn restored(target: &Mongod, name: &str, options: Options) -> Restored {
+    let renames = Renames::new([format!("shop.*={name}.*")]).unwrap();
+    restore_with(case(name).await, target, Options { renames, ..options }).await.unwrap()
+}
+
+/// An archive of `fixtures/cases`.
+pub(crate) async fn case(name: &str) -> Source {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/cases");
-    let bytes = std::fs::read(folder.join(format!("{case}.archive"))).unwrap();
-    let renames = Renames::new([format!("shop.*={case}.*")]).unwrap();
-    restore_with(opened(bytes).await, target, Options { renames, ..options }).await.unwrap()
+    opened(std::fs::read(folder.join(format!("{name}.archive"))).unwrap()).await
 }
 
 /// The names of what a case left there.

@@ -56,8 +56,8 @@ impl Met {
             Kind::Insert => {
                 self.change("insert", part);
                 self.change("bypassDocumentValidation", part);
-                if is_filled_in(part)? {
-                    self.change("update", part);
+                if is_filled_in(part) {
+                    self.change("remove", part);
                 }
             }
             Kind::Update => self.change("update", part),
