@@ -9,6 +9,7 @@ mod steps;
 mod suite;
 #[cfg(test)]
 mod tidy;
+mod versions;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use testbed::ceph::Ceph;
-use testbed::{Moto, small_disk, tools};
+use testbed::{Moto, Version, small_disk, tools};
 
 use crate::Outcome;
 use crate::fuzz;
@@ -20,10 +20,11 @@ pub(crate) enum Part {
     SmallDisk,
     CargoFuzz,
     Mongorestore,
+    Mongodb(Version),
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Rustfmt,
         Self::Clippy,
         Self::Ceph,
@@ -32,6 +33,8 @@ impl Part {
         Self::SmallDisk,
         Self::CargoFuzz,
         Self::Mongorestore,
+        Self::Mongodb(Version::V6_0_27),
+        Self::Mongodb(Version::V7_0_28),
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -44,6 +47,7 @@ impl Part {
             Self::SmallDisk => "a small file system",
             Self::CargoFuzz => "cargo-fuzz",
             Self::Mongorestore => "mongorestore",
+            Self::Mongodb(version) => version.name(),
         }
     }
 
@@ -55,7 +59,7 @@ impl Part {
             Self::CfnLint => Some("with_cfn_lint"),
             Self::SmallDisk => Some("with_small_disk"),
             Self::Mongorestore => Some("with_mongorestore"),
-            Self::Rustfmt | Self::Clippy | Self::CargoFuzz => None,
+            Self::Rustfmt | Self::Clippy | Self::CargoFuzz | Self::Mongodb(_) => None,
         }
     }
 
@@ -78,6 +82,7 @@ impl Part {
                 Some(_) => Ok(()),
                 None => Err("MONGORESTORE does not name it".into()),
             },
+            Self::Mongodb(version) => Ok(version.try_it().map(drop)?),
         }
     }
 }

@@ -2,16 +2,17 @@
 
 use std::process::{Command, Stdio};
 
-use testbed::tools;
+use testbed::versions;
 
 use crate::Outcome;
 use crate::fuzz::fuzz;
 use crate::parts::{MissingParts, Part};
 use crate::steps::{root, run, step};
+use crate::versions::{OTHER_VERSIONS, chosen};
 
 /// Fetches everything, and prints what is here.
 pub(crate) fn tools() -> Outcome<MissingParts> {
-    println!("{:<22} {}", "mongod", tools::mongod()?.display());
+    println!("{:<22} {}", "mongod", versions::mongod()?.display());
     MissingParts::look()
 }
 
@@ -27,6 +28,7 @@ pub(crate) fn test() -> Outcome {
         cargo("lints (about five minutes the first time)", &lints)?;
     }
     let tests = tests(&missing)?;
+    on_other_versions(&missing, &tests)?;
     if !missing.has(Part::CargoFuzz) {
         fuzz()?;
     }
@@ -57,6 +59,18 @@ fn tests(missing: &MissingParts) -> Outcome<Vec<String>> {
         cargo("tests with mongorestore", &ignored)?;
     }
     Ok(tests)
+}
+
+/// The tests that show how a server behaves, once more against each other version of MongoDB that can be had here.
+fn on_other_versions(missing: &MissingParts, tests: &[String]) -> Outcome {
+    for version in OTHER_VERSIONS.into_iter().filter(|version| !missing.has(Part::Mongodb(*version))) {
+        step(&format!("tests with {} (about three minutes)", version.name()));
+        let chosen = chosen(version, tests)?;
+        let mut command = Command::new(env!("CARGO"));
+        command.args(["test", "--workspace", "--no-fail-fast", "--test", "it", "--"]).args(chosen);
+        run(command.env("STRONGROOM_MONGOD", version.mongod()?).current_dir(root()))?;
+    }
+    Ok(())
 }
 
 fn listed() -> Outcome<Vec<String>> {

@@ -19,6 +19,18 @@ impl Unpacked {
     /// # Errors
     /// Where there is no `apt-get` or `dpkg`, or it cannot fetch them.
     pub(crate) fn get(name: &str, packages: &[&str]) -> Result<Self, Missing> {
+        Self::get_with(name, packages, |_| Ok(()))
+    }
+
+    /// As [`get`](Self::get), and changes what was unpacked, once.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and as `change` fails.
+    pub(crate) fn get_with(
+        name: &str,
+        packages: &[&str],
+        change: impl FnOnce(&Path) -> Result<(), Missing>,
+    ) -> Result<Self, Missing> {
         let root = tools::once(name, packages, |root| {
             tools::announce(&format!(
                 "fetching the Debian packages {} (up to a minute)",
@@ -27,9 +39,15 @@ impl Unpacked {
             let work = tempfile::tempdir_in(tools::folder())
                 .map_err(|e| Missing(format!("no temporary folder: {e}")))?;
             fetch(work.path(), packages)?;
-            unpack(&archives(work.path()), root)
+            unpack(&archives(work.path()), root)?;
+            change(root)
         })?;
         Ok(Self { root })
+    }
+
+    /// What stands for `/`.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// A file or folder among the libraries.

@@ -13,8 +13,11 @@ pub mod moto;
 pub mod set;
 pub mod small_disk;
 pub mod tools;
+pub mod versions;
+mod wine;
 
 pub use fingerprint::fingerprint;
 pub use mongod::Mongod;
 pub use moto::Moto;
 pub use set::Set;
+pub use versions::Version;

