@@ -295,8 +295,9 @@ fn parse<T: std::str::FromStr<Err = Error>>(text: &str) -> Result<T> {
 }
 
 impl Uri {
-    /// The connection string, wherever it was given: what stands on the command line goes before STRONGROOM_URI.
-    pub(crate) fn read(self) -> Result<ConnectionString> {
+    /// The connection string, wherever it was given: what stands on the command line goes before STRONGROOM_URI. It must
+    /// mean the same as the selection.
+    pub(crate) fn read(self, selected: &Filter) -> Result<ConnectionString> {
         let text = match (self.uri, self.uri_file) {
             (Some(uri), _) => uri,
             (None, Some(path)) => std::fs::read_to_string(&path).map_err(|e| {
@@ -308,7 +309,9 @@ impl Uri {
                     .help("Set STRONGROOM_URI, or use --uri-file FILE or --uri URI.")
             })?,
         };
-        text.parse()
+        let uri: ConnectionString = text.parse()?;
+        uri.agrees_with(selected)?;
+        Ok(uri)
     }
 }
 

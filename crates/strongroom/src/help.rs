@@ -8,6 +8,7 @@ pub(crate) fn in_words(help: &Help) -> String {
         |setting, value| match (setting, value) {
             (Setting::Existing, Some("drop")) => "--drop".into(),
             (Setting::Existing, _) => "--into-existing".into(),
+            (setting, Some(value)) if value.contains('*') => format!("{} '{value}'", flag(setting)),
             (setting, Some(value)) => format!("{} {value}", flag(setting)),
             (setting, None) => flag(setting).into(),
         },

@@ -1,14 +1,14 @@
 //! Passwords in connection strings, kept out of all that is printed: a URI may stand where none belongs.
 
-use strongroom_engine::deployment::ConnectionString;
+use strongroom_engine::deployment::without_secrets_of;
 
-/// `text` without the passwords of the connection strings among what was `given` to the program.
+/// `text` without the passwords of the connection strings among what was `given` to the program, and of those that stand
+/// in the text itself.
 pub(crate) fn hide(text: &str, given: impl Iterator<Item = String>) -> String {
-    let uris = given.filter_map(|one| {
-        let begin = one.find("mongodb")?;
-        one[begin..].parse::<ConnectionString>().ok()
-    });
-    uris.fold(text.to_owned(), |text, uri| uri.without_secrets(&text))
+    let hidden = given
+        .filter(|one| one.contains("mongodb"))
+        .fold(text.to_owned(), |text, one| without_secrets_of(&one, &text));
+    without_secrets_of("", &hidden)
 }
 
 #[cfg(test)]

@@ -14,12 +14,13 @@ use crate::output::Output;
 use crate::words::{consistency, namespaces, totals};
 
 pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: CancellationToken) -> Result<()> {
-    let uri = options.uri.read()?;
+    let filter = options.selection.filter()?;
+    let uri = super::uri(options.uri, &filter, output)?;
     let job = job(output, cancel, options.store.waits());
     let store = bucket::open(&options.to, options.store.options(job.observer.clone()))?;
     let work = Options {
         plan: options.plan,
-        filter: options.selection.filter()?,
+        filter,
         readers: at_once(options.readers),
         compression: options.compress,
         consistency: options.consistency,

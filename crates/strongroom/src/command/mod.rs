@@ -14,10 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_engine::bucket::{ObjectStore, StoreOptions};
-use strongroom_engine::{Code, Error, Help, Job, Manifest, Observer, Result, Waits, catalog, guard};
+use strongroom_engine::deployment::ConnectionString;
+use strongroom_engine::{Code, Error, Filter, Help, Job, Manifest, Observer, Result, Waits, catalog, guard};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{Arguments, Command, One};
+use crate::cli::{Arguments, Command, One, Uri};
 use crate::clock::SystemClock;
 use crate::output::Output;
 
@@ -101,6 +102,17 @@ pub(crate) fn no_runtime(error: io::Error) -> Error {
 /// The surroundings of a job: progress goes to stderr, `cancel` stops it.
 fn job(output: &Output, cancel: CancellationToken, waits: Waits) -> Job {
     Job { observer: output.observer(), cancel, clock: Arc::new(SystemClock), waits }
+}
+
+/// The connection string; a remark names the options in it that are ignored.
+fn uri(given: Uri, selected: &Filter, output: &Output) -> Result<ConnectionString> {
+    let uri = given.read(selected)?;
+    for option in uri.ignored_options() {
+        output.remark(&format!(
+            "warning: the option `{option}` of the MongoDB URI is not known, and is ignored"
+        ));
+    }
+    Ok(uri)
 }
 
 /// Collections read or written at once.

@@ -22,9 +22,10 @@ use crate::words::{count, in_line, namespaces, size};
 const STDIN: &str = "-";
 
 pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationToken) -> Result<()> {
-    let uri = options.uri.read()?;
+    let filter = options.selection.filter()?;
+    let uri = super::uri(options.uri, &filter, output)?;
     let work = Options {
-        filter: options.selection.filter()?,
+        filter,
         renames: options.rename.into_iter().collect(),
         existing: match (options.drop, options.into_existing) {
             (true, _) => Existing::Drop,

@@ -60,6 +60,77 @@ async fn a_uri_in_the_wrong_place_does_not_show_its_password() {
     }
 }
 
+/// A password is hidden as it is written and as it is meant, wherever the connection string comes from, and however
+/// malformed it is.
+#[tokio::test]
+async fn no_form_of_a_password_is_printed() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("uri");
+    let to = format!("file://{}", place.path().join("store").display());
+    for uri in [
+        "mongodb://u:CANARY%2Fp%40ss@a:1 mongodb://u:CANARY%2Fp%40ss@b:1",
+        "mongodb://u:CANARY%2Fp%40ss@a:1\nmongodb://u:CANARY%2Fp%40ss@b:1\n",
+        "mongodb://u:CANARY%2Fp%40ss@a:1mongodb://u:CANARY%2Fp%40ss@b:1",
+        "mongodb://u:CANARY/p@ss@a:1",
+        "mongodb://u:CANARY?p@ss@a:1",
+        "mongodb://u:CANARY p@ss@a:1",
+        "mongodb://u:CANARY%2Fp%40ss@a b",
+        "mongodb://u:CANARY%2Fp%40ss@127.0.0.1:1/?serverSelectionTimeoutMS=100",
+        "mongodb://u:CANARY%zz@127.0.0.1:1",
+        "u:CANARY%2Fp%40ss@127.0.0.1:1",
+    ] {
+        std::fs::write(&file, uri).unwrap();
+        let named = program(&["--json", "backup", "--to", &to, "--uri-file", file.to_str().unwrap()]);
+        let given = program(&["--json", "backup", "--to", &to, "--uri", uri]);
+        let mut set = program(&["--json", "restore", &to, "latest", "--dry-run"]);
+        set.env("STRONGROOM_URI", uri);
+        for command in [named, given, set] {
+            let outcome = run(command).await;
+            assert_ne!(outcome.status, 0);
+            let printed = format!("{}{}", outcome.stderr, outcome.text());
+            assert!(!printed.contains("CANARY") && !printed.contains("p@ss"), "{uri}: {printed}");
+        }
+    }
+    let location = run(program(&["list", "s3://AKIAKEY:CANARY/p@bucket/p"])).await;
+    location.failed("SR-LOCATION", 2, &[]);
+    assert!(!location.stderr.contains("CANARY"), "{}", location.stderr);
+}
+
+#[tokio::test]
+async fn an_option_of_a_uri_that_is_not_known_is_named_and_ignored() {
+    let server = Mongod::standalone().await.unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let to = format!("file://{}", place.path().display());
+    let uri = format!("mongodb://{}/?timeoutMS=77777&slaveOk=true", server.address());
+    let made = run(program(&["backup", "--uri", &uri, "--to", &to])).await;
+    assert!(
+        made.stderr.contains("warning: the option `timeoutMS` of the MongoDB URI is not known"),
+        "{made:?}"
+    );
+    assert!(made.stderr.contains("`slaveOk`") && !made.stderr.contains("77777"), "{made:?}");
+    made.ok();
+}
+
+#[tokio::test]
+async fn the_database_of_a_uri_is_obeyed_or_refused() {
+    let server = Mongod::standalone().await.unwrap();
+    let db = server.client().await.unwrap();
+    for name in ["shop", "other"] {
+        db.database(name).collection("a").insert_one(bson::doc! { "_id": 1 }).await.unwrap();
+    }
+    let place = tempfile::tempdir().unwrap();
+    let to = format!("file://{}", place.path().display());
+    let uri = format!("mongodb://{}/shop", server.address());
+    let refused = run(program(&["backup", "--uri", &uri, "--to", &to])).await;
+    refused.failed("SR-URI", 2, &["names the database `shop`", "--include 'shop.*'"]);
+    let made = run(program(&["--json", "backup", "--uri", &uri, "--to", &to, "--include", "shop.*"])).await;
+    assert_eq!(made.ok().json()["totals"]["namespaces"], 1);
+    let refused = run(program(&["restore", &to, "latest", "--uri", &uri, "--drop"])).await;
+    refused.failed("SR-URI", 2, &["names the database `shop`"]);
+    let admin = format!("mongodb://{}/admin", server.address());
+    run(program(&["backup", "--uri", &admin, "--to", &to])).await.ok();
+}
+
 #[tokio::test]
 async fn what_the_command_line_says_goes_before_the_environment() {
     let place = tempfile::tempdir().unwrap();
