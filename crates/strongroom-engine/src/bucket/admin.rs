@@ -15,8 +15,9 @@ use aws_sdk_s3::types::{
 
 use super::actions::{LIST, Operation};
 use super::administration;
+use super::explain::Asked;
 use super::facts::{BucketFacts, DefaultEncryption, LifecycleRule, ObjectLock, PublicAccessBlock, Seen};
-use super::failure::{Asked, Failure, SdkFailure};
+use super::failure::{Failure, SdkFailure};
 use super::{Sse, StoreOptions, session};
 use crate::error::{Code, Error, Result};
 

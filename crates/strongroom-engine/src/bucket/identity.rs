@@ -8,8 +8,9 @@ use super::AccessKey;
 use super::actions::Operation;
 use super::admin::Admin;
 use super::administration;
+use super::explain::Asked;
 use super::facts::{Caller, GroupFacts, IdentityFacts, ManagedPolicy, RoleFacts, UserFacts};
-use super::failure::{Asked, Failure, SdkFailure};
+use super::failure::{Failure, SdkFailure};
 use super::{StoreOptions, session};
 use crate::error::{Code, Error, Result};
 

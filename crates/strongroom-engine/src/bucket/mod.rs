@@ -7,6 +7,7 @@ pub mod admin;
 pub mod administration;
 mod checksum;
 mod environment;
+mod explain;
 pub mod facts;
 mod failure;
 mod held;

@@ -7,7 +7,8 @@ use bytes::{Bytes, BytesMut};
 use chrono::DateTime;
 
 use super::actions::{self, Operation};
-use super::failure::{Asked, Failure};
+use super::explain::Asked;
+use super::failure::Failure;
 use super::listing::{Next, Page, Pages};
 use super::meter::Meter;
 use super::request::{Named, Requests};
