@@ -10,10 +10,10 @@ use crate::bucket::ObjectStore;
 use crate::compression::Compression;
 use crate::error::{Code, Error, Result};
 use crate::job::Job;
-use crate::manifest::Manifest;
+use crate::manifest::{Manifest, Segment};
 use crate::progress::{Event, Phase};
 use crate::segments;
-use crate::stream::{Compressor, decompress};
+use crate::stream::Compressor;
 
 /// Segments fetched ahead of the one being written.
 const FETCHED_AHEAD: usize = 2;
@@ -46,11 +46,11 @@ async fn write_all(
     job: &Job,
 ) -> Result<()> {
     let mut fetched = stream::iter(&manifest.segments)
-        .map(async |segment| (segment, segments::fetch(store, segment).await))
+        .map(async |segment| (segment, segments::fetch(store, segment, job).await))
         .buffered(FETCHED_AHEAD);
     while let Some((segment, body)) = fetched.next().await {
         let body = body?;
-        block_in_place(|| write(manifest.compression, gzip, &body, out)).map_err(|e| {
+        block_in_place(|| write((manifest.compression, segment), gzip, &body, out)).map_err(|e| {
             Error::new(Code::Internal, format!("the archive cannot be written on: {e}")).caused_by(e)
         })?;
         job.observe(&Event::Segment { key: segment.key.clone(), stored_bytes: segment.stored_bytes });
@@ -59,7 +59,12 @@ async fn write_all(
 }
 
 /// Gzip members may stand one after the other, so stored gzip segments go out as they are.
-fn write(compression: Compression, gzip: bool, body: &[u8], out: &mut (dyn Write + Send)) -> io::Result<()> {
+fn write(
+    (compression, segment): (Compression, &Segment),
+    gzip: bool,
+    body: &[u8],
+    out: &mut (dyn Write + Send),
+) -> io::Result<()> {
     let as_stored = match compression {
         Compression::Gzip { .. } => gzip,
         Compression::None => !gzip,
@@ -68,7 +73,7 @@ fn write(compression: Compression, gzip: bool, body: &[u8], out: &mut (dyn Write
     if as_stored {
         return out.write_all(body);
     }
-    let mut archive = decompress(compression, body).map_err(io::Error::other)?;
+    let mut archive = segments::open(compression, segment, body).map_err(io::Error::other)?;
     if gzip {
         let mut member = Compressor::new(Compression::Gzip { level: GZIP_LEVEL }, out)?;
         io::copy(&mut archive, &mut member)?;

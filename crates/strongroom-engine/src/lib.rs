@@ -78,6 +78,7 @@ mod members;
 mod moment;
 mod names;
 mod oplog;
+mod prelude;
 mod progress;
 mod quantity;
 mod renames;

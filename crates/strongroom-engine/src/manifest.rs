@@ -8,8 +8,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::bucket::OBJECT_BYTES_MAX;
 use crate::compression::Compression;
 use crate::error::{Code, Error, Result};
+use crate::hash::sha256;
 use crate::layout::SEGMENTS;
 use crate::members::Source;
 use crate::moment::ClusterTime;
@@ -194,6 +196,13 @@ impl Totals {
     }
 }
 
+impl Segment {
+    /// Its name within its folder.
+    pub(crate) fn name(&self) -> &str {
+        self.key.rsplit_once('/').map_or(&self.key, |(_, name)| name)
+    }
+}
+
 impl Namespace {
     /// `db.collection`.
     #[must_use]
@@ -227,6 +236,13 @@ struct Envelope<'a> {
     /// Older manifests have none.
     #[serde(default, borrow)]
     summary: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    consistency: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    oplog: Option<&'a RawValue>,
+    /// Older manifests have none.
+    #[serde(default)]
+    moment_sha256: Option<String>,
 }
 
 /// A manifest as it is stored: its summary stands first.
@@ -235,6 +251,36 @@ struct Stored<'a> {
     summary: Summary,
     #[serde(flatten)]
     manifest: &'a Manifest,
+    moment_sha256: String,
+}
+
+impl Envelope<'_> {
+    /// Nothing in the archive repeats what moment it holds.
+    fn check_moment(&self) -> Result<()> {
+        let Some(wanted) = &self.moment_sha256 else { return Ok(()) };
+        let consistency = self.consistency.map_or("", RawValue::get);
+        if moment_sha256(consistency, self.oplog.map(RawValue::get)).eq_ignore_ascii_case(wanted) {
+            return Ok(());
+        }
+        Err(damaged("its `consistency` or its `oplog` is not what was written"))
+    }
+}
+
+/// The hash of the two as JSON without white space, the one behind the other.
+fn moment_sha256(consistency: &str, oplog: Option<&str>) -> String {
+    let both = [dense(consistency), dense(oplog.unwrap_or_default())].concat();
+    hex::encode(sha256(both.as_bytes()))
+}
+
+/// JSON without the white space between its parts.
+fn dense(json: &str) -> String {
+    let (mut in_text, mut escaped) = (false, false);
+    let keep = |c: &char| {
+        in_text ^= *c == '"' && !escaped;
+        escaped = in_text && *c == '\\' && !escaped;
+        in_text || !c.is_ascii_whitespace()
+    };
+    json.chars().filter(keep).collect()
 }
 
 impl Manifest {
@@ -248,6 +294,7 @@ impl Manifest {
         check_format(&envelope.format, envelope.version)?;
         let manifest: Self = serde_json::from_slice(text).map_err(unreadable)?;
         manifest.check()?;
+        envelope.check_moment()?;
         let summary = envelope.summary.map(|summary| serde_json::from_str::<Summary>(summary.get()));
         match summary.transpose().map_err(unreadable)? {
             Some(summary) if summary != Summary::from(&manifest) => {
@@ -276,8 +323,12 @@ impl Manifest {
     /// # Errors
     /// [`Code::Internal`] if it cannot be written as JSON.
     pub fn to_json(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec_pretty(&Stored { summary: Summary::from(self), manifest: self })
-            .map_err(|e| Error::new(Code::Internal, "the manifest cannot be written as JSON").caused_by(e))
+        let wrong = |e| Error::new(Code::Internal, "the manifest cannot be written as JSON").caused_by(e);
+        let consistency = serde_json::to_string(&self.consistency).map_err(wrong)?;
+        let oplog = self.oplog.as_ref().map(serde_json::to_string).transpose().map_err(wrong)?;
+        let moment_sha256 = moment_sha256(&consistency, oplog.as_deref());
+        serde_json::to_vec_pretty(&Stored { summary: Summary::from(self), manifest: self, moment_sha256 })
+            .map_err(wrong)
     }
 
     /// The segments that hold anything of the namespaces that `wanted` accepts (by their place in the list).
@@ -291,13 +342,36 @@ impl Manifest {
     fn check(&self) -> Result<()> {
         self.check_segments()?;
         self.check_namespaces()?;
+        self.check_oplog()?;
         if Totals::of(&self.namespaces, &self.segments) != self.totals {
             return Err(damaged("its totals are not the sums of its parts"));
         }
         Ok(())
     }
 
+    /// What the oplog leads to, and from where, must be of the oplog that is there.
+    fn check_oplog(&self) -> Result<()> {
+        let holds = self.namespaces.iter().any(|n| n.kind == NamespaceKind::Oplog);
+        if holds != self.oplog.is_some() {
+            return Err(damaged("its `oplog` and its list of namespaces differ"));
+        }
+        if !holds && matches!(self.consistency, Consistency::Oplog { .. }) {
+            return Err(damaged("its `consistency` needs an oplog that it does not hold"));
+        }
+        Ok(())
+    }
+
+    /// Whether the oplog leads from the moment at which the data was read to the one that is promised.
+    pub(crate) fn oplog_leads_to_its_moment(&self) -> bool {
+        let Consistency::Oplog { from, at, .. } = &self.consistency else { return true };
+        self.oplog.as_ref().is_some_and(|window| window.from == *from && from <= at && *at <= window.to)
+    }
+
     fn check_segments(&self) -> Result<()> {
+        // Even a backup of nothing has the beginning of an archive.
+        if self.segments.first().is_none_or(|first| !first.contents.is_empty()) {
+            return Err(damaged("it lists no segment that begins an archive"));
+        }
         let own = format!("{}/{}/", self.plan, self.id);
         let mut keys = HashSet::new();
         for segment in &self.segments {
@@ -311,6 +385,9 @@ impl Manifest {
             }
             if segment.sha256.len() != 64 || hex::decode(&segment.sha256).is_err() {
                 return Err(damaged(&format!("the SHA-256 of `{key}` is not 64 hex digits")));
+            }
+            if segment.stored_bytes > OBJECT_BYTES_MAX {
+                return Err(damaged(&format!("`{key}` is longer than any segment can be")));
             }
             if segment.contents.iter().any(|c| c.namespace >= self.namespaces.len()) {
                 return Err(damaged(&format!("`{key}` holds a namespace that is not listed")));

@@ -1,10 +1,11 @@
 //! Getting segments back: fetched whole, compared with the manifest, and read as the archive's pieces.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 
 use bytes::Bytes;
-use mongo_archive::{Crc64, Decoder, Event, Limits};
+use futures::{StreamExt, TryStreamExt, stream};
+use mongo_archive::{Crc64, Decoder, Event as ArchiveEvent, Limits};
 
 use crate::bucket::ObjectStore;
 use crate::compression::Compression;
@@ -12,15 +13,36 @@ use crate::error::{Code, Error, Result};
 use crate::hash::sha256;
 use crate::help;
 use crate::help::Command;
+use crate::job::Job;
 use crate::manifest::{Content, Namespace, Segment};
 use crate::names::Name;
-use crate::stream::decompress;
+use crate::progress::Event;
+use crate::stream::{Exactly, decompress};
 
-/// Fetches a segment's stored bytes; what is returned is what was stored.
+/// Requests under way at once that look whether segments are there.
+const TOUCHED_AT_ONCE: usize = 16;
+
+/// Fetches a segment's stored bytes; what is returned is what was stored. What comes damaged is fetched once more: the
+/// damage may have happened on the way.
 ///
 /// # Errors
 /// [`Code::ObjectMissing`] and [`Code::Damaged`], naming the segment; or as the store fails.
-pub(crate) async fn fetch(store: &dyn ObjectStore, segment: &Segment) -> Result<Bytes> {
+pub(crate) async fn fetch(store: &dyn ObjectStore, segment: &Segment, job: &Job) -> Result<Bytes> {
+    match fetch_once(store, segment).await {
+        Err(error) if error.code() == Code::Damaged => {
+            job.observe(&Event::Retrying {
+                request: "GetObject".into(),
+                key: segment.key.clone(),
+                why: error.message().into(),
+                pause_milliseconds: 0,
+            });
+            fetch_once(store, segment).await
+        }
+        outcome => outcome,
+    }
+}
+
+async fn fetch_once(store: &dyn ObjectStore, segment: &Segment) -> Result<Bytes> {
     // One byte more than expected, so that a longer object is told apart from a damaged one.
     let fetched =
         store.get(&segment.key, segment.version_id.as_deref(), segment.stored_bytes.saturating_add(1)).await;
@@ -36,12 +58,69 @@ pub(crate) async fn fetch(store: &dyn ObjectStore, segment: &Segment) -> Result<
     Ok(body)
 }
 
+/// Looks whether segments are there with their lengths: by listing, which costs next to nothing. What a listing does not
+/// show as it should be is fetched, since a version of it that is not the newest may be what is needed. An identity that
+/// may not list reads the first byte of each, and so learns that it is there.
+///
+/// # Errors
+/// As [`fetch`].
+pub(crate) async fn check_there<'a>(
+    store: &dyn ObjectStore,
+    wanted: impl Iterator<Item = &'a Segment>,
+    job: &Job,
+) -> Result<()> {
+    let mut folders: BTreeMap<&str, Vec<&Segment>> = BTreeMap::new();
+    for segment in wanted {
+        let (folder, _) = segment.key.rsplit_once('/').unwrap_or_default();
+        folders.entry(folder).or_default().push(segment);
+    }
+    for (folder, wanted) in folders {
+        match store.list(folder).await {
+            Ok(listing) => {
+                let there: HashMap<&str, u64> =
+                    listing.objects.iter().map(|object| (object.name.as_str(), object.bytes)).collect();
+                let as_listed = |s: &&Segment| there.get(s.name()) == Some(&s.stored_bytes);
+                for segment in wanted.into_iter().filter(|segment| !as_listed(segment)) {
+                    fetch(store, segment, job).await?;
+                }
+            }
+            Err(error) if error.code() == Code::Denied => touch(store, &wanted).await?,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+async fn touch(store: &dyn ObjectStore, wanted: &[&Segment]) -> Result<()> {
+    let first_bytes = stream::iter(wanted).map(async |segment| {
+        let first = store.get_start(&segment.key, 1).await;
+        first.map_err(|e| e.context(format!("segment `{}`", segment.key)))
+    });
+    first_bytes.buffer_unordered(TOUCHED_AT_ONCE).try_for_each(async |_| Ok(())).await
+}
+
 /// Reads the segment that opens the archive.
 ///
 /// # Errors
 /// [`Code::Internal`] when a decompressor cannot be set up.
-pub(crate) fn archive(compression: Compression, stored: &[u8]) -> Result<Decoder<Box<dyn Read + Send + '_>>> {
-    Ok(Decoder::new(decompress(compression, stored)?, Limits::default()))
+pub(crate) fn archive<'a>(
+    compression: Compression,
+    segment: &Segment,
+    stored: &'a [u8],
+) -> Result<Decoder<Box<dyn Read + Send + 'a>>> {
+    Ok(Decoder::new(open(compression, segment, stored)?, Limits::default()))
+}
+
+/// Decompresses a segment's stored bytes; an error while reading where they are not as many as the manifest says.
+///
+/// # Errors
+/// [`Code::Internal`] when a decompressor cannot be set up.
+pub(crate) fn open<'a>(
+    compression: Compression,
+    segment: &Segment,
+    stored: &'a [u8],
+) -> Result<Box<dyn Read + Send + 'a>> {
+    Ok(Box::new(Exactly::new(decompress(compression, stored)?, segment.raw_bytes)))
 }
 
 /// What is wrong with a segment.
@@ -97,8 +176,13 @@ pub(crate) struct Found {
 
 impl<'a> Walk<'a> {
     /// The stored bytes may come from anywhere: nothing that they say is trusted.
-    pub(crate) fn new(compression: Compression, names: &'a Names, stored: &'a [u8]) -> Result<Self> {
-        let decoder = Decoder::blocks(decompress(compression, stored)?, Limits::default());
+    pub(crate) fn new(
+        compression: Compression,
+        names: &'a Names,
+        segment: &Segment,
+        stored: &'a [u8],
+    ) -> Result<Self> {
+        let decoder = Decoder::blocks(open(compression, segment, stored)?, Limits::default());
         Ok(Self { decoder, names, found: Found::default() })
     }
 
@@ -106,23 +190,23 @@ impl<'a> Walk<'a> {
     pub(crate) fn next(&mut self) -> Result<Option<Step<'_>>> {
         let Some(event) = self.decoder.next().map_err(wrong)? else { return Ok(None) };
         Ok(Some(match event {
-            Event::BlockStart(namespace) => {
+            ArchiveEvent::BlockStart(namespace) => {
                 let place = self.names.place(namespace)?;
                 let content = Content { namespace: place, documents: 0, bytes: 0 };
                 self.found.contents.push((content, Crc64::new()));
                 Step::Begin(place)
             }
-            Event::Document(document) => {
+            ArchiveEvent::Document(document) => {
                 self.found.count(document)?;
                 Step::Document(document)
             }
-            Event::BlockEnd => Step::End,
-            Event::Eof { namespace, crc } => {
+            ArchiveEvent::BlockEnd => Step::End,
+            ArchiveEvent::Eof { namespace, crc } => {
                 let place = self.names.place(namespace)?;
                 self.found.ends.push((place, crc));
                 Step::Ended
             }
-            Event::Prelude(_) => return Err(wrong("an archive begins in it")),
+            ArchiveEvent::Prelude(_) => return Err(wrong("an archive begins in it")),
         }))
     }
 

@@ -162,6 +162,35 @@ pub(crate) fn decompress<'a>(
     })
 }
 
+/// Reads exactly as many bytes as are said to come: one more, or an earlier end, is an error.
+pub(crate) struct Exactly<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Exactly<R> {
+    pub(crate) fn new(inner: R, bytes: u64) -> Self {
+        Self { inner, left: bytes }
+    }
+}
+
+impl<R: Read> Read for Exactly<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        let wrong = |what| Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        match self.left.checked_sub(read as u64) {
+            None => wrong("it holds more than the manifest says"),
+            Some(left) if read == 0 && left > 0 && !buffer.is_empty() => {
+                wrong("it holds less than the manifest says")
+            }
+            Some(left) => {
+                self.left = left;
+                Ok(read)
+            }
+        }
+    }
+}
+
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// A zstd frame, and (but for four bits) one that is skipped, with which some compressors begin (RFC 8878, 3.1).
 const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
@@ -189,6 +218,19 @@ pub(crate) fn decompress_any<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_longer_or_shorter_than_it_should_be_is_an_error() {
+        let text = [7_u8; 1000];
+        let read = |bytes| Exactly::new(&text[..], bytes).read_to_end(&mut Vec::new());
+        assert_eq!(read(1000).unwrap(), 1000);
+        for wrong in [0, 14, 999, 1001, u64::MAX] {
+            assert_eq!(read(wrong).unwrap_err().kind(), io::ErrorKind::InvalidData, "{wrong}");
+        }
+        // However much follows, no more is read than one buffer holds.
+        let mut endless = Exactly::new(io::repeat(7), 14);
+        assert!(endless.read_to_end(&mut Vec::new()).is_err());
+    }
 
     #[test]
     fn what_is_compressed_comes_back_and_both_ends_are_measured() {

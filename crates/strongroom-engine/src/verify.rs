@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
-use mongo_archive::{Crc64, Event as ArchiveEvent, Prelude, check_document};
+use mongo_archive::{Crc64, check_document};
 use serde::Serialize;
 use tokio::task::block_in_place;
 
@@ -11,7 +11,8 @@ use crate::bucket::ObjectStore;
 use crate::error::{Code, Result};
 use crate::job::Job;
 use crate::manifest::{Manifest, Segment};
-use crate::progress::{Event, Observer, Phase};
+use crate::prelude;
+use crate::progress::{Event, Phase};
 use crate::segments::{self, Found, Names, Step, Walk, wrong};
 
 /// What was looked at, and what is wrong.
@@ -65,7 +66,7 @@ pub async fn verify(
 async fn walk_all(store: &dyn ObjectStore, manifest: &Manifest, readers: usize, job: &Job) -> Result<Report> {
     let names = Names::of(&manifest.namespaces);
     let mut walked = stream::iter(manifest.segments.iter().enumerate())
-        .map(|(place, segment)| walk(store, manifest, &names, place, segment, &*job.observer))
+        .map(|(place, segment)| walk(store, manifest, &names, place, segment, job))
         .buffered(readers.max(1));
     let mut report = Report::default();
     let mut sums: Vec<Sum> = manifest.namespaces.iter().map(|_| Sum::default()).collect();
@@ -73,6 +74,10 @@ async fn walk_all(store: &dyn ObjectStore, manifest: &Manifest, readers: usize, 
         gather(&mut report, &mut sums, segment?);
     }
     drop(walked);
+    if !manifest.oplog_leads_to_its_moment() {
+        let message = "the oplog does not lead to the moment that the manifest promises".into();
+        report.problems.push(Problem { segment: None, namespace: None, message });
+    }
     for (namespace, sum) in manifest.namespaces.iter().zip(&sums) {
         if let Some(message) = sum.contradicts(&namespace.crc64) {
             report.problems.push(Problem { segment: None, namespace: Some(namespace.name()), message });
@@ -139,9 +144,9 @@ async fn walk(
     names: &Names,
     place: usize,
     segment: &Segment,
-    observer: &dyn Observer,
+    job: &Job,
 ) -> Result<Walked> {
-    let body = match segments::fetch(store, segment).await {
+    let body = match segments::fetch(store, segment, job).await {
         Ok(body) => body,
         Err(error) if matches!(error.code(), Code::Damaged | Code::ObjectMissing) => {
             let problem = Some((segment.clone(), error.message().to_owned()));
@@ -151,7 +156,7 @@ async fn walk(
     };
     let mut walked = Walked { stored_bytes: body.len() as u64, ..Walked::default() };
     let outcome = block_in_place(|| match place {
-        0 => walk_prelude(manifest, &body).map(|()| Found::default()),
+        0 => prelude::compare_stored(manifest, segment, &body).map(|()| Found::default()),
         _ => walk_blocks(manifest, names, segment, &body),
     });
     match outcome {
@@ -163,40 +168,13 @@ async fn walk(
     }
     let (documents, bytes) =
         segment.contents.iter().fold((0, 0), |sum, c| (sum.0 + c.documents, sum.1 + c.bytes));
-    observer.observe(&Event::Advanced { documents, bytes });
-    observer.observe(&Event::Segment { key: segment.key.clone(), stored_bytes: segment.stored_bytes });
+    job.observe(&Event::Advanced { documents, bytes });
+    job.observe(&Event::Segment { key: segment.key.clone(), stored_bytes: segment.stored_bytes });
     Ok(walked)
 }
 
-fn walk_prelude(manifest: &Manifest, stored: &[u8]) -> Result<()> {
-    let mut decoder = segments::archive(manifest.compression, stored)?;
-    match decoder.next().map_err(wrong)? {
-        Some(ArchiveEvent::Prelude(prelude)) => same_prelude(manifest, prelude)?,
-        _ => return Err(wrong("it does not begin as an archive does")),
-    }
-    match decoder.next().map_err(wrong)? {
-        None => Ok(()),
-        Some(_) => Err(wrong("it holds more than the archive's beginning")),
-    }
-}
-
-fn same_prelude(manifest: &Manifest, prelude: &Prelude) -> Result<()> {
-    let same = prelude.metadata.len() == manifest.namespaces.len()
-        && prelude.metadata.iter().zip(&manifest.namespaces).all(|(found, wanted)| {
-            found.db == wanted.db
-                && found.collection == wanted.collection
-                && found.metadata == wanted.archived_metadata()
-                && found.kind == wanted.kind.as_str()
-        });
-    if same {
-        Ok(())
-    } else {
-        Err(wrong("its collections, options or indexes are not those of the manifest"))
-    }
-}
-
 fn walk_blocks(manifest: &Manifest, names: &Names, segment: &Segment, stored: &[u8]) -> Result<Found> {
-    let mut walk = Walk::new(manifest.compression, names, stored)?;
+    let mut walk = Walk::new(manifest.compression, names, segment, stored)?;
     let mut document_of_block = 0u64;
     while let Some(step) = walk.next()? {
         match step {

@@ -217,8 +217,9 @@ async fn run(writing: Writing, backup: Backup, names: Arc<Names>, lane: Lane) ->
     let mut tally = Tally::default();
     for &number in &lane.segments {
         let segment = &backup.manifest.segments[number];
-        let body = writing.job.unless_cancelled(segments::fetch(&*backup.store, segment)).await?;
-        let walk = Walk::new(backup.manifest.compression, &names, &body)?;
+        let body =
+            writing.job.unless_cancelled(segments::fetch(&*backup.store, segment, &writing.job)).await?;
+        let walk = Walk::new(backup.manifest.compression, &names, segment, &body)?;
         let found = insert_segment(&writing, walk, &lane, segment, &mut tally).await?;
         let sums = found.contents.into_iter().map(|(content, sum)| (content.namespace, sum));
         tally.segment(number, sums.filter(|(place, _)| lane.destinations.contains_key(place)).collect());

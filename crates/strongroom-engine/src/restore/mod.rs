@@ -29,6 +29,7 @@ pub use replay::Window;
 pub use settings::{CollectionOptions, Existing, Indexes, Options, Ttl, Users};
 pub use source::{Backup, Source};
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ use crate::error::{Code, Error, Result};
 use crate::help;
 use crate::help::{Help, Setting};
 use crate::job::Job;
+use crate::names::NamespaceKind;
 use crate::progress::Phase;
 use crate::spool::Spool;
 use create::Created;
@@ -158,11 +160,20 @@ impl Prepared {
             let needed = privileges::needed(&self.items, builds_indexes, self.merging().as_ref());
             privileges.require(&needed, "restore")?;
         }
+        job.unless_cancelled(self.source.check(&self.read(), job)).await?;
         let oplog = self.oplog(job).await?;
         if let Some(replay) = self.replay(&self.items, privileges.as_ref(), job) {
             replay.check(oplog.as_ref()).await?;
         }
         Ok(Known { privileges, oplog })
+    }
+
+    /// Numbers of the namespaces whose documents or entries will be read.
+    fn read(&self) -> HashSet<usize> {
+        let inserted = self.items.iter().filter(|item| item.action.inserts()).map(|item| item.number);
+        let namespaces = self.source.namespaces().iter().enumerate();
+        let replayed = namespaces.filter(|(_, n)| self.window.is_some() && n.kind == NamespaceKind::Oplog);
+        inserted.chain(replayed.map(|(number, _)| number)).collect()
     }
 
     /// The oplog of an archive, where it can be read before the data.

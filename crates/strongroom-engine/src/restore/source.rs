@@ -1,11 +1,16 @@
 //! What a restore reads: a backup in a store, or an archive that comes as one stream.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::archive::Archive;
 use crate::bucket::ObjectStore;
+use crate::error::{Code, Result};
+use crate::job::Job;
 use crate::manifest::{Consistency, Manifest, Namespace};
 use crate::names::{Name, known_as};
+use crate::prelude;
+use crate::segments;
 
 /// Where what is restored comes from.
 #[derive(Debug)]
@@ -36,6 +41,27 @@ impl Source {
     #[must_use]
     pub fn archive(archive: Archive) -> Self {
         Self::Archive(Box::new(archive))
+    }
+
+    /// Looks whether a backup is as its manifest says: the segments that hold anything of these namespaces are there,
+    /// and the beginning of the archive says the same of all. An archive that comes as one stream shows damage only
+    /// while it is read.
+    ///
+    /// # Errors
+    /// [`Code::Damaged`] and [`Code::ObjectMissing`]; as the store fails.
+    pub(super) async fn check(&self, namespaces: &HashSet<usize>, job: &Job) -> Result<()> {
+        let Self::Backup(Backup { store, manifest }) = self else { return Ok(()) };
+        let wanted = manifest.segments_of(|number| namespaces.contains(&number));
+        let checked = match segments::check_there(&**store, wanted, job).await {
+            Ok(()) => prelude::check(&**store, manifest, job).await,
+            missing => missing,
+        };
+        checked.map_err(|error| match error.code() {
+            Code::Damaged | Code::ObjectMissing => {
+                error.context("the backup is not whole, and nothing was touched")
+            }
+            _ => error,
+        })
     }
 
     /// What it is called in messages.

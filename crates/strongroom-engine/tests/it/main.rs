@@ -9,6 +9,7 @@ mod bucket_prove;
 mod catalog;
 mod changes;
 mod consistency;
+mod damage;
 mod definitions;
 mod dumps;
 mod expiry;

@@ -72,12 +72,12 @@ impl FromSegments<'_> {
             self.check()?;
             return Ok(None);
         };
-        let body = job.unless_cancelled(segments::fetch(&*self.backup.store, segment)).await?;
+        let body = job.unless_cancelled(segments::fetch(&*self.backup.store, segment, job)).await?;
         self.read(segment, &body).map(Some)
     }
 
     fn read(&mut self, segment: &Segment, body: &[u8]) -> Result<Vec<Vec<u8>>> {
-        let mut walk = Walk::new(self.backup.manifest.compression, &self.names, body)?;
+        let mut walk = Walk::new(self.backup.manifest.compression, &self.names, segment, body)?;
         let (mut entries, mut inside) = (Vec::new(), false);
         let ours = segment.contents.iter().filter(|content| content.namespace == self.number);
         let mut left: u64 = ours.map(|content| content.bytes).sum();
