@@ -42,10 +42,7 @@ pub(super) async fn collections(
     let mut created = Created::default();
     let items = without_circles(items, &mut created.exceptions);
     let unknown = items.iter().filter(|item| item.action.creates() && !item.left_out.is_empty());
-    created.exceptions.extend(unknown.map(|item| {
-        let (name, options) = (&item.to, item.left_out.join("`, `"));
-        format!("`{name}` is restored without `{options}`, which is no option of what it is")
-    }));
+    created.exceptions.extend(unknown.map(|item| without_unknown(&item.to, &item.left_out)));
     let items =
         side_by_side(items.into_iter().map(|item| rehearse(target, item, job)), at_once, &mut created)
             .await?;
@@ -150,6 +147,11 @@ impl Outcome {
         let exception = format!("{what}`{name}` is not restored{stays}: {}", error.message());
         Self { item, is_refused: true, exceptions: vec![exception] }
     }
+}
+
+/// That something is created without what is no option.
+pub(super) fn without_unknown(name: &Name, left_out: &[String]) -> String {
+    format!("`{name}` is restored without `{}`, which is no option of what it is", left_out.join("`, `"))
 }
 
 /// That something was created without some of its options.

@@ -127,10 +127,10 @@ async fn only_options_become_members_of_the_command_that_creates() {
     assert_eq!(other, doc! { "capped": true, "size": 4096 });
     let databases = target.client().await.unwrap().list_database_names().await.unwrap();
     assert!(!databases.contains(&"shop".to_owned()), "{databases:?}");
-    let hostile = r#"{"options": {"create": "elsewhere", "viewOn": "b", "collMod": 1}, "indexes": []}"#;
+    let hostile = r#"{"options": {"create": "elsewhere", "writeConcern": {}, "collMod": 1}, "indexes": []}"#;
     let found =
         restore_with(opened(archive("a", hostile, &[doc! { "_id": 1 }])).await, &target, Options::default());
-    says(&found.await.unwrap(), &[&["`shop.a`", "`create`, `viewOn`, `collMod`"]]);
+    says(&found.await.unwrap(), &[&["`shop.a`", "`create`, `writeConcern`, `collMod`"]]);
     assert_eq!(names(&target, "shop").await, ["a"]);
 }
 

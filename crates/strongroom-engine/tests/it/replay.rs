@@ -332,6 +332,36 @@ async fn what_newer_servers_note_for_themselves_does_not_stop_a_replay() {
     assert_eq!(made.ids_at(&manifest, 9).await, ["last", "several 1", "several 2", "with a record id"]);
 }
 
+/// Members of another command, options of another version, and options that no server takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_oplog_creates_and_the_server_refuses_costs_nothing_else() {
+    let made = Made::new().await;
+    let create = |after, o| made.entry(after, "shop.$cmd", "c", o);
+    let insert = |after, name: &str| made.entry(after, name, "i", rawdoc! { "_id": 1 });
+    let manifest = made.with(&[
+        create(1, rawdoc! { "create": "newer", "recordIdsReplicated": true, "capped": true, "size": 4096, "drop": "a" }),
+        insert(2, "shop.newer"),
+        create(3, rawdoc! { "create": "refused", "capped": true, "size": -5 }),
+        insert(4, "shop.refused"),
+        made.insert(5, "last"),
+    ]);
+    let (target, restored) = made.restore(&manifest, at(made.after(5))).await;
+    let said = restored.unwrap().exceptions;
+    let expected = [
+        "`shop.newer` is restored without `drop`",
+        "`shop.newer` was created without `recordIdsReplicated`",
+        "`shop.refused` is not restored",
+        "1 changes of `shop.refused`",
+    ];
+    assert_eq!(said.len(), expected.len(), "{said:?}");
+    assert!(said.iter().zip(expected).all(|(said, expected)| said.contains(expected)), "{said:?}");
+    let db = target.client().await.unwrap().database("shop");
+    let mut names = db.list_collection_names().await.unwrap();
+    names.sort_unstable();
+    assert_eq!(names, ["a", "b", "c", "newer"]);
+    assert_eq!(db.collection::<Document>("newer").count_documents(doc! {}).await.unwrap(), 1);
+}
+
 /// Its entries wait for the last one in a file.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_may_be_larger_than_what_is_kept_in_memory() {

@@ -18,10 +18,11 @@ pub(super) use window::window;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::item::Item;
+use super::known::{self, Known};
 use super::left::Left;
 use super::settings::Existing;
 use super::users::Merging;
-use super::{Source, create, known};
+use super::{Source, create};
 use crate::definition::Definition;
 use crate::deployment::{OperationBatch, Privilege, Privileges, Refused, Target};
 use crate::error::{Code, Error, Result};
@@ -273,13 +274,16 @@ impl<'a> Running<'a> {
         }
     }
 
-    async fn create(&mut self, name: &Name, options: &Definition) -> Result<()> {
+    async fn create(&mut self, from: &Name, options: &Definition) -> Result<()> {
         let (target, existing) = (self.replay.target, self.replay.scope.settings.existing);
-        let name = self.replay.scope.known_as(name);
+        let name = self.replay.scope.known_as(from);
         let may_drop = existing == Existing::Drop && name.collection != STORED_FUNCTIONS;
         let is_series = options.contains("timeseries");
         let kind = if is_series { NamespaceKind::Timeseries } else { NamespaceKind::Collection };
-        let options = known::options(kind, &name.collection, options).definition;
+        let Known { definition: options, left_out } = known::options(kind, &from.collection, options);
+        if !left_out.is_empty() {
+            self.exceptions.push(create::without_unknown(&name, &left_out));
+        }
         let mut created = create::with_fewer(target, &name, &options).await;
         if let (Err(Refused::Exists), true) = (&created, may_drop) {
             target.drop_collection(&name).await?;
@@ -292,6 +296,12 @@ impl<'a> Running<'a> {
             }
             // A server makes this one by itself.
             Err(Refused::Exists) if existing == Existing::Keep || name.collection == STORED_FUNCTIONS => {
+                Ok(())
+            }
+            // What the oplog changes in it from now on is counted as of a collection that is not there.
+            Err(Refused::Answer(error)) => {
+                self.catalog.collections.remove(from);
+                self.exceptions.push(format!("`{name}` is not restored: {}", error.message()));
                 Ok(())
             }
             Err(refused) => {
