@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::actions::{self, Level, Operation};
 use super::failure::Failure;
+use super::retry::Again;
 use crate::error::{Code, Error, Refused};
 use crate::help;
 use crate::help::{Command, Help, Setting};
@@ -65,6 +66,7 @@ impl Failure {
                 not_offered(asked.operation, said)
             }
             ("", 200..300) => not_s3(asked.operation, said),
+            _ if self.again() == Some(Again::Damaged) => corrupted(asked, said),
             _ if self.again().is_some() => {
                 let message = format!("the storage failed at every attempt of {name} of `{}`: {said}", asked.key);
                 Error::new(Code::StoreBusy, message).help("Try again later.")
@@ -292,6 +294,18 @@ fn not_s3(operation: Operation, said: &str) -> Error {
         "No S3 server answered. Check the endpoint (AWS_ENDPOINT_URL): its host, its port, and that no proxy, firewall or \
          portal answers in its place.",
     )
+}
+
+/// What arrived was other bytes than those that were sent, each time.
+fn corrupted(asked: &Asked<'_>, said: &str) -> Error {
+    let (name, key) = (asked.operation.name, asked.key);
+    Error::new(Code::StoreBusy, format!("the bytes of {name} of `{key}` did not arrive as they were sent: {said}"))
+        .help(help![
+            "Check what is between this machine and the storage: a proxy may change bytes. Some servers refuse the checksum itself \
+             in these words: ",
+            Setting::Checksum.to("md5"),
+            " sends another."
+        ])
 }
 
 /// A redirection that is not followed.

@@ -439,6 +439,16 @@ async fn the_checksum_is_the_one_that_was_chosen() {
     }
 }
 
+#[tokio::test]
+async fn bytes_that_never_arrive_as_they_were_sent_are_said_to_be_changed_on_the_way() {
+    let refused = refusal("400 Bad Request", "XAmzContentSHA256Mismatch");
+    let script = Script::start(&[refused.as_str(); 5]).await;
+    let error = put(&*script.store(), "k", b"x", &Sse::None).await.unwrap_err();
+    assert_eq!(error.code(), Code::StoreBusy);
+    assert!(error.message().contains("did not arrive as they were sent"), "{error}");
+    assert!(error.help_text().unwrap().to_string().contains("`checksum: md5`"), "{error:?}");
+}
+
 /// They name it in the words of their kind, and none of it is about conditional writes.
 #[tokio::test]
 async fn a_server_that_takes_no_sha256_is_said_to_need_another_checksum() {
