@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use crate::bucket::{Fetched, ObjectStore, Sse};
+use crate::bucket::{Fetched, Listed, ObjectStore, Sse};
 use crate::error::{Class, Code, Error, Result};
 use crate::hash::sha256;
 use crate::help;
@@ -30,7 +31,7 @@ const DELETED_AT_ONCE: usize = 8;
 const LATEST: &str = "latest";
 
 /// One backup's place in a location.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Place {
     /// Its plan.
     pub plan: PlanName,
@@ -43,8 +44,9 @@ pub struct Place {
 pub enum Entry {
     /// A backup.
     Backup(Box<Summary>),
-    /// No backup: one that is being made now, or never came about.
-    Unfinished(Place),
+    /// No backup: one that is being made now, or never came about. When the newest of its objects was written tells these
+    /// apart; by the clock of the store, where it says that.
+    Unfinished(Place, Option<DateTime<Utc>>),
     /// No backup any more: its deletion has begun and not ended.
     Deleting(Place),
     /// Its manifest cannot be read.
@@ -61,7 +63,7 @@ pub struct Deleted {
 }
 
 impl Place {
-    fn key(&self, name: &str) -> String {
+    pub(crate) fn key(&self, name: &str) -> String {
         layout::backup_key(&self.plan, &self.id, name)
     }
 
@@ -125,7 +127,7 @@ fn refused_all(entries: &[Entry]) -> Option<Error> {
                 first = first.or_else(|| Some(error.clone()));
             }
             Entry::Unreadable(..) => return None,
-            Entry::Unfinished(_) | Entry::Deleting(_) => {}
+            Entry::Unfinished(..) | Entry::Deleting(_) => {}
         }
     }
     first
@@ -167,11 +169,37 @@ async fn read_summary(store: &dyn ObjectStore, whole: &Semaphore, place: &Place)
 }
 
 async fn without_manifest(store: &dyn ObjectStore, place: &Place) -> Result<Entry> {
-    let listing = store.list(&layout::backup_folder(&place.plan, &place.id)).await?;
-    if listing.has(layout::DELETING) {
+    let contents = Contents::of(store, place).await?;
+    if contents.has(layout::DELETING) {
         return Ok(Entry::Deleting(place.clone()));
     }
-    Ok(Entry::Unfinished(place.clone()))
+    Ok(Entry::Unfinished(place.clone(), contents.newest()))
+}
+
+/// What stands in the folder of a backup, named from there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Contents(pub(crate) Vec<Listed>);
+
+impl Contents {
+    /// Lists them.
+    pub(crate) async fn of(store: &dyn ObjectStore, place: &Place) -> Result<Self> {
+        let folder = layout::backup_folder(&place.plan, &place.id);
+        let mut objects = store.list(&folder).await?.objects;
+        for segment in store.list(&format!("{folder}/{}", layout::SEGMENTS)).await?.objects {
+            objects.push(Listed { name: format!("{}/{}", layout::SEGMENTS, segment.name), ..segment });
+        }
+        Ok(Self(objects))
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|object| object.name == name)
+    }
+
+    /// When the newest of them was written; none where that is not known of one of them.
+    pub(crate) fn newest(&self) -> Option<DateTime<Utc>> {
+        let times: Option<Vec<_>> = self.0.iter().map(|object| object.modified).collect();
+        times?.into_iter().max()
+    }
 }
 
 /// Finds the backup called `name`: an id, or `latest`; of one plan if one is given.

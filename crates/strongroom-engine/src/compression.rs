@@ -26,6 +26,9 @@ pub enum Compression {
 }
 
 impl Compression {
+    /// The endings of all segments' names.
+    pub(crate) const EXTENSIONS: [&str; 3] = ["bson", "zst", "gz"];
+
     /// How the names of segments end.
     #[must_use]
     pub fn extension(self) -> &'static str {

@@ -12,6 +12,7 @@ use std::str::FromStr;
 
 use chrono::{DateTime, NaiveDateTime, SubsecRound, Utc};
 
+use crate::compression::Compression;
 use crate::error::{Code, Error, Result};
 use crate::help;
 use crate::help::Command;
@@ -49,6 +50,11 @@ impl BackupId {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The second it began in.
+    pub(crate) fn time(&self) -> Option<DateTime<Utc>> {
+        NaiveDateTime::parse_from_str(self.second(), TIME).ok().map(|time| time.and_utc())
     }
 
     /// The second it began in, as text; the same for all backups of one second.
@@ -154,6 +160,22 @@ pub(crate) fn segment_key(
     format!("{plan}/{id}/{SEGMENTS}/{}-{}.{extension}", sorted(stretch), sorted(part))
 }
 
+/// Whether an object in the folder of a backup, named from there, is one that Strongroom writes.
+pub(crate) fn is_ours(name: &str) -> bool {
+    let number = |text: &str| {
+        let digits = text.strip_prefix('a').unwrap_or(text);
+        digits.len() == if digits.len() == text.len() { 5 } else { 10 }
+            && digits.bytes().all(|b| b.is_ascii_digit())
+    };
+    let segment = |name: &str| {
+        let (numbers, extension) = name.split_once('.')?;
+        let (stretch, part) = numbers.split_once('-')?;
+        Some(number(stretch) && number(part) && Compression::EXTENSIONS.contains(&extension))
+    };
+    let in_segments = name.strip_prefix(SEGMENTS).and_then(|name| name.strip_prefix('/'));
+    matches!(name, MANIFEST | DELETING) || in_segments.and_then(segment).unwrap_or(false)
+}
+
 /// A number whose text sorts as the number does: five digits, and from 100,000 on a letter and ten, since letters come
 /// after digits.
 fn sorted(number: usize) -> String {
@@ -189,6 +211,26 @@ mod tests {
     }
 
     #[test]
+    fn what_others_put_beside_segments_is_not_ours() {
+        assert!(is_ours("manifest.json") && is_ours("deleting.json"));
+        for name in [
+            "",
+            "notes.txt",
+            "manifest.json.bak",
+            "00000-00000.zst",
+            "segments/",
+            "segments/notes.txt",
+            "segments/00000-00000.zst.bak",
+            "segments/0000-00000.zst",
+            "segments/a00000-00000.zst",
+            "segments/00000-00000",
+            "segments/00000-00000.exe",
+        ] {
+            assert!(!is_ours(name), "{name}");
+        }
+    }
+
+    #[test]
     fn segment_names_sort_in_the_order_of_the_archive() {
         let (plan, id) = (PlanName::default(), BackupId::new(DateTime::UNIX_EPOCH, 1));
         let large =
@@ -199,6 +241,8 @@ mod tests {
             .map(|(stretch, part)| segment_key(&plan, &id, stretch, part, "zst"))
             .collect();
         assert!(keys.is_sorted());
+        let folder = format!("{}/", backup_folder(&plan, &id));
+        assert!(keys.iter().all(|key| is_ours(key.strip_prefix(&folder).unwrap())));
         assert_eq!(keys[1], format!("default/{id}/segments/00000-00001.zst"));
         assert_eq!(keys[7], format!("default/{id}/segments/00010-a0000100000.zst"));
     }

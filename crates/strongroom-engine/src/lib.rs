@@ -56,6 +56,7 @@
 pub mod backup;
 pub mod bucket;
 pub mod catalog;
+pub mod clean;
 pub mod deployment;
 pub mod guard;
 pub mod restore;

@@ -11,7 +11,7 @@ use crate::settings::as_text;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(u64);
 
-/// A duration in whole seconds: `30s`, `5m`, `1h`, or a number of seconds.
+/// A duration in whole seconds: `30s`, `5m`, `1h`, `7d`, or a number of seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Period(u64);
 
@@ -30,7 +30,7 @@ const SIZES: [(&str, u64); 9] = [
     ("GiB", 1 << 30),
 ];
 /// Units that are read, and their seconds.
-const TIMES: [(&str, u64); 4] = [("", 1), ("s", 1), ("m", 60), ("h", 3600)];
+const TIMES: [(&str, u64); 5] = [("", 1), ("s", 1), ("m", 60), ("h", 3600), ("d", 86400)];
 
 impl Bytes {
     /// This many; none for 0.
@@ -77,7 +77,7 @@ impl FromStr for Period {
     fn from_str(text: &str) -> Result<Self> {
         read(text, &TIMES).map(Self).ok_or_else(|| {
             Error::new(Code::Usage, format!("`{text}` is not a duration"))
-                .help("Write a duration such as 30s, 5m or 1h.")
+                .help("Write a duration such as 30s, 5m, 1h or 7d.")
         })
     }
 }
@@ -136,14 +136,19 @@ mod tests {
 
     #[test]
     fn durations_are_read_and_written() {
-        for (text, expected, written) in
-            [("30s", 30, "30s"), ("5m", 300, "5m"), ("60m", 3600, "1h"), ("0", 0, "0s"), ("90", 90, "90s")]
-        {
+        for (text, expected, written) in [
+            ("30s", 30, "30s"),
+            ("5m", 300, "5m"),
+            ("60m", 3600, "1h"),
+            ("48h", 172_800, "2d"),
+            ("0", 0, "0s"),
+            ("90", 90, "90s"),
+        ] {
             let period: Period = text.parse().unwrap();
             let found = (period.duration(), period.to_string());
             assert_eq!(found, (Duration::from_secs(expected), written.to_owned()), "{text}");
         }
-        for wrong in ["", "s", "-1s", "5d", "1.5m"] {
+        for wrong in ["", "s", "-1s", "5w", "1.5m"] {
             assert_eq!(wrong.parse::<Period>().unwrap_err().code(), Code::Usage, "{wrong}");
         }
     }

@@ -70,6 +70,9 @@ pub(crate) enum Command {
     /// Delete a backup; in a versioned bucket all versions of it
     #[command(before_help = "Example: strongroom delete s3://my-backups/shop 20261123T020000Z-7f3k --yes")]
     Delete(Delete),
+    /// Delete what is no backup: pieces of runs that were killed, and deletions that were cut off
+    #[command(before_help = "Example: strongroom clean s3://my-backups/shop --dry-run")]
+    Clean(Clean),
     /// Secure a bucket: print policies, apply them, prove them, explain and check them
     #[command(subcommand, before_help = "Example: strongroom bucket prove s3://my-backups/shop")]
     Bucket(bucket::Bucket),
@@ -289,6 +292,27 @@ pub(crate) struct Delete {
     pub(crate) yes: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Clean {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Delete only what nothing was written to for so long, at least 1h: a backup that is running stays
+    #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = parse::<Period>)]
+    pub(crate) older_than: Period,
+    /// Delete also backups whose manifest is damaged
+    #[arg(long)]
+    pub(crate) damaged: bool,
+    /// Delete also backups that a newer Strongroom made
+    #[arg(long)]
+    pub(crate) newer: bool,
+    /// Show what would be deleted, and delete nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask for confirmation
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
 /// A value that the engine refuses is refused in its words and with its code.
 fn parse<T: std::str::FromStr<Err = Error>>(text: &str) -> Result<T> {
     text.parse()
@@ -367,7 +391,7 @@ mod tests {
         }
         let mut found = Vec::new();
         examples(&Arguments::command(), &mut found);
-        assert_eq!(found.len(), 13, "{found:?}");
+        assert_eq!(found.len(), 14, "{found:?}");
         found.iter().for_each(|line| parses(line));
     }
 }

@@ -183,8 +183,15 @@ pub const USES: [Use; 15] = {
             "list, show, verify, restore, cat",
             "S3 opens each object's data key",
         ),
-        uses(Pruner, LIST, Always, Everything, "delete", "finds the plan that a backup belongs to"),
-        uses(Pruner, GET, Always, Catalogue, "delete", "reads in the manifest what is to be deleted"),
+        uses(
+            Pruner,
+            LIST,
+            Always,
+            Everything,
+            "delete, clean",
+            "finds the plan that a backup belongs to, and what is no backup",
+        ),
+        uses(Pruner, GET, Always, Catalogue, "delete, clean", "reads in the manifest what is to be deleted"),
         uses(
             Pruner,
             PUT,
@@ -193,17 +200,24 @@ pub const USES: [Use; 15] = {
             "delete",
             "remembers what is still to be deleted, should it be cut off",
         ),
-        uses(Pruner, DELETE, Unversioned, Everything, "delete", "deletes the manifest, then the segments"),
+        uses(
+            Pruner,
+            DELETE,
+            Unversioned,
+            Everything,
+            "delete, clean",
+            "deletes the manifest, then the segments",
+        ),
         uses(
             Pruner,
             DELETE_VERSION,
             Versioned,
             Everything,
-            "delete",
+            "delete, clean",
             "deletes by version, so that the bytes are freed",
         ),
         uses(Pruner, KMS_ENCRYPT, Kms, Everything, "delete", "S3 has a data key made for what it remembers"),
-        uses(Pruner, KMS_DECRYPT, Kms, Everything, "delete", "S3 opens the manifest's data key"),
+        uses(Pruner, KMS_DECRYPT, Kms, Everything, "delete, clean", "S3 opens the manifest's data key"),
         // What a failed or cancelled backup leaves is taken back by the one who may delete; the writer
         // of split access may not, and leaves what is no backup.
         uses(

@@ -8,6 +8,7 @@ mod bucket_faults;
 mod bucket_prove;
 mod catalog;
 mod changes;
+mod clean;
 mod consistency;
 mod damage;
 mod definitions;

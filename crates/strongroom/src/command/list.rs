@@ -2,19 +2,24 @@
 
 use std::fmt;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use strongroom_engine::catalog::{self, Entry, Place};
-use strongroom_engine::{Result, Status, Summary, bucket};
+use strongroom_engine::{Clock, Result, Status, Summary, bucket};
 
 use crate::cli::List;
+use crate::clock::SystemClock;
 use crate::output::Output;
-use crate::words::size;
+use crate::words::{count, size};
+
+/// A backup that is running writes its next object sooner.
+const SILENT: TimeDelta = TimeDelta::hours(1);
 
 pub(crate) async fn run(options: List, output: &Output) -> Result<()> {
     let store = bucket::open(&options.place.location, options.place.store.options(output.observer()))?;
     let entries = catalog::list(&*store, options.place.plan.as_ref()).await?;
     drop(store);
-    output.answer(&Answer::of(&entries), &Text(&entries))
+    output.answer(&Answer::of(&entries), &Text { entries: &entries, now: SystemClock.now() })
 }
 
 #[derive(Serialize)]
@@ -29,6 +34,9 @@ struct Other {
     id: String,
     plan: String,
     state: &'static str,
+    /// When the newest object of an unfinished one was written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_written: Option<DateTime<Utc>>,
     /// Why an unreadable one cannot be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Why>,
@@ -61,6 +69,7 @@ impl<'a> Answer<'a> {
                     id: place.id.to_string(),
                     plan: place.plan.to_string(),
                     state,
+                    last_written: last_written(other),
                     error: Why::of(other),
                 })),
             }
@@ -72,21 +81,45 @@ impl<'a> Answer<'a> {
 fn state(entry: &Entry) -> Option<(&Place, &'static str)> {
     match entry {
         Entry::Backup(_) => None,
-        Entry::Unfinished(place) => Some((place, "unfinished")),
+        Entry::Unfinished(place, _) => Some((place, "unfinished")),
         Entry::Deleting(place) => Some((place, "deleting")),
         Entry::Unreadable(place, _) => Some((place, "unreadable")),
     }
 }
 
-struct Text<'a>(&'a [Entry]);
+fn last_written(entry: &Entry) -> Option<DateTime<Utc>> {
+    match entry {
+        Entry::Unfinished(_, at) => *at,
+        _ => None,
+    }
+}
+
+/// Whether something that is unfinished is probably still being written.
+fn age(written: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let age = (now - written).max(TimeDelta::zero());
+    let amount = |value: i64, unit| count(value.unsigned_abs(), unit);
+    let long = match (age.num_days(), age.num_hours(), age.num_minutes()) {
+        (0, 0, 0) => amount(age.num_seconds(), "second"),
+        (0, 0, minutes) => amount(minutes, "minute"),
+        (0, hours, _) => amount(hours, "hour"),
+        (days, ..) => amount(days, "day"),
+    };
+    let state = if age < SILENT { "probably running" } else { "probably dead" };
+    format!(", last written {long} ago: {state}")
+}
+
+struct Text<'a> {
+    entries: &'a [Entry],
+    now: DateTime<Utc>,
+}
 
 impl fmt::Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
+        if self.entries.is_empty() {
             return writeln!(f, "no backups");
         }
         writeln!(f, "{:<22} {:<12} {:>12} {:>10}  STATE", "BACKUP", "PLAN", "DOCUMENTS", "STORED")?;
-        for entry in self.0 {
+        for entry in self.entries {
             match (entry, state(entry)) {
                 (Entry::Backup(summary), _) => {
                     let totals = summary.totals;
@@ -101,12 +134,34 @@ impl fmt::Display for Text<'_> {
                 (_, Some((place, state))) => {
                     let (id, plan) = (place.id.as_str(), place.plan.as_str());
                     let why = Why::of(entry).map(|why| format!(" ({}: {})", why.code, why.message));
-                    let why = why.unwrap_or_default();
+                    let age = last_written(entry).map(|at| age(at, self.now));
+                    let why = why.or(age).unwrap_or_default();
                     writeln!(f, "{id:<22} {plan:<12} {:>12} {:>10}  not a backup: {state}{why}", "", "")?;
                 }
                 (_, None) => {}
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_old_an_unfinished_one_is_tells_whether_it_runs() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        for (seconds, said) in [
+            // The clock of the store may be ahead.
+            (-5, "0 seconds ago: probably running"),
+            (1, "1 second ago: probably running"),
+            (40, "40 seconds ago: probably running"),
+            (3599, "59 minutes ago: probably running"),
+            (3600, "1 hour ago: probably dead"),
+            (3 * 86_400, "3 days ago: probably dead"),
+        ] {
+            assert_eq!(age(now - TimeDelta::seconds(seconds), now), format!(", last written {said}"));
+        }
     }
 }

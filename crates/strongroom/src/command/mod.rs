@@ -3,6 +3,7 @@
 mod backup;
 mod bucket;
 mod cat;
+mod clean;
 mod delete;
 mod list;
 mod restore;
@@ -47,6 +48,10 @@ async fn one(command: Command, output: &Output, cancel: CancellationToken) -> Re
         Command::Delete(options) => {
             let job = job(output, cancel, options.place.store.waits());
             delete::run(options, output, job).await
+        }
+        Command::Clean(options) => {
+            let job = job(output, cancel, options.place.store.waits());
+            clean::run(options, output, job).await
         }
         Command::Bucket(command) => bucket::run(command, output, cancel).await,
     }

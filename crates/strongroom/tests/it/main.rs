@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, that is how it fails")]
 
 mod bucket;
+mod clean;
 mod errors;
 mod interop_with_mongorestore;
 mod jobs;

@@ -48,7 +48,7 @@ fn session(arguments: &[&str], done: &Done) -> String {
 
 #[tokio::test]
 async fn the_help_of_every_command() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 15] = [
         &[],
         &["backup"],
         &["list"],
@@ -57,6 +57,7 @@ async fn the_help_of_every_command() {
         &["restore"],
         &["cat"],
         &["delete"],
+        &["clean"],
         &["bucket"],
         &["bucket", "policy"],
         &["bucket", "provision"],

@@ -51,6 +51,7 @@ async fn failing(guarded: &Guarded, source: &Mongod) -> Vec<&'static str> {
         ("verify", vec!["verify", &location, &id]),
         ("cat", vec!["cat", &location, &id]),
         ("delete", vec!["delete", &location, &id, "--yes"]),
+        ("clean", vec!["clean", &location, "--yes"]),
     ] {
         if guarded.run(&arguments).await.status != 0 {
             failing.push(name);
@@ -110,6 +111,7 @@ async fn split_identities_do_all_there_is_to_do_between_them() {
     guarded.run(&["delete", &location, &ids[0], "--yes"]).await.failed("SR-DENIED", 4, &[]);
     guarded.set_policy(pruner);
     guarded.run(&["delete", &location, &ids[0], "--yes"]).await.ok();
+    guarded.run(&["clean", &location, "--yes"]).await.ok();
     guarded.set_policy(restorer);
     guarded.run(&["verify", &location, &ids[1]]).await.ok();
     assert!(guarded.keys().await.iter().all(|key| !key.contains(&ids[0])), "nothing of it is left");

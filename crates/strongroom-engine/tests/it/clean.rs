@@ -1,0 +1,224 @@
+//! What is no backup is cleared away, and nothing else.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use sandbox::Sandbox;
+use strongroom_engine::bucket::{ObjectStore, Sse};
+use strongroom_engine::catalog::{self, Entry};
+use strongroom_engine::clean::{self, Cleared, Dead, Options, Why};
+use strongroom_engine::{Clock, Code, Compression, Job, Period, verify};
+use testbed::Mongod;
+
+use crate::bucket::bucket;
+use crate::bucket_contract::put;
+use crate::setup::{backup, folder, options, small_collections, unwatched};
+
+const DAY: u64 = 86_400;
+const DEAD: &str = "20200101T000000Z-dead";
+
+/// The time of the stores, and so much later.
+#[derive(Debug)]
+struct Later(u64);
+
+#[async_trait::async_trait]
+impl Clock for Later {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "stores write the time of this machine beside what they keep"
+    )]
+    fn now(&self) -> DateTime<Utc> {
+        (std::time::SystemTime::now() + std::time::Duration::from_secs(self.0)).into()
+    }
+
+    async fn sleep_until(&self, _: DateTime<Utc>) {}
+}
+
+fn later(seconds: u64) -> Job {
+    Job::unwatched(Arc::new(Later(seconds)))
+}
+
+fn wanted() -> Options {
+    Options { plan: None, older_than: Period::seconds(DAY), damaged: false, newer: false }
+}
+
+async fn add(store: &Arc<dyn ObjectStore>, key: &str) {
+    put(&**store, key, key.as_bytes(), &Sse::None).await.unwrap();
+}
+
+async fn unfinished(store: &Arc<dyn ObjectStore>, id: &str) {
+    for part in 0..3 {
+        add(store, &format!("default/{id}/segments/00001-{part:05}.zst")).await;
+    }
+}
+
+async fn cleaned(store: &Arc<dyn ObjectStore>, wanted: &Options, job: &Job) -> (Dead, Cleared) {
+    let dead = clean::look(&**store, wanted, job).await.unwrap();
+    let cleared = dead.clear(store.clone(), job).await.unwrap();
+    (dead, cleared)
+}
+
+/// A backup that must stay sound, whatever is cleared away beside it.
+async fn sound(store: &Arc<dyn ObjectStore>) -> String {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    backup(&source, store, options(Compression::None)).await.unwrap().id
+}
+
+async fn is_sound(store: &Arc<dyn ObjectStore>, id: &str) {
+    let manifest = catalog::find(&**store, None, id).await.unwrap();
+    assert_eq!(verify(store.clone(), &manifest, 2, &unwatched()).await.unwrap().problems, []);
+}
+
+fn exists(place: &Path, id: &str) -> bool {
+    place.join("default").join(id).exists()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_run_left_is_cleared_away_once_it_is_old_enough() {
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let id = sound(&store).await;
+    unfinished(&store, DEAD).await;
+    // A deletion that was killed leaves empty folders.
+    let empty = "20200101T000000Z-none";
+    std::fs::create_dir_all(place.path().join("default").join(empty).join("segments")).unwrap();
+
+    let (young, _) = cleaned(&store, &wanted(), &later(DAY - 60)).await;
+    assert_eq!(young.found.iter().map(|f| f.place.id.as_str()).collect::<Vec<_>>(), [empty]);
+    assert_eq!(young.stays.len(), 1);
+    assert!(young.stays[0].reason.contains("may be running"), "{young:?}");
+    assert!(exists(place.path(), DEAD) && !exists(place.path(), empty));
+
+    let (dead, cleared) = cleaned(&store, &wanted(), &later(DAY + 60)).await;
+    assert_eq!((dead.found.len(), dead.found[0].why, dead.found[0].objects), (1, Why::Unfinished, 3));
+    assert_eq!((cleared.folders, cleared.objects, cleared.left), (1, 3, vec![]));
+    assert_eq!(cleared.stored_bytes, dead.found[0].stored_bytes);
+    assert!(!exists(place.path(), DEAD));
+    is_sound(&store, &id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_put_there_and_what_has_changed_since_it_was_shown_stays() {
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let (foreign, growing) = ("20200101T000000Z-aaaa", "20200101T000000Z-bbbb");
+    for id in [foreign, growing] {
+        unfinished(&store, id).await;
+    }
+    add(&store, &format!("default/{foreign}/segments/notes.txt")).await;
+    add(&store, "photos/cat.jpg").await;
+    let job = later(2 * DAY);
+    let dead = clean::look(&*store, &wanted(), &job).await.unwrap();
+    assert_eq!(dead.found.iter().map(|f| f.place.id.as_str()).collect::<Vec<_>>(), [growing]);
+    assert!(dead.stays[0].reason.contains("`segments/notes.txt`"), "{dead:?}");
+    // It was running after all.
+    add(&store, &format!("default/{growing}/segments/00009-00000.zst")).await;
+    let cleared = dead.clear(store.clone(), &job).await.unwrap();
+    assert_eq!((cleared.objects, cleared.left.len()), (0, 1));
+    assert!(cleared.left[0].reason.contains("changed"), "{cleared:?}");
+    let left = store.list(&format!("default/{growing}/segments")).await.unwrap();
+    assert_eq!(left.objects.len(), 4);
+    assert!(place.path().join("photos/cat.jpg").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn manifests_that_cannot_be_used_are_cleared_away_only_where_that_is_asked_for() {
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let id = sound(&store).await;
+    let (damaged, newer) = ("20200101T000000Z-aaaa", "20200101T000000Z-bbbb");
+    let text = std::fs::read_to_string(place.path().join("default").join(&id).join("manifest.json")).unwrap();
+    let newer_text = text.replace(&id, newer).replacen("\"version\": 1", "\"version\": 2", 1);
+    for (id, manifest) in [(damaged, "{\"format\": 1"), (newer, newer_text.as_str())] {
+        unfinished(&store, id).await;
+        put(&*store, &format!("default/{id}/manifest.json"), manifest.as_bytes(), &Sse::None).await.unwrap();
+    }
+    let job = later(2 * DAY);
+    let dead = clean::look(&*store, &wanted(), &job).await.unwrap();
+    assert_eq!((dead.found.len(), dead.stays.len()), (0, 2), "{dead:?}");
+    for (asked, gone, why) in [
+        (Options { damaged: true, ..wanted() }, damaged, Why::Damaged),
+        (Options { newer: true, ..wanted() }, newer, Why::Newer),
+    ] {
+        let (dead, cleared) = cleaned(&store, &asked, &job).await;
+        assert_eq!(
+            dead.found.iter().map(|f| (f.place.id.as_str(), f.why)).collect::<Vec<_>>(),
+            [(gone, why)]
+        );
+        assert_eq!(cleared.objects, 4);
+        assert!(!exists(place.path(), gone));
+    }
+    is_sound(&store, &id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_was_cut_off_is_ended() {
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let (id, other) = (sound(&store).await, sound(&store).await);
+    let path = |name: &str| place.path().join("default").join(&id).join(name);
+    std::fs::rename(path("manifest.json"), path("deleting.json")).unwrap();
+    let (dead, cleared) = cleaned(&store, &wanted(), &later(2 * DAY)).await;
+    assert_eq!((dead.found.len(), dead.found[0].why), (1, Why::Deleting));
+    assert_eq!((cleared.objects, cleared.left), (dead.found[0].objects, vec![]));
+    assert!(!exists(place.path(), &id));
+    is_sound(&store, &other).await;
+}
+
+/// An age at which a running backup counts as dead is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn too_short_an_age_is_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    for seconds in [0, 1, 3599] {
+        let wanted = Options { older_than: Period::seconds(seconds), ..wanted() };
+        let error = clean::look(&*store, &wanted, &unwatched()).await.unwrap_err();
+        assert_eq!(error.code(), Code::Usage, "{seconds}");
+    }
+}
+
+/// What one identity may and another may not.
+async fn bucket_for(actions: &[&str], versioned: bool) -> (Sandbox, Arc<dyn ObjectStore>) {
+    const BUCKET: &str = "youraccountname-mlab-backups";
+    let (arn, objects) = (format!("arn:aws:s3:::{BUCKET}"), format!("arn:aws:s3:::{BUCKET}/*"));
+    let policy = serde_json::json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Resource": objects, "Action": actions},
+        {"Effect": "Allow", "Resource": arn, "Action": "s3:ListBucket"},
+    ]});
+    let sandbox = Sandbox::builder().start().await.unwrap();
+    assert!(sandbox.create_bucket(BUCKET));
+    sandbox.account().create_user("backup").unwrap();
+    let key = sandbox.account().create_access_key("backup").unwrap();
+    sandbox.account().put_user_policy("backup", "own", &policy.to_string()).unwrap();
+    if versioned {
+        assert!(sandbox.enable_versioning(BUCKET));
+    }
+    let store = bucket(&sandbox.endpoint(), (&key.id, &key.secret));
+    (sandbox, store)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_who_may_delete_and_not_read_clears_a_bucket_and_one_who_may_neither_is_told() {
+    let (_sandbox, store) = bucket_for(&["s3:PutObject", "s3:DeleteObject"], false).await;
+    unfinished(&store, DEAD).await;
+    let (_, cleared) = cleaned(&store, &wanted(), &later(2 * DAY)).await;
+    assert_eq!((cleared.folders, cleared.objects), (1, 3));
+    assert!(catalog::list(&*store, None).await.unwrap().is_empty());
+
+    // A plain deletion is not allowed here: it would only hide what is there.
+    let (_sandbox, store) =
+        bucket_for(&["s3:PutObject", "s3:GetObject", "s3:DeleteObjectVersion"], true).await;
+    unfinished(&store, DEAD).await;
+    let (_, cleared) = cleaned(&store, &wanted(), &later(2 * DAY)).await;
+    assert_eq!((cleared.folders, cleared.objects), (1, 3));
+    assert!(catalog::list(&*store, None).await.unwrap().is_empty());
+
+    let (_sandbox, store) = bucket_for(&["s3:PutObject"], false).await;
+    unfinished(&store, DEAD).await;
+    let dead = clean::look(&*store, &wanted(), &later(2 * DAY)).await.unwrap();
+    let error = dead.clear(store.clone(), &later(2 * DAY)).await.unwrap_err();
+    assert_eq!(error.code(), Code::Denied);
+    assert!(matches!(&catalog::list(&*store, None).await.unwrap()[..], [Entry::Unfinished(_, Some(_))]));
+}
