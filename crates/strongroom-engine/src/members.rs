@@ -29,7 +29,7 @@ pub struct Source {
     pub members: Vec<Member>,
 }
 
-/// A member of a replica set, as it was when the backup began.
+/// A member of a replica set, as it was when the backup began or, if it took the place of one that was lost, then.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Member {
     /// `host:port`.

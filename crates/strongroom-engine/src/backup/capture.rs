@@ -10,10 +10,12 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, block_in_place};
 use tokio::time::Instant;
 
+use super::lost;
 use super::moment::Moment;
 use super::read::NamespaceRead;
+use super::resume::Elsewhere;
 use super::writer::StretchWriter;
-use crate::deployment::{Batch, Deployment, Setback};
+use crate::deployment::{Batch, Deployment, Setback, Turn};
 use crate::error::{Code, Error, Result};
 use crate::help;
 use crate::help::Setting;
@@ -33,6 +35,9 @@ pub(super) const ARCHIVED: (&str, &str) = ("", "oplog");
 const PAUSE: Duration = Duration::from_secs(1);
 /// How often to look again after a lost connection: with the pauses, time for a member to restart.
 const TRIES_MAX: u32 = 60;
+
+/// From so many tries on another member is read if this one does not answer.
+const ELSEWHERE_FROM: u32 = 2;
 
 /// How long a majority of the set may take to have what was read.
 const REACHED_WITHIN: Duration = Duration::from_secs(30);
@@ -72,6 +77,8 @@ impl Capture {
             seen: Seen::UpToBefore(begin),
             read: NamespaceRead::new(place),
             cut_short: None,
+            turn: deployment.turn(),
+            found_on: deployment.turn(),
             begun: HashMap::new(),
             early: Transactions::default(),
             kept: Spool::default(),
@@ -129,6 +136,10 @@ struct Keeper {
     seen: Seen,
     read: NamespaceRead,
     cut_short: Option<String>,
+    /// The member that was asked last.
+    turn: Turn,
+    /// The member on which the entry that was seen last was found.
+    found_on: Turn,
     /// Transactions that are under way, and whether their beginning was seen.
     begun: HashMap<(Vec<u8>, i64), bool>,
     /// Those that were under way before `from`: what of them is needed is known when that is reached.
@@ -171,7 +182,10 @@ impl Keeper {
                 Err(error) if tries >= TRIES_MAX => {
                     self.cut(format!("it cannot be read on: {}", error.message()));
                 }
-                Err(_) => tries += 1,
+                Err(error) => {
+                    tries += 1;
+                    self.recover(&error, tries).await?;
+                }
             }
             let reached = wanted.is_some_and(|wanted| tries == 0 && self.seen.time() >= wanted);
             let late = asked_at.is_some_and(|asked_at| asked_at.elapsed() > REACHED_WITHIN);
@@ -192,8 +206,17 @@ impl Keeper {
         self.writer.store_finished().await
     }
 
+    /// Says that the connection was lost, and goes on with another member if this one does not come back.
+    async fn recover(&self, error: &Error, tries: u32) -> Result<()> {
+        self.deployment.retries("reading", "the oplog", error.message(), PAUSE);
+        let elsewhere = if tries < ELSEWHERE_FROM { Elsewhere::No } else { Elsewhere::IfLost };
+        let going = lost::go_elsewhere(&self.deployment, self.turn, elsewhere, &self.job);
+        self.job.unless_cancelled(async { Ok(going.await) }).await
+    }
+
     /// Takes what is new. The inner error is of a connection that may come back.
     async fn look(&mut self) -> Result<Result<(), Error>> {
+        self.turn = self.deployment.turn();
         let mut batches = match self.deployment.oplog(self.seen.time()).await {
             Ok(batches) => batches,
             Err(setback) => return self.after(setback),
@@ -204,6 +227,9 @@ impl Keeper {
                 Ok(Some(batch)) => {
                     block_in_place(|| self.take(&batch, &mut first))?;
                     self.writer.store_finished().await?;
+                }
+                Ok(None) if first && self.turn != self.found_on => {
+                    return Ok(Err(Error::new(Code::MongoHost, "this member has not got there yet")));
                 }
                 Ok(None) if first => {
                     self.roll_over();
@@ -240,6 +266,7 @@ impl Keeper {
                     self.roll_over();
                     return Ok(());
                 }
+                self.found_on = self.turn;
                 if let Seen::UpTo(_) = self.seen {
                     continue;
                 }
@@ -262,6 +289,7 @@ impl Keeper {
             }
             self.seen = Seen::UpTo(entry.ts);
         }
+        self.deployment.has_seen(self.seen.time());
         Ok(())
     }
 

@@ -3,10 +3,13 @@
 
 use tokio_util::task::AbortOnDropHandle;
 
+use super::lost;
 use super::moment::plainly;
 use super::resume::{Next, Progress, Stop};
 use super::stretches::batch_documents;
-use crate::deployment::{Batch, Batches, CollectionId, Deployment, Described, Find, ReadAt, Scan, Setback};
+use crate::deployment::{
+    Batch, Batches, CollectionId, Deployment, Described, Find, ReadAt, Scan, Setback, Turn,
+};
 use crate::error::{Code, Error, Result};
 use crate::job::Job;
 use crate::progress::Warning;
@@ -32,6 +35,8 @@ pub(super) struct Cursor<'a> {
     /// The reply that was asked for while the one before it is worked on.
     coming: Option<AbortOnDropHandle<Reply>>,
     was_dropped: bool,
+    /// The member that was asked last.
+    turn: Turn,
 }
 
 impl<'a> Cursor<'a> {
@@ -51,7 +56,7 @@ impl<'a> Cursor<'a> {
         let is_raw = described.is_raw;
         let find = Find { db: described.db.clone(), collection, at, scan, is_raw, batch_documents };
         let progress = Progress::new(find, replayed && by_place && !described.capped);
-        Self { deployment, described, job, progress, coming: None, was_dropped: false }
+        Self { deployment, described, job, progress, coming: None, was_dropped: false, turn: Turn::FIRST }
     }
 
     /// Whether any of it was not read at the snapshot's moment.
@@ -91,7 +96,10 @@ impl<'a> Cursor<'a> {
             Some(coming) => coming.await.map_err(|e| {
                 Setback::Final(Error::new(Code::Internal, "a read ended abruptly").caused_by(e))
             })?,
-            None => next_of(self.deployment.read(&self.progress.find).await?).await,
+            None => {
+                self.turn = self.deployment.turn();
+                next_of(self.deployment.read(&self.progress.find).await?).await
+            }
         };
         if let Ok(Some(_)) = reply {
             self.coming = Some(AbortOnDropHandle::new(tokio::spawn(next_of(batches))));
@@ -104,12 +112,15 @@ impl<'a> Cursor<'a> {
         self.job.check()?;
         match self.progress.after(setback, rand::random())? {
             Next::GoOn => {}
-            Next::Wait(pause) => {
-                let pause = async {
+            Next::Wait { pause, why } => {
+                self.deployment.retries("reading", &self.described.name(), &why, pause);
+                lost::tell(self.deployment, self.job);
+                let recovering = async {
                     tokio::time::sleep(pause).await;
+                    lost::go_elsewhere(self.deployment, self.turn, self.progress.elsewhere(), self.job).await;
                     Ok(())
                 };
-                self.job.unless_cancelled(pause).await?;
+                self.job.unless_cancelled(recovering).await?;
             }
             Next::ReadPlainly => self.job.warn(Warning::SnapshotGone { namespace: self.described.name() }),
             Next::Dropped => {

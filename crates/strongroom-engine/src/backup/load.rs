@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use super::lost;
 use super::pace::Pace;
 use crate::deployment::{Deployment, Load};
 use crate::error::Code;
@@ -43,9 +44,10 @@ async fn watch(deployment: Arc<Deployment>, pace: Arc<Pace>, own: u64, job: Job)
         pace.set_overloaded(why.is_some());
         if slowed != why.is_some() {
             slowed = why.is_some();
-            let member = deployment.source().member.clone();
+            let member = deployment.member();
             job.observe(&Event::Slowed { member, why });
         }
+        lost::tell(&deployment, &job);
         tokio::time::sleep(EVERY).await;
     }
 }

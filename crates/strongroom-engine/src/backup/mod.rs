@@ -12,6 +12,7 @@ mod capture;
 mod cursor;
 mod cut;
 mod load;
+mod lost;
 mod moment;
 mod pace;
 mod prepared;
@@ -112,6 +113,7 @@ impl Prepared {
 
     async fn read_and_store(&self, sink: &Arc<Sink>, pace: &Arc<Pace>) -> Result<Manifest> {
         sink.job.phase(Phase::Reading);
+        self.deployment.may_go_elsewhere();
         let capture = self.capture(sink);
         let reader = Arc::new(self.reader(sink, pace));
         let read = read_all(&reader, self.options.readers).await;
@@ -119,6 +121,7 @@ impl Prepared {
             Some(capture) => capture.finish(reader.reached.newest()).await.map(Some),
             None => Ok(None),
         };
+        lost::tell(&self.deployment, &sink.job);
         match (read, captured) {
             (Ok(read), Ok(captured)) => self.commit(sink, read, captured, reader.reached.newest()).await,
             (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
@@ -155,7 +158,7 @@ impl Prepared {
     ) -> Result<Manifest> {
         sink.job.phase(Phase::Committing);
         let Inspected { namespaces, moment, stretches, .. } = &self.inspected;
-        let source = self.deployment.source().clone();
+        let source = self.deployment.source_as_read();
         let joined = assemble::join(stretches, read);
         let archive = assemble::archive(sink, &source.server_version, namespaces, joined, captured).await?;
         let asked = (source.topology, self.options.consistency);

@@ -13,13 +13,26 @@ use super::segment::archived;
 use super::sink::Sink;
 use super::stretches::{Range, Stretch, Stretches};
 use super::writer::StretchWriter;
-use crate::deployment::{Batch, Bound, Deployment, Described, ReadAt, Scan, id_of};
+use crate::deployment::{Batch, Bound, Deployment, Described, Position, ReadAt, Scan, Turn, id_of};
 use crate::error::{Code, Error, Result};
 use crate::progress::{Event, Warning};
 use crate::selection::Query;
 
 /// How often a stretch is read again from its start.
 const READ_AGAIN_MAX: u32 = 3;
+
+/// How the reading of a stretch ended.
+pub(super) enum Ended {
+    /// It was read to its end.
+    Read(StretchRead),
+    /// It is a range between places of a member that was lost, and nothing of it is stored any more.
+    Meaningless {
+        /// Its place in the list of stretches.
+        place: usize,
+        /// The part number after the last one that was used.
+        parts: usize,
+    },
+}
 
 /// What the readers of one backup share.
 pub(super) struct Reader {
@@ -33,27 +46,59 @@ pub(super) struct Reader {
     pub(super) sink: Arc<Sink>,
 }
 
+impl Ended {
+    /// Its place in the list of stretches.
+    pub(super) fn place(&self) -> usize {
+        match self {
+            Self::Read(read) => read.place,
+            Self::Meaningless { place, .. } => *place,
+        }
+    }
+
+    /// The part number after the last one that was used.
+    pub(super) fn parts(&self) -> usize {
+        match self {
+            Self::Read(read) => read.next_part,
+            Self::Meaningless { parts, .. } => *parts,
+        }
+    }
+}
+
 impl Reader {
     /// Reads the stretch at `place`. Where a cursor is lost that cannot be taken up, what was stored of this stretch
-    /// is taken back and it is read again, as it is then.
-    pub(super) async fn read(&self, place: usize) -> Result<StretchRead> {
+    /// is taken back and it is read again, as it is then or at the same moment.
+    pub(super) async fn read(&self, place: usize) -> Result<Ended> {
+        self.read_from(place, self.stretches.list[place].range.as_ref(), 0).await
+    }
+
+    /// Reads the whole of a collection whose ranges meant nothing any more, as the stretch at `place`, which is the
+    /// first of them.
+    pub(super) async fn read_whole(&self, place: usize, first_part: usize) -> Result<Ended> {
+        self.read_from(place, Some(&Range::Natural { after: None, last: None }), first_part).await
+    }
+
+    async fn read_from(&self, place: usize, range: Option<&Range>, mut first_part: usize) -> Result<Ended> {
         let mut at = self.moment.at;
-        let mut first_part = 0;
         let mut again = 0;
         loop {
-            let (stop, parts) = match self.attempt(place, at, first_part).await {
-                Ok(read) => return Ok(read),
+            let (stop, parts) = match self.attempt(place, range, at, first_part).await {
+                Ok(read) => return Ok(Ended::Read(read)),
                 Err(failed) => failed,
             };
             match stop {
-                Stop::Again(error) if again < READ_AGAIN_MAX => {
+                Stop::Again { why, as_it_is } if again < READ_AGAIN_MAX => {
                     let namespace = self.namespaces[self.stretches.list[place].namespaces[0]].name();
-                    let reason = error.message().to_owned();
+                    let reason = why.message().to_owned();
                     self.sink.job.warn(Warning::ReadAgain { namespace, reason });
                     self.sink.take_back_stretch(self.stretches.number(place), parts).await;
-                    (at, first_part, again) = (plainly(self.moment.at), parts, again + 1);
+                    if range.is_some_and(Range::is_by_place) && self.deployment.turn() != Turn::FIRST {
+                        return Ok(Ended::Meaningless { place, parts });
+                    }
+                    at = if as_it_is { plainly(at) } else { at };
+                    (first_part, again) = (parts, again + 1);
                 }
-                Stop::Again(error) | Stop::Failed(error) => return Err(error),
+                Stop::Again { why, .. } => return Err(why),
+                Stop::Failed(error) => return Err(error),
             }
         }
     }
@@ -62,12 +107,13 @@ impl Reader {
     async fn attempt(
         &self,
         place: usize,
+        range: Option<&Range>,
         at: ReadAt,
         first_part: usize,
     ) -> Result<StretchRead, (Stop, usize)> {
         let (number, segment_bytes) = (self.stretches.number(place), self.stretches.segment_bytes);
         let mut writer = StretchWriter::new(self.sink.clone(), segment_bytes, number, first_part);
-        let outcome = self.stretch(&mut writer, &self.stretches.list[place], at).await;
+        let outcome = self.stretch(&mut writer, &self.stretches.list[place], range, at).await;
         // Whatever happened: an upload under way is waited for, so that its outcome is known.
         let stored = writer.wait().await;
         let next_part = writer.next_part();
@@ -84,11 +130,12 @@ impl Reader {
         &self,
         writer: &mut StretchWriter,
         stretch: &Stretch,
+        range: Option<&Range>,
         at: ReadAt,
     ) -> Result<Vec<NamespaceRead>, Stop> {
         let mut namespaces = Vec::new();
         for &place in &stretch.namespaces {
-            namespaces.push(self.namespace(writer, place, stretch.range.as_ref(), at).await?);
+            namespaces.push(self.namespace(writer, place, range, at).await?);
         }
         writer.end_segment()?;
         writer.store_finished().await?;
@@ -166,7 +213,9 @@ impl Reader {
 fn scan(range: Option<&Range>, query: Option<&Query>) -> (Scan, Option<Bound>) {
     match (range, query) {
         (Some(Range::Natural { after, last }), _) => {
-            (Scan::Natural(after.as_ref().map(Bound::position)), last.clone())
+            let from = Position::after_record(after.as_ref().map(|after| after.record));
+            let is_part = after.is_some() || last.is_some();
+            (Scan::Natural(is_part.then_some(from)), last.clone())
         }
         (Some(Range::Ids { from, to }), _) => (Scan::Ids(from.clone(), to.clone()), None),
         (None, Some(query)) => (Scan::Matching(query.document().clone()), None),

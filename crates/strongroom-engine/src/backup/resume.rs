@@ -11,6 +11,25 @@ use super::moment::plainly;
 /// A scan is taken up again for a good minute without a batch in between: time for a member to restart.
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(32), 9);
 
+/// A wait to its limit counts for so many failures.
+const STALL_FAILURES: u32 = 3;
+/// From so many failures on without a batch in between another member is read if this one does not answer: one that
+/// restarts at once is gone on with, since on another one the scan begins anew.
+const ELSEWHERE_FROM: u32 = 2;
+/// The same if it answers, but the scan still does not go on.
+const INSIST_FROM: u32 = 6;
+
+/// Whether to go on with another member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Elsewhere {
+    /// Not yet.
+    No,
+    /// If this one cannot be read any more.
+    IfLost,
+    /// Whatever this one says.
+    Insist,
+}
+
 /// Where a scan stands, and what it was through.
 #[derive(Debug, Clone)]
 pub(super) struct Progress {
@@ -35,7 +54,12 @@ pub(super) enum Next {
     /// Go on at once.
     GoOn,
     /// Go on after a pause.
-    Wait(Duration),
+    Wait {
+        /// How long.
+        pause: Duration,
+        /// What went wrong.
+        why: String,
+    },
     /// Go on, but what comes is read as it is now: the snapshot's moment is gone.
     ReadPlainly,
     /// There is nothing to go on with: the collection was dropped.
@@ -45,8 +69,11 @@ pub(super) enum Next {
 /// Why a scan does not go on.
 #[derive(Debug)]
 pub(super) enum Stop {
-    /// What was read must be read again from its start.
-    Again(Error),
+    /// What was read must be read again from its start: at the same moment, or as it is now.
+    Again {
+        why: Error,
+        as_it_is: bool,
+    },
     Failed(Error),
 }
 
@@ -59,7 +86,7 @@ impl From<Error> for Stop {
 impl Stop {
     pub(super) fn context(self, context: String) -> Self {
         match self {
-            Self::Again(error) => Self::Again(error.context(context)),
+            Self::Again { why, as_it_is } => Self::Again { why: why.context(context), as_it_is },
             Self::Failed(error) => Self::Failed(error.context(context)),
         }
     }
@@ -96,26 +123,28 @@ impl Progress {
             Setback::TooOld(_) if !self.plainly => {
                 self.plainly = true;
                 self.find.at = plainly(self.find.at);
-                self.resume(Error::new(Code::SnapshotTooOld, "the snapshot's moment is gone"))?;
+                self.resume(Error::new(Code::SnapshotTooOld, "the snapshot's moment is gone"), true)?;
                 Ok(Next::ReadPlainly)
             }
             Setback::Lost(error) | Setback::TooOld(error) => {
-                self.failures += 1;
+                self.failures += if error.code() == Code::Stalled { STALL_FAILURES } else { 1 };
                 let Some(pause) = BACKOFF.jittered_pause(self.failures, random) else {
-                    return Err(error.context(format!("after {} tries to go on", BACKOFF.retries())).into());
+                    return Err(error.context("after several tries to go on").into());
                 };
-                self.resume(error)?;
-                Ok(Next::Wait(pause))
+                let why = error.message().to_owned();
+                self.resume(error, false)?;
+                Ok(Next::Wait { pause, why })
             }
             Setback::PositionGone(error) => {
                 self.failures += 1;
                 if self.failures > BACKOFF.retries() || !self.may_begin_anew() {
-                    return Err(Stop::Again(error));
+                    return Err(Stop::Again { why: error, as_it_is: true });
                 }
                 self.skip = self.position.as_ref().and_then(Position::record);
-                self.find.scan = Scan::Natural(None);
+                self.find.scan = Scan::Natural(self.position.as_ref().map(Position::at_the_beginning));
                 Ok(Next::GoOn)
             }
+            Setback::Elsewhere(why) => Err(Stop::Again { why, as_it_is: false }),
             Setback::CollectionGone(_) => {
                 self.plainly = true;
                 Ok(Next::Dropped)
@@ -125,14 +154,23 @@ impl Progress {
     }
 
     /// Records keep their places, so a scan goes on after the last one that was read.
-    fn resume(&mut self, why: Error) -> Result<(), Stop> {
+    fn resume(&mut self, why: Error, as_it_is: bool) -> Result<(), Stop> {
         match (&self.find.scan, &self.position) {
             (Scan::Natural(_), Some(position)) => {
                 self.find.scan = Scan::Natural(Some(position.clone()));
                 Ok(())
             }
-            _ if self.begun => Err(Stop::Again(why)),
+            _ if self.begun => Err(Stop::Again { why, as_it_is }),
             _ => Ok(()),
+        }
+    }
+
+    /// Which other members may be gone on with.
+    pub(super) fn elsewhere(&self) -> Elsewhere {
+        match self.failures {
+            0..ELSEWHERE_FROM => Elsewhere::No,
+            ELSEWHERE_FROM..INSIST_FROM => Elsewhere::IfLost,
+            INSIST_FROM.. => Elsewhere::Insist,
         }
     }
 
@@ -144,7 +182,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deployment::{Bound, CollectionId};
+    use crate::deployment::CollectionId;
     use crate::moment::ClusterTime;
 
     const SNAPSHOT: ReadAt = ReadAt::Snapshot(ClusterTime { seconds: 7, increment: 1 });
@@ -157,7 +195,7 @@ mod tests {
     }
 
     fn at(record: i64) -> Option<Position> {
-        Some(Bound { record, id: bson::RawDocumentBuf::new() }.position())
+        Some(Position::after_record(Some(record)))
     }
 
     fn lost() -> Setback {
@@ -173,7 +211,7 @@ mod tests {
         let mut progress = natural(SNAPSHOT, false);
         assert!(progress.is_new(at(10)));
         for _ in 0..BACKOFF.retries() {
-            assert!(matches!(progress.after(lost(), 1.0), Ok(Next::Wait(_))));
+            assert!(matches!(progress.after(lost(), 1.0), Ok(Next::Wait { .. })));
         }
         assert!(matches!(&progress.find.scan, Scan::Natural(after) if *after == at(10)));
         assert!(matches!(progress.after(lost(), 1.0), Err(Stop::Failed(_))));
@@ -188,7 +226,7 @@ mod tests {
         assert_eq!(progress.after(too_old(), 0.5).unwrap(), Next::ReadPlainly);
         assert_eq!((progress.plainly, progress.find.at), (true, ReadAt::Committed));
         assert!(
-            matches!(progress.after(too_old(), 0.5), Ok(Next::Wait(_))),
+            matches!(progress.after(too_old(), 0.5), Ok(Next::Wait { .. })),
             "then it is a setback as others"
         );
     }
@@ -202,7 +240,7 @@ mod tests {
         for (read, may_repeat) in [(SNAPSHOT, true), (ReadAt::Committed, false)] {
             let mut progress = natural(read, may_repeat);
             assert!(progress.is_new(at(10)));
-            assert!(matches!(progress.after(gone(), 0.5), Err(Stop::Again(_))));
+            assert!(matches!(progress.after(gone(), 0.5), Err(Stop::Again { .. })));
         }
     }
 
@@ -212,9 +250,30 @@ mod tests {
         progress.find.scan = Scan::Matching(bson::doc! { "a": 1 });
         assert!(progress.after(lost(), 0.5).is_ok(), "nothing was handed out yet");
         assert!(progress.is_new(None));
-        assert!(matches!(progress.after(lost(), 0.5), Err(Stop::Again(_))));
+        assert!(matches!(progress.after(lost(), 0.5), Err(Stop::Again { .. })));
+        assert_eq!(progress.find.at, SNAPSHOT, "at the same moment");
         let dropped = Setback::CollectionGone(Error::new(Code::Mongo, "no such collection"));
         assert_eq!(progress.after(dropped, 0.5).unwrap(), Next::Dropped);
         assert!(progress.plainly);
+    }
+
+    #[test]
+    fn another_member_is_gone_on_with_when_this_one_stays_away_and_there_all_is_read_again() {
+        let mut progress = natural(SNAPSHOT, false);
+        assert!(progress.is_new(at(10)));
+        let mut elsewhere = Vec::new();
+        for _ in 0..INSIST_FROM {
+            elsewhere.push(progress.elsewhere());
+            assert!(progress.after(lost(), 0.5).is_ok());
+        }
+        elsewhere.push(progress.elsewhere());
+        assert_eq!(elsewhere[..3], [Elsewhere::No, Elsewhere::No, Elsewhere::IfLost]);
+        assert_eq!(elsewhere.last(), Some(&Elsewhere::Insist));
+        assert!(progress.is_new(at(20)) && progress.elsewhere() == Elsewhere::No);
+        let stalled = Setback::Lost(Error::new(Code::Stalled, "no answer"));
+        assert!(progress.after(stalled, 0.5).is_ok());
+        assert_eq!(progress.elsewhere(), Elsewhere::IfLost, "it was waited for long enough");
+        let moved = Setback::Elsewhere(Error::new(Code::MongoHost, "another member is read"));
+        assert!(matches!(progress.after(moved, 0.5), Err(Stop::Again { as_it_is: false, .. })));
     }
 }

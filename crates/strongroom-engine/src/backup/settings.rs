@@ -10,6 +10,7 @@ use crate::manifest::Selection;
 use crate::quantity::{Bytes, Period};
 use crate::selection::{Filter, Query};
 use crate::settings::{self, at_once_default, choices};
+use crate::waits::Waits;
 
 /// What to back up, and how.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,8 +59,8 @@ impl Default for Options {
 impl Options {
     /// What of it matters for connecting.
     #[must_use]
-    pub fn connecting(&self) -> ConnectOptions {
-        ConnectOptions { lag_max: self.max_lag.duration() }
+    pub fn connecting(&self, waits: Waits) -> ConnectOptions {
+        ConnectOptions { lag_max: self.max_lag.duration(), waits }
     }
 
     pub(super) fn selection(&self) -> Selection {

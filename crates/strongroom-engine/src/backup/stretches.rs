@@ -55,6 +55,13 @@ pub(super) enum Range {
     },
 }
 
+impl Range {
+    /// Whether it lies between places of records, which belong to one member.
+    pub(super) fn is_by_place(&self) -> bool {
+        matches!(self, Self::Natural { after, last } if after.is_some() || last.is_some())
+    }
+}
+
 /// All stretches of a backup.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Stretches {

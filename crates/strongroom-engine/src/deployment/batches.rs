@@ -10,9 +10,10 @@ use mongodb::options::RunCursorCommandOptions;
 use mongodb::raw_batch_cursor::{RawBatch, RawBatchCursor};
 use serde::Serialize;
 
-use super::Deployment;
 use super::failure::explain;
+use super::patience::Patience;
 use super::setback::Setback;
+use super::{Deployment, Turn};
 use crate::backoff::Backoff;
 use crate::error::{Code, Error, Result};
 use crate::moment::ClusterTime;
@@ -44,7 +45,11 @@ pub enum CollectionId {
 
 /// Where a scan in natural order stands. It belongs to one collection of one member.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Position(RawDocumentBuf);
+pub struct Position {
+    /// None: before the first record.
+    token: Option<RawDocumentBuf>,
+    turn: Turn,
+}
 
 /// Which documents of a collection, and in which order.
 #[derive(Debug, Clone)]
@@ -78,11 +83,13 @@ pub struct Find {
 /// The documents of a collection, batch by batch.
 pub struct Batches {
     cursor: RawBatchCursor,
+    turn: Turn,
+    patience: Patience,
 }
 
 /// One reply of the server, holding a run of documents.
 #[derive(Debug)]
-pub struct Batch(RawBatch);
+pub struct Batch(RawBatch, Turn);
 
 impl Deployment {
     /// Opens a cursor.
@@ -90,6 +97,14 @@ impl Deployment {
     /// # Errors
     /// Why it could not be opened, and so whether trying otherwise helps.
     pub async fn read(&self, find: &Find) -> Result<Batches, Setback> {
+        if let Scan::Natural(Some(position)) = &find.scan
+            && position.turn != self.turn()
+        {
+            return Err(Setback::Elsewhere(Error::new(
+                Code::MongoHost,
+                format!("it is read from another member, {}", self.member()),
+            )));
+        }
         self.cursor(&find.db, find.command(), find.batch_documents).await
     }
 
@@ -121,11 +136,34 @@ impl Deployment {
                 Ok(documents) => return Ok(documents),
                 Err(setback) => setback,
             };
-            failures += 1;
-            match BACKOFF.pause(failures) {
-                Some(pause) if matches!(setback, Setback::Lost(_)) => tokio::time::sleep(pause).await,
-                _ => return Err(setback),
+            let pause = match &setback {
+                Setback::Lost(error) => {
+                    // A wait to its limit was a long one already.
+                    failures += if error.code() == Code::Stalled { 3 } else { 1 };
+                    BACKOFF.pause(failures)
+                }
+                _ => None,
+            };
+            match pause {
+                Some(pause) => self.ask_again(db, &command, &setback, (pause, failures)).await,
+                None => return Err(setback),
             }
+        }
+    }
+
+    async fn ask_again(
+        &self,
+        db: &str,
+        command: &Document,
+        why: &Setback,
+        (pause, failures): (Duration, u32),
+    ) {
+        let turn = self.turn();
+        let request = command.keys().next().map_or("", String::as_str);
+        self.retries(request, db, why.error().message(), pause);
+        tokio::time::sleep(pause).await;
+        if failures > 1 {
+            self.go_elsewhere(turn, false).await;
         }
     }
 
@@ -153,15 +191,17 @@ impl Deployment {
         let mut options = RunCursorCommandOptions::default();
         options.selection_criteria = Some(self.reading.clone());
         options.batch_size = batch_documents;
-        let database = self.client.database(db);
+        let (client, turn) = self.seat();
+        let patience = Patience::new(self, &client, &mut command);
+        let database = client.database(db);
         // A task of its own: one who gives up waiting must not leave a cursor behind whose number nobody learned.
         let opening = self
             .opening
             .spawn(async move { database.run_cursor_command(command).with_options(options).batch().await });
-        let opened = opening.await.map_err(|e| {
+        let opened = patience.wait(opening).await?.map_err(|e| {
             Setback::Final(Error::new(Code::Internal, "opening a cursor ended abruptly").caused_by(e))
         })?;
-        Ok(Batches { cursor: opened.map_err(|e| Setback::of(&e))? })
+        Ok(Batches { cursor: opened.map_err(|e| Setback::of(&e))?, turn, patience })
     }
 }
 
@@ -181,7 +221,8 @@ impl Find {
                 if matches!(self.collection, CollectionId::Uuid(_)) {
                     find.insert("$_requestResumeToken", true);
                 }
-                if let Some(Ok(after)) = after.as_ref().map(|after| Document::try_from(&*after.0)) {
+                let token = after.as_ref().and_then(|after| after.token.as_ref());
+                if let Some(Ok(after)) = token.map(|token| Document::try_from(&**token)) {
                     find.insert("$_resumeAfter", after);
                 }
             }
@@ -227,11 +268,20 @@ impl Position {
     /// The place of the last record that was read, where places are numbers (not so in clustered collections).
     #[must_use]
     pub fn record(&self) -> Option<i64> {
-        self.0.get_i64("$recordId").ok()
+        self.token.as_ref()?.get_i64("$recordId").ok()
     }
 
-    pub(super) fn of_record(record: i64) -> Self {
-        Self(mongodb::bson::rawdoc! { "$recordId": record })
+    /// Before the first record of the member that this one belongs to.
+    #[must_use]
+    pub fn at_the_beginning(&self) -> Self {
+        Self { token: None, turn: self.turn }
+    }
+
+    /// After this record of the member that was chosen first, or before its first record.
+    #[must_use]
+    pub fn after_record(record: Option<i64>) -> Self {
+        let token = record.map(|record| mongodb::bson::rawdoc! { "$recordId": record });
+        Self { token, turn: Turn::FIRST }
     }
 }
 
@@ -241,8 +291,8 @@ impl Batches {
     /// # Errors
     /// Why the cursor cannot go on.
     pub async fn next(&mut self) -> Result<Option<Batch>, Setback> {
-        match self.cursor.next().await {
-            Some(Ok(batch)) => Ok(Some(Batch(batch))),
+        match self.patience.wait(self.cursor.next()).await? {
+            Some(Ok(batch)) => Ok(Some(Batch(batch, self.turn))),
             Some(Err(error)) => Err(Setback::of(&error)),
             None => Ok(None),
         }
@@ -269,7 +319,8 @@ impl Batch {
     #[must_use]
     pub fn position(&self) -> Option<Position> {
         let cursor = self.0.as_raw_document().get_document("cursor").ok()?;
-        cursor.get_document("postBatchResumeToken").ok().map(|token| Position(token.to_owned()))
+        let token = cursor.get_document("postBatchResumeToken").ok()?;
+        Some(Position { token: Some(token.to_owned()), turn: self.1 })
     }
 }
 

@@ -29,7 +29,7 @@ impl Deployment {
     pub async fn load(&self) -> Result<Load> {
         let status = self.command("admin", doc! { "serverStatus": 1, "metrics": 0, "tcmalloc": 0 }).await?;
         let follows = self.source.topology == Topology::ReplicaSet && self.source.member_role != "primary";
-        let lag_seconds = if follows { topology::lag_seconds(&self.set, &self.client).await } else { None };
+        let lag_seconds = if follows { topology::lag_seconds(&self.set, &self.client()).await } else { None };
         Ok(Load { lag_seconds, ..load(&status) })
     }
 }

@@ -14,7 +14,9 @@ mod load;
 mod moment;
 mod namespaces;
 mod oplog;
+mod patience;
 mod privileges;
+mod seat;
 mod secrets;
 mod setback;
 mod split;
@@ -30,12 +32,14 @@ pub use inserts::{Inserted, RefusedDocument};
 pub use load::Load;
 pub use namespaces::Catalogue;
 pub use privileges::{Privilege, Privileges};
+pub use seat::Turn;
 pub use secrets::without_secrets_of;
 pub use setback::Setback;
 pub use split::{Bound, Split};
 pub use target::{Refused, Target};
 pub use uri::ConnectionString;
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use mongodb::bson::{Bson, Document, doc};
@@ -46,38 +50,44 @@ use tokio_util::task::TaskTracker;
 use crate::error::Result;
 use crate::members::{Source, Topology};
 use crate::progress::Warning;
+use crate::waits::{Wait, Waits};
 use failure::explain;
+use seat::Seats;
 use topology::Chosen;
 
 /// How long to look for a suitable server, unless the connection string says otherwise.
 const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long killing the cursors that are open may take.
-const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+/// How long killing the cursors that are open may take: a person who stops a backup is answered within two seconds.
+const CLOSE_WITHIN: Duration = Duration::from_millis(1500);
 
 /// How to choose the member to read from.
 #[derive(Debug, Clone, Copy)]
 pub struct ConnectOptions {
     /// A secondary that lags more behind the newest write is not read.
     pub lag_max: Duration,
+    /// How long anything is waited for that makes no progress.
+    pub waits: Waits,
 }
 
 impl Default for ConnectOptions {
     fn default() -> Self {
-        Self { lag_max: Duration::from_secs(30) }
+        Self { lag_max: Duration::from_secs(30), waits: Waits::default() }
     }
 }
 
 /// A connected deployment whose member to read from is chosen.
 #[derive(Debug)]
 pub struct Deployment {
-    /// Of the chosen member alone.
-    client: Client,
+    /// The chosen member, and those after it.
+    seats: Mutex<Seats>,
+    moving: tokio::sync::Mutex<()>,
     /// Of the whole deployment.
     set: Client,
     reading: SelectionCriteria,
     source: Source,
     lag_max: Duration,
+    waits: Waits,
     warnings: Vec<Warning>,
     /// Cursors that are being opened.
     opening: TaskTracker,
@@ -101,21 +111,28 @@ impl Deployment {
         let mut options = uri.options().await?;
         let wanted = options.selection_criteria.take();
         let set = client(options.clone())?;
-        let chosen = topology::connect(&set, &options, wanted, limits.lag_max);
-        let Chosen { client, newest, source } = chosen.await.map_err(|e| uri.scrub(e))?;
-        let warning = moment::settle(&client, newest).await.map_err(|e| uri.scrub(e))?;
+        let connecting = async {
+            let chosen = topology::connect(&set, &options, topology::wish(wanted, limits.lag_max)).await?;
+            let warning = moment::settle(&chosen.client, chosen.newest).await?;
+            Ok((chosen, warning))
+        };
+        let hosts = names(&options);
+        let connected = limits.waits.limit(Wait::Connect, hosts, connecting).await;
+        let (Chosen { client, source, members, .. }, warning) = connected.map_err(|e| uri.scrub(e))?;
         Ok(Self {
-            client,
+            seats: Mutex::new(Seats::new(client, source.member.clone(), members)),
+            moving: tokio::sync::Mutex::default(),
             set,
             reading: any_member(),
             source,
             lag_max: limits.lag_max,
+            waits: limits.waits,
             warnings: warning.into_iter().collect(),
             opening: TaskTracker::new(),
         })
     }
 
-    /// What the deployment is, and which member is read and why.
+    /// What the deployment is, and which member is read first and why.
     #[must_use]
     pub fn source(&self) -> &Source {
         &self.source
@@ -134,12 +151,12 @@ impl Deployment {
     }
 
     /// Ends what may still be open on the server, cursors above all, once nothing reads any more. What cannot be
-    /// ended within five seconds is left to the server, which ends it with its session after thirty minutes.
+    /// ended within 1.5 s is left to the server, which ends it with its session after thirty minutes.
     pub async fn close(&self) {
         self.opening.close();
         let closing = async {
             self.opening.wait().await;
-            self.client.clone().shutdown().await;
+            self.client().shutdown().await;
         };
         // The backup is what it is; a server that does not answer any more has nothing to tell.
         let _ = tokio::time::timeout(CLOSE_WITHIN, closing).await;
@@ -165,7 +182,8 @@ impl Deployment {
     }
 
     async fn command(&self, db: &str, command: Document) -> Result<Document> {
-        run(&self.client.database(db), command, &self.reading).await
+        let asked = self.client().database(db);
+        self.waits.limit(Wait::FirstByte, self.member(), run(&asked, command, &self.reading)).await
     }
 }
 
@@ -188,6 +206,11 @@ fn client(mut options: ClientOptions) -> Result<Client> {
     options.server_selection_timeout.get_or_insert(SERVER_SELECTION_TIMEOUT);
     options.app_name.get_or_insert_with(|| "strongroom".into());
     Client::with_options(options).map_err(|e| explain(&e))
+}
+
+fn names(options: &ClientOptions) -> String {
+    let hosts: Vec<String> = options.hosts.iter().map(|host| format!("`{host}`")).collect();
+    hosts.join(", ")
 }
 
 /// Whatever answers: the connection leads to one member, or it does not matter.

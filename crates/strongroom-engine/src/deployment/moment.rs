@@ -8,7 +8,6 @@
 use std::time::Duration;
 
 use mongodb::Client;
-use mongodb::bson::doc;
 
 use super::topology::hello;
 use super::{Deployment, ReadAt, oplog};
@@ -29,15 +28,16 @@ impl Deployment {
     /// # Errors
     /// As the server fails, and [`Code::Mongo`] for an empty oplog.
     pub async fn newest(&self, at: ReadAt) -> Result<ClusterTime> {
-        let find =
-            doc! { "find": oplog::OPLOG, "sort": { "$natural": -1 }, "limit": 1, "projection": { "ts": 1 } };
-        let newest = self.first(oplog::DB, find, at).await?;
-        newest.as_ref().and_then(|entry| entry.get_timestamp("ts").ok()).map(ClusterTime::from).ok_or_else(
-            || {
-                Error::new(Code::Mongo, "the oplog of this member is empty")
-                    .help("Let the member finish its initial sync, or name another one in the URI.")
-            },
-        )
+        let newest = self.first(oplog::DB, oplog::newest_entry(), at).await?;
+        let newest = newest.as_ref().and_then(|entry| entry.get_timestamp("ts").ok());
+        let newest = newest.map(ClusterTime::from).ok_or_else(|| {
+            Error::new(Code::Mongo, "the oplog of this member is empty")
+                .help("Let the member finish its initial sync, or name another one in the URI.")
+        })?;
+        if at == ReadAt::Committed {
+            self.has_seen(newest);
+        }
+        Ok(newest)
     }
 }
 

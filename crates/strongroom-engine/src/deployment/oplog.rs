@@ -18,6 +18,11 @@ const WRITTEN_WITHIN_SECONDS: u32 = 5;
 /// Entries in one reply: many are small, and one may have 16 MiB.
 const REPLY_ENTRIES: u32 = 5_000;
 
+/// A search for when the newest entry was written.
+pub(super) fn newest_entry() -> Document {
+    doc! { "find": OPLOG, "sort": { "$natural": -1 }, "limit": 1, "projection": { "ts": 1 } }
+}
+
 impl Deployment {
     /// When the oldest transaction began that is under way: its entries stand in the oplog before that of its
     /// commit.

@@ -8,6 +8,7 @@ use mongodb::bson::{Bson, Document, doc};
 use super::{Deployment, Target, any_member, run};
 use crate::error::{Code, Error, Result};
 use crate::names::{BUCKETS, Name, SYSTEM, is_server_database};
+use crate::waits::Wait;
 
 /// An action on something, as MongoDB's roles grant them (MongoDB manual, "Privilege Actions").
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +106,8 @@ impl Deployment {
     /// # Errors
     /// As the server or the connection fails.
     pub async fn privileges(&self) -> Result<Option<Privileges>> {
-        ask(&self.client).await
+        let client = self.client();
+        self.waits.limit(Wait::FirstByte, self.member(), ask(&client)).await
     }
 }
 

@@ -14,6 +14,8 @@ pub enum Setback {
     Lost(Error),
     /// The record to go on from is no longer there.
     PositionGone(Error),
+    /// Another member is read now, on which the place to go on from means nothing.
+    Elsewhere(Error),
     /// The collection is no longer there.
     CollectionGone(Error),
     /// Trying again would not help.
@@ -42,6 +44,18 @@ impl Setback {
         }
     }
 
+    /// The same, looked at.
+    pub(super) fn error(&self) -> &Error {
+        match self {
+            Self::TooOld(error)
+            | Self::Lost(error)
+            | Self::PositionGone(error)
+            | Self::Elsewhere(error)
+            | Self::CollectionGone(error)
+            | Self::Final(error) => error,
+        }
+    }
+
     /// The error, whatever can be done about it.
     #[must_use]
     pub fn into_error(self) -> Error {
@@ -49,6 +63,7 @@ impl Setback {
             Self::TooOld(error)
             | Self::Lost(error)
             | Self::PositionGone(error)
+            | Self::Elsewhere(error)
             | Self::CollectionGone(error)
             | Self::Final(error) => error,
         }

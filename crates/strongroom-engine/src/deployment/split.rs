@@ -2,7 +2,7 @@
 
 use mongodb::bson::{Bson, Document, RawBson, RawDocumentBuf, doc, rawdoc};
 
-use super::batches::{CollectionId, Position, ReadAt, id_of};
+use super::batches::{CollectionId, ReadAt, id_of};
 use super::{Deployment, Described};
 use crate::error::Result;
 use crate::names::NamespaceKind;
@@ -26,14 +26,6 @@ pub enum Split {
     Natural(Vec<Bound>),
     /// By `_id`, in the server's order over all types; the last bound is `MaxKey`.
     Ids(Vec<RawBson>),
-}
-
-impl Bound {
-    /// Where the part after it begins.
-    #[must_use]
-    pub fn position(&self) -> Position {
-        Position::of_record(self.record)
-    }
 }
 
 impl Split {

@@ -9,6 +9,7 @@ use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria, ServerA
 use mongodb::{Client, Database};
 
 use super::choice::{Candidate, Mode, Tags, Wish, choose};
+use super::seat::Members;
 use super::{any_member, run};
 use crate::error::{Code, Error, Result};
 use crate::help;
@@ -25,22 +26,19 @@ pub(super) struct Chosen {
     /// The newest moment that the member had then; none without an oplog.
     pub(super) newest: Option<ClusterTime>,
     pub(super) source: Source,
+    /// How another member is found; none where there is one server alone.
+    pub(super) members: Option<Members>,
 }
 
 /// Chooses among all members of a replica set; anything else is read where the connection string leads.
-pub(super) async fn connect(
-    set: &Client,
-    options: &ClientOptions,
-    wanted: Option<SelectionCriteria>,
-    lag_max: Duration,
-) -> Result<Chosen> {
+pub(super) async fn connect(set: &Client, options: &ClientOptions, wish: Wish) -> Result<Chosen> {
     let hello = hello(set).await?;
     let topology = shape(&hello);
     let (client, hello, members) = match topology {
         Topology::ReplicaSet if options.direct_connection != Some(true) => {
             let looks = look_at_all(set, options, &hello).await;
             let candidates: Vec<Candidate> = looks.iter().map(|look| look.candidate.clone()).collect();
-            let members = choose(&candidates, &wish(wanted, lag_max));
+            let members = choose(&candidates, &wish);
             let taken = looks.into_iter().zip(&members).find(|(_, member)| member.taken);
             let Some((Look { answer: Some((client, hello)), .. }, _)) = taken else {
                 return Err(nobody(&hello, &members));
@@ -53,8 +51,10 @@ pub(super) async fn connect(
         Topology::ReplicaSet => newest_of(&hello),
         Topology::Standalone | Topology::Sharded => None,
     };
+    let names: Vec<String> = members.iter().map(|member| member.name.clone()).collect();
     let source = describe(&client.database("admin"), &hello, topology, members).await?;
-    Ok(Chosen { client, newest, source })
+    let members = (names.len() > 1).then(|| Members { options: options.clone(), wish, names });
+    Ok(Chosen { client, newest, source, members })
 }
 
 /// Seconds that the member is behind the primary; none where one of them does not tell.
@@ -81,9 +81,23 @@ fn shape(hello: &Document) -> Topology {
 }
 
 /// What one member said, with the connection that it said it on.
-struct Look {
-    candidate: Candidate,
-    answer: Option<(Client, Document)>,
+pub(super) struct Look {
+    pub(super) candidate: Candidate,
+    pub(super) answer: Option<(Client, Document)>,
+}
+
+/// Asks all members anew, each by itself and not for long.
+pub(super) fn look_again(members: &Members) -> impl Future<Output = Vec<Look>> + use<> {
+    let (names, options) = (members.names.clone(), members.options.clone());
+    async move {
+        let asked = names.iter().map(|name| async {
+            match tokio::time::timeout(ANSWER_WITHIN * 2, look(name, &options)).await {
+                Ok(look) => look,
+                Err(_) => unreachable(name, "it does not answer".into()),
+            }
+        });
+        join_all(asked).await
+    }
 }
 
 /// Every member that is known. Hidden ones do not stand in `hello`: they are found in the set's configuration,
@@ -141,12 +155,13 @@ async fn look(name: &str, options: &ClientOptions) -> Look {
     };
     match asked.await {
         Ok((client, said)) => Look { candidate: described(name, &said), answer: Some((client, said)) },
-        Err(error) => {
-            let failure = Some(error.message().to_owned());
-            let candidate = Candidate { failure, ..candidate(name.to_owned(), MemberState::Unreachable) };
-            Look { candidate, answer: None }
-        }
+        Err(error) => unreachable(name, error.message().to_owned()),
     }
+}
+
+fn unreachable(name: &str, why: String) -> Look {
+    let candidate = Candidate { failure: Some(why), ..candidate(name.to_owned(), MemberState::Unreachable) };
+    Look { candidate, answer: None }
 }
 
 fn candidate(name: String, state: MemberState) -> Candidate {
@@ -191,7 +206,7 @@ fn says(hello: &Document, what: &str) -> bool {
 }
 
 /// What the connection string asks for. Staleness that it limits is lag.
-fn wish(wanted: Option<SelectionCriteria>, lag_max: Duration) -> Wish {
+pub(super) fn wish(wanted: Option<SelectionCriteria>, lag_max: Duration) -> Wish {
     let Some(SelectionCriteria::ReadPreference(preference)) = wanted else {
         return Wish { mode: Mode::Free, tag_sets: Vec::new(), lag_max };
     };

@@ -125,7 +125,7 @@ async fn a_hidden_member_goes_first_and_what_the_uri_says_goes_before_that() {
 
     // The hidden one stops following.
     set.members()[2].command_here("admin", doc! { "fsync": 1, "lock": true }).await.unwrap();
-    let strict = ConnectOptions { lag_max: Duration::from_secs(1) };
+    let strict = ConnectOptions { lag_max: Duration::from_secs(1), ..ConnectOptions::default() };
     for round in 0..3 {
         client.database("shop").collection("b").insert_one(doc! { "_id": 10 + round }).await.unwrap();
         tokio::time::sleep(Duration::from_secs(2)).await;
@@ -221,7 +221,7 @@ async fn a_member_that_falls_behind_is_given_way_to() {
     let documents = (0..12).map(|i| doc! { "_id": i, "text": &text });
     client.database("shop").collection("large").insert_many(documents).await.unwrap();
     let (heard, place) = (Arc::new(Heard::default()), tempfile::tempdir().unwrap());
-    let limits = ConnectOptions { lag_max: Duration::from_secs(1) };
+    let limits = ConnectOptions { lag_max: Duration::from_secs(1), ..ConnectOptions::default() };
     let deployment = Deployment::connect_with(&set.uri().parse().unwrap(), &limits).await.unwrap();
     assert_eq!(deployment.source().member, set.members()[1].address());
     let work = backup::Options { max_rate: Bytes::new(400_000), ..options(Compression::None) };

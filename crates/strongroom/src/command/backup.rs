@@ -29,7 +29,7 @@ pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: Cancellat
         max_lag: options.max_lag,
         max_rate: options.max_rate,
     };
-    let connecting = work.connecting();
+    let connecting = work.connecting(job.waits);
     let deployment = job.unless_cancelled(Deployment::connect_with(&uri, &connecting)).await?;
     let id = BackupId::new(job.clock.now(), rand::random());
     let manifest = backup::prepare(deployment, store, work, id, &job).await?.run(&job).await?;
