@@ -39,7 +39,7 @@ pub struct Archive {
 }
 
 enum Contents {
-    Stream(Stream),
+    Stream(Box<Stream>),
     Dump(Dump),
 }
 
@@ -176,7 +176,7 @@ impl Archive {
 
     fn stream(name: String, whole: Box<dyn Read + Send>, again: Option<Opener>) -> Result<Self> {
         let (stream, namespaces) = Stream::open(&name, whole, again)?;
-        Ok(Self { name, namespaces, contents: Contents::Stream(stream) })
+        Ok(Self { name, namespaces, contents: Contents::Stream(Box::new(stream)) })
     }
 
     fn files(name: String, files: Files, db: Option<&str>) -> Result<Self> {
