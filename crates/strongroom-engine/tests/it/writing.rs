@@ -125,7 +125,7 @@ impl Observer for Watcher {
         match event {
             Event::Advanced { .. } => self.advanced.notify_one(),
             Event::Retrying { request, key, .. } => {
-                self.tries.lock().unwrap().push(format!("{request} {key}"))
+                self.tries.lock().unwrap().push(format!("{request} {key}"));
             }
             _ => {}
         }
