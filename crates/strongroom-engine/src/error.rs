@@ -83,6 +83,10 @@ codes! {
         "The location is neither `s3://bucket/prefix` nor `file:///path`."
     MongoHost "SR-MONGO-HOST" Passing
         "No MongoDB server answers at that address."
+    MongoAddress "SR-MONGO-ADDRESS" User
+        "The connection string leads to no server: a host name that does not exist, or TLS that one side does not accept."
+    MongoBusy "SR-MONGO-BUSY" Passing
+        "The MongoDB server is stepping down, shutting down or overloaded, or another operation is in the way."
     MongoAuth "SR-MONGO-AUTH" User
         "MongoDB refused the user name or the password."
     MongoPrivilege "SR-MONGO-PRIVILEGE" User
@@ -95,6 +99,8 @@ codes! {
         "A server was waited for longer than allowed, and nothing came."
     StoreHost "SR-STORE-HOST" Passing
         "The storage endpoint cannot be reached, or does not answer as S3 does."
+    StoreAddress "SR-STORE-ADDRESS" User
+        "The storage endpoint leads to no server: a host name that does not exist, or TLS that one side does not accept."
     Store "SR-STORE" Lasting
         "The storage answered with an error."
     StoreBusy "SR-STORE-BUSY" Passing

@@ -382,6 +382,40 @@ mod tests {
         lines.into_iter().for_each(parses);
     }
 
+    /// Such as `--users none` in a sentence: an option with its value behind a space.
+    #[test]
+    fn every_option_that_the_documents_name_with_a_value_is_one() {
+        fn options(command: &clap::Command, found: &mut Vec<clap::Arg>) {
+            found.extend(command.get_arguments().cloned());
+            command.get_subcommands().for_each(|command| options(command, found));
+        }
+        let mut known = Vec::new();
+        options(&Arguments::command(), &mut known);
+        let documents =
+            concat!(include_str!("../../../README.md"), include_str!("../../../docs/SEMANTICS.md"));
+        let quoted = documents.split('`').skip(1).step_by(2).flat_map(|code| code.split(['|', ';']));
+        let mut checked = 0;
+        for code in quoted.filter(|code| code.trim().starts_with("--")) {
+            let mut words = code.split_whitespace();
+            let (name, value) = (words.next().unwrap_or_default(), words.next());
+            let named =
+                known.iter().filter(|option| option.get_long() == Some(name.trim_start_matches("--")));
+            let named: Vec<_> = named.collect();
+            assert!(!named.is_empty() || FOREIGN.contains(&name), "no command has `{name}`");
+            if value.is_some_and(|value| !value.starts_with("--")) && !named.is_empty() {
+                let takes = |option: &&clap::Arg| {
+                    option.get_action().takes_values() && !option.is_require_equals_set()
+                };
+                assert!(named.iter().any(takes), "`{code}` is no way to write it");
+                checked += 1;
+            }
+        }
+        assert!(checked > 5, "{checked}");
+    }
+
+    /// Options of other programs that the documents name.
+    const FOREIGN: [&str; 4] = ["--oplog", "--dumpDbUsersAndRoles", "--viewsAsCollections", "--help"];
+
     #[test]
     fn the_example_of_every_command_parses() {
         fn examples(command: &clap::Command, found: &mut Vec<String>) {

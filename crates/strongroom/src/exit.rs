@@ -22,12 +22,15 @@ pub(crate) fn status(code: Code) -> u8 {
     match code {
         Code::Usage | Code::Uri | Code::Location | Code::NotReplayable | Code::SeveralPlans => 2,
         Code::MongoHost
+        | Code::MongoAddress
+        | Code::MongoBusy
         | Code::MongoAuth
         | Code::MongoPrivilege
         | Code::Mongo
         | Code::SnapshotTooOld
         | Code::Stalled => 3,
         Code::StoreHost
+        | Code::StoreAddress
         | Code::Store
         | Code::StoreBusy
         | Code::NotOffered
@@ -132,11 +135,11 @@ program can decide whether to try again. This page is generated from the table o
         match code {
             Code::Internal => "an_answer_that_cannot_be_written_is_an_error",
             Code::Usage | Code::Location => "a_wrong_command_line_is_an_error_like_every_other",
-            Code::Uri | Code::MongoHost | Code::MongoAuth | Code::MongoPrivilege => {
+            Code::Uri | Code::MongoHost | Code::MongoAddress | Code::MongoAuth | Code::MongoPrivilege => {
                 "a_deployment_that_cannot_be_read_is_told_apart"
             }
-            Code::Mongo | Code::SnapshotTooOld => "what_a_server_answers_is_told_apart",
-            Code::StoreHost | Code::Key | Code::Clock | Code::BucketMissing => {
+            Code::Mongo | Code::MongoBusy | Code::SnapshotTooOld => "what_a_server_answers_is_told_apart",
+            Code::StoreHost | Code::StoreAddress | Code::Key | Code::Clock | Code::BucketMissing => {
                 "keys_clocks_regions_and_buckets_that_are_wrong_are_told_apart"
             }
             Code::Store | Code::StoreBusy | Code::NotOffered | Code::BucketRegion => {

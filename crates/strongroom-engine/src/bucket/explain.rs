@@ -285,7 +285,10 @@ fn no_answer(why: &str) -> Error {
             "Check the network and the endpoint (AWS_ENDPOINT_URL), its port, and whether it speaks https or http.",
         )
     };
-    Error::new(Code::StoreHost, format!("the storage cannot be reached, {what}: {why}")).help(help)
+    // A name server that does not answer may do so later; one that knows of no such name will not.
+    let lasting = any(&["name or service not known", "certificate", "corrupt message"]);
+    let code = if lasting { Code::StoreAddress } else { Code::StoreHost };
+    Error::new(code, format!("the storage cannot be reached, {what}: {why}")).help(help)
 }
 
 fn not_s3(operation: Operation, said: &str) -> Error {
@@ -439,7 +442,12 @@ mod tests {
                 Code::StoreHost,
                 "listens",
             ),
-            ("dispatch failure: invalid peer certificate: UnknownIssuer", Code::StoreHost, "TLS"),
+            (
+                "dns error: failed to lookup address information: Name or service not known",
+                Code::StoreAddress,
+                "not known",
+            ),
+            ("dispatch failure: invalid peer certificate: UnknownIssuer", Code::StoreAddress, "TLS"),
             ("request has timed out", Code::StoreHost, "in time"),
             (
                 "dispatch failure: other: the credential provider was not enabled: no credentials found in chain. Attempted:",

@@ -172,5 +172,9 @@ async fn over_tls_with_a_password_and_with_a_certificate() {
     assert_eq!(wrong.code(), Code::MongoAuth, "{wrong}");
     let untrusted = format!("mongodb://backups:secret@{hidden}/?directConnection=true&tls=true");
     let untrusted = backup_of(&untrusted, &free).await.0.unwrap_err();
-    assert_eq!(untrusted.code(), Code::MongoHost, "{untrusted}");
+    assert_eq!(untrusted.code(), Code::MongoAddress, "{untrusted}");
+    assert!(format!("{untrusted:?}").contains("`tlsCAFile=`"), "{untrusted:?}");
+    let plain = format!("mongodb://backups:secret@{hidden}/?directConnection=true");
+    let plain = backup_of(&plain, &free).await.0.unwrap_err();
+    assert!(format!("{plain:?}").contains("add `tls=true`"), "{plain:?}");
 }

@@ -117,9 +117,9 @@ async fn why_nobody_answers_and_why_no_key_was_had_are_told_apart() {
     };
     try_at("http://127.0.0.1:1").await.failed("SR-STORE-HOST", 4, &["nothing listens there", "refused"]);
     let unknown = try_at("http://no-such-host.invalid").await;
-    unknown.failed("SR-STORE-HOST", 4, &["its name is not known", "name server"]);
+    unknown.failed("SR-STORE-ADDRESS", 4, &["its name is not known", "name server"]);
     let plain = try_at(&format!("https://127.0.0.1:{port}")).await;
-    plain.failed("SR-STORE-HOST", 4, &["no trusted TLS connection", "https or http"]);
+    plain.failed("SR-STORE-ADDRESS", 4, &["no trusted TLS connection", "https or http"]);
 
     let place = tempfile::tempdir().unwrap();
     let profiles = place.path().join("config");
@@ -159,9 +159,9 @@ async fn a_deployment_that_cannot_be_read_is_told_apart() {
         &["refused"],
     );
     backup("mongodb://no-such-host.invalid/?serverSelectionTimeoutMS=300").await.failed(
-        "SR-MONGO-HOST",
+        "SR-MONGO-ADDRESS",
         3,
-        &[],
+        &["no-such-host.invalid:27017: ", "directConnection=true"],
     );
 
     let locked =
@@ -194,11 +194,13 @@ async fn what_a_server_answers_is_told_apart() {
     };
     let wrong = ["--include", "shop.orders", "--query", r#"{"a": {"$nosuch": 1}}"#];
     backup(&wrong).await.failed("SR-MONGO", 3, &["shop.orders", "$nosuch"]);
-    // 239 is SnapshotTooOld.
-    let data = doc! { "failCommands": ["listCollections"], "errorCode": 239, "appName": "strongroom" };
-    let point = doc! { "configureFailPoint": "failCommand", "mode": "alwaysOn", "data": data };
-    server.command("admin", point).await.unwrap();
-    backup(&[]).await.failed("SR-SNAPSHOT-TOO-OLD", 3, &[]);
+    // 112 is WriteConflict, 11600 InterruptedAtShutdown, 239 SnapshotTooOld.
+    for (answer, code) in [(112, "SR-MONGO-BUSY"), (11600, "SR-MONGO-BUSY"), (239, "SR-SNAPSHOT-TOO-OLD")] {
+        let data = doc! { "failCommands": ["listCollections"], "errorCode": answer, "appName": "strongroom" };
+        let point = doc! { "configureFailPoint": "failCommand", "mode": "alwaysOn", "data": data };
+        server.command("admin", point).await.unwrap();
+        backup(&[]).await.failed(code, 3, &[]);
+    }
 }
 
 /// A disk that is full, or a reader that stopped.

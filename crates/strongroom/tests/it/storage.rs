@@ -120,7 +120,7 @@ async fn the_certificates_of_a_bundle_are_trusted() {
         command.envs(variables.iter().copied());
         run(command)
     };
-    list(&[]).await.failed("SR-STORE-HOST", 4, &["no trusted TLS connection", "AWS_CA_BUNDLE"]);
+    list(&[]).await.failed("SR-STORE-ADDRESS", 4, &["no trusted TLS connection", "AWS_CA_BUNDLE"]);
     list(&[("AWS_CA_BUNDLE", &bundle)]).await.ok();
     list(&[("AWS_CONFIG_FILE", &config), ("AWS_PROFILE", "corporate")]).await.ok();
     let missing = list(&[("AWS_CA_BUNDLE", "/nonexistent/ca.pem")]).await;
