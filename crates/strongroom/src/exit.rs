@@ -139,7 +139,8 @@ program can decide whether to try again. This page is generated from the table o
                 "a_deployment_that_cannot_be_read_is_told_apart"
             }
             Code::Mongo | Code::MongoBusy | Code::SnapshotTooOld => "what_a_server_answers_is_told_apart",
-            Code::StoreHost | Code::StoreAddress | Code::Key | Code::Clock | Code::BucketMissing => {
+            Code::StoreAddress => "why_nobody_answers_and_why_no_key_was_had_are_told_apart",
+            Code::StoreHost | Code::Key | Code::Clock | Code::BucketMissing => {
                 "keys_clocks_regions_and_buckets_that_are_wrong_are_told_apart"
             }
             Code::Store | Code::StoreBusy | Code::NotOffered | Code::BucketRegion => {
