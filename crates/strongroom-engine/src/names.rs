@@ -95,6 +95,16 @@ pub(crate) fn known_as(collection: &str) -> &str {
     collection.strip_prefix(BUCKETS).unwrap_or(collection)
 }
 
+/// The first version whose time-series are read and written under their own names (`rawData`): no collection of buckets
+/// has a name there, and archives of such servers have none either (`SupportsRawData` in mongo-tools' common/db).
+const WITHOUT_BUCKETS: (u32, u32) = (8, 3);
+
+/// Whether a server of this version gives and takes the buckets of a time-series under its own name.
+pub(crate) fn names_no_buckets(server_version: &str) -> bool {
+    let mut numbers = server_version.split('.').map_while(|number| number.parse::<u32>().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= WITHOUT_BUCKETS
+}
+
 /// The collections that MongoDB's own role `restore` may merge users and roles from.
 pub(crate) const TEMPORARY_USERS: &str = "tempusers";
 pub(crate) const TEMPORARY_ROLES: &str = "temproles";
@@ -181,6 +191,22 @@ impl NamespaceKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn servers_name_no_buckets_from_8_3_on() {
+        for (version, expected) in [
+            ("6.0.5", false),
+            ("8.0.14", false),
+            ("8.2.3", false),
+            ("8.3.0", true),
+            ("8.3.0-rc1", true),
+            ("9.0.1", true),
+            ("10.0.0", true),
+            ("", false),
+        ] {
+            assert_eq!(names_no_buckets(version), expected, "{version}");
+        }
+    }
 
     /// Backed up, replayed, created, free as a name: where they differ is meant.
     #[test]

@@ -135,9 +135,12 @@ pub(crate) fn damaged(segment: &Segment, what: impl std::fmt::Display) -> Error 
 pub(crate) struct Names(HashMap<Name, usize>);
 
 impl Names {
+    /// The buckets of a time-series stand under a name of their own or, from MongoDB 8.3 on, under that of the
+    /// time-series.
     pub(crate) fn of(namespaces: &[Namespace]) -> Self {
-        let names = namespaces.iter().map(|n| Name::new(&n.db, n.data_collection()));
-        Self(names.enumerate().map(|(place, name)| (name, place)).collect())
+        let own = namespaces.iter().map(|n| Name::new(&n.db, &n.collection)).enumerate();
+        let of_data = namespaces.iter().map(|n| Name::new(&n.db, n.data_collection())).enumerate();
+        Self(own.chain(of_data).map(|(place, name)| (name, place)).collect())
     }
 
     pub(crate) fn place(&self, name: &Name) -> Result<usize> {

@@ -70,14 +70,19 @@ pub(super) fn join(stretches: &Stretches, read: Vec<StretchRead>) -> Joined {
 }
 
 /// Stores what is not stored yet; all segments in the order of the archive.
-async fn store_ends(sink: &Sink, namespaces: &[Described], pieces: Vec<Piece>) -> Result<Vec<Segment>> {
+async fn store_ends(
+    sink: &Sink,
+    server_version: &str,
+    namespaces: &[Described],
+    pieces: Vec<Piece>,
+) -> Result<Vec<Segment>> {
     let mut segments = Vec::with_capacity(pieces.len());
     for piece in pieces {
         segments.push(match piece {
             Piece::Stored(segment) => segment,
             Piece::End { stretch, part, place, crc } => {
                 let mut writer = SegmentWriter::new(sink.compression, BytesMut::new())?;
-                writer.end_namespace(&archived(&namespaces[place]), crc)?;
+                writer.end_namespace(&archived(&namespaces[place], server_version), crc)?;
                 sink.store_segment(stretch, part, writer.finish()?).await?
             }
         });
@@ -107,7 +112,7 @@ pub(super) async fn archive(
     let prelude = prelude(server_version, described, captured.is_some());
     let prelude = segment::prelude(sink.compression, &prelude)?;
     let mut segments = vec![sink.store_segment(0, 0, prelude).await?];
-    segments.extend(store_ends(sink, described, joined.pieces).await?);
+    segments.extend(store_ends(sink, server_version, described, joined.pieces).await?);
     let mut oplog = None;
     if let Some(captured) = captured {
         namespaces.push(self::oplog(&captured.read)?);
@@ -297,6 +302,20 @@ mod tests {
         let listed = namespaces(&described, &joined.namespaces).unwrap();
         assert_eq!((listed[0].documents, listed[1].documents), (5, 1));
         assert_eq!(listed[0].crc64, format!("{whole:016x}"));
+    }
+
+    #[test]
+    fn buckets_are_named_as_mongorestore_expects_them_of_the_servers_version() {
+        let series = |is_raw| Described { kind: NamespaceKind::Timeseries, is_raw, ..collection("w", 1) };
+        for (version, is_raw, expected) in [
+            ("6.0.5", false, "system.buckets.w"),
+            ("8.2.1", true, "system.buckets.w"),
+            ("8.3.0", false, "w"),
+            ("9.0.1", true, "w"),
+        ] {
+            assert_eq!(archived(&series(is_raw), version).collection, expected, "{version}");
+        }
+        assert_eq!(archived(&collection("a", 1), "9.0.1").collection, "a");
     }
 
     #[test]

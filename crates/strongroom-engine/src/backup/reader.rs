@@ -150,7 +150,8 @@ impl Reader {
         at: ReadAt,
     ) -> Result<NamespaceRead, Stop> {
         let described = &self.namespaces[place];
-        writer.begin_namespace(place, archived(described))?;
+        let server_version = &self.deployment.source().server_version;
+        writer.begin_namespace(place, archived(described, server_version))?;
         let mut read = NamespaceRead::new(place);
         if described.data_collection().is_some() {
             let (scan, last) = scan(range, self.query.as_ref());
@@ -282,7 +283,7 @@ mod tests {
     fn taken(segment_bytes: u64, offered: std::ops::Range<i64>, last: Option<&Bound>) -> (u64, Taken) {
         let (_folder, sink) = sink();
         let mut writer = StretchWriter::new(sink, segment_bytes, 1, 0);
-        writer.begin_namespace(0, archived(&collection("orders", 0))).unwrap();
+        writer.begin_namespace(0, archived(&collection("orders", 0), "6.0.5")).unwrap();
         let documents: Vec<_> = offered.map(document).collect();
         let mut read = NamespaceRead::new(0);
         let mut offered = documents.iter().map(|document| Ok(document.as_slice()));

@@ -69,7 +69,7 @@ async fn store_all(sink: &Arc<Sink>, started_at: DateTime<Utc>) -> Result<Manife
 
 async fn documents(writer: &mut StretchWriter, described: &Described) -> Result<NamespaceRead> {
     let mut read = NamespaceRead::new(0);
-    writer.begin_namespace(0, archived(described))?;
+    writer.begin_namespace(0, archived(described, SERVER_VERSION))?;
     for number in 0..DOCUMENTS {
         let document = document(number);
         writer.document(&document)?;

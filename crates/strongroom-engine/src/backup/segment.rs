@@ -10,6 +10,7 @@ use crate::compression::Compression;
 use crate::deployment::Described;
 use crate::error::{Code, Error, Result};
 use crate::manifest::Content;
+use crate::names::{NamespaceKind, names_no_buckets};
 use crate::stream::{Compressor, HashedBuffer, Meter};
 
 type Stages = Meter<Compressor<HashedBuffer>>;
@@ -119,9 +120,13 @@ impl SegmentWriter {
     }
 }
 
-/// How the archive names a namespace's documents: by the collection that holds them.
-pub(super) fn archived(described: &Described) -> ArchiveNamespace {
-    let collection = described.data_collection().unwrap_or_else(|| described.collection.clone());
+/// How an archive of a server of this version names a namespace's documents: by the collection that holds them.
+/// mongorestore expects the buckets of a time-series as the version says, however that server keeps them.
+pub(super) fn archived(described: &Described, server_version: &str) -> ArchiveNamespace {
+    let collection = match described.kind {
+        NamespaceKind::Timeseries if names_no_buckets(server_version) => described.collection.clone(),
+        kind => kind.data_collection(&described.collection),
+    };
     ArchiveNamespace { db: described.db.clone(), collection }
 }
 

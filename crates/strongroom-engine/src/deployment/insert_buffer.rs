@@ -49,13 +49,17 @@ pub struct InsertBuffer {
 }
 
 impl InsertBuffer {
-    pub(super) fn new(name: &Name, receiver: Receiver, fills_in: bool) -> Self {
+    /// `is_raw`: documents are the buckets of a time-series, and not its measurements.
+    pub(super) fn new(name: &Name, receiver: Receiver, fills_in: bool, is_raw: bool) -> Self {
         let mut head = vec![0; LENGTH_BYTES];
         string(&mut head, b"insert", name.collection.as_bytes());
         flag(&mut head, b"ordered", receiver.is_ordered);
         flag(&mut head, b"bypassDocumentValidation", true);
         if !fills_in {
             flag(&mut head, b"bypassEmptyTsReplacement", true);
+        }
+        if is_raw {
+            flag(&mut head, b"rawData", true);
         }
         element(&mut head, TYPE_ARRAY, b"documents");
         head.extend_from_slice(&[0; LENGTH_BYTES]);
@@ -255,7 +259,16 @@ mod tests {
     use crate::timestamps::EMPTY_TIMESTAMP;
 
     fn buffer(is_ordered: bool, is_ours: bool) -> InsertBuffer {
-        InsertBuffer::new(&Name::new("shop", "or.ders"), Receiver { is_ordered, is_ours }, true)
+        InsertBuffer::new(&Name::new("shop", "or.ders"), Receiver { is_ordered, is_ours }, true, false)
+    }
+
+    #[test]
+    fn buckets_without_a_name_of_their_own_are_inserted_raw() {
+        let receiver = Receiver { is_ordered: false, is_ours: true };
+        let mut buffer = InsertBuffer::new(&Name::new("shop", "w"), receiver, false, true);
+        buffer.push(rawdoc! { "_id": 1 }.as_bytes());
+        let command = Document::try_from(&*buffer.finished().unwrap()).unwrap();
+        assert_eq!((command.get_str("insert").unwrap(), command.get_bool("rawData").unwrap()), ("w", true));
     }
 
     #[test]

@@ -61,7 +61,10 @@ impl Target {
     /// An empty buffer for a collection.
     #[must_use]
     pub fn buffer(&self, name: &Name, receiver: Receiver) -> InsertBuffer {
-        InsertBuffer::new(name, receiver, self.fills_in_timestamps)
+        let holding = self.holding(name.clone());
+        // Buckets, not measurements, under the name of their time-series.
+        let is_raw = holding != *name;
+        InsertBuffer::new(&holding, receiver, self.fills_in_timestamps, is_raw)
     }
 
     /// Sends what the buffer holds, and empties it. What is not known to have arrived is sent again.

@@ -14,7 +14,7 @@ use super::{ConnectionString, connect_primary};
 use crate::definition::Definition;
 use crate::error::{Code, Error, Result};
 use crate::job::Job;
-use crate::names::Name;
+use crate::names::{Name, known_as, names_no_buckets};
 use crate::waits::Wait;
 
 /// A deployment that is written to, through its primary.
@@ -117,6 +117,12 @@ impl Target {
     #[must_use]
     pub fn set_name(&self) -> Option<&str> {
         self.set_name.as_deref()
+    }
+
+    /// The collection that takes the documents of this one: buckets have no name of their own from MongoDB 8.3 on.
+    #[must_use]
+    pub(crate) fn holding(&self, name: Name) -> Name {
+        if names_no_buckets(&self.version) { Name::new(name.db, known_as(&name.collection)) } else { name }
     }
 
     /// Names of all collections and views of a database (none if there is no such database).

@@ -60,6 +60,14 @@ impl Catalog {
         holds
     }
 
+    /// The name that stands here: servers that give buckets no name of their own (MongoDB 8.3 and later) log changes of
+    /// them under that of their time-series.
+    pub(crate) fn data_name(&self, name: Name) -> Name {
+        let buckets = Name::new(&name.db, format!("{BUCKETS}{}", name.collection));
+        let is_series = !self.collections.contains_key(&name) && self.collections.contains_key(&buckets);
+        if is_series { buckets } else { name }
+    }
+
     /// Takes a change of `system.views`. A time-series' definition is not one of a view.
     ///
     /// # Errors
@@ -85,8 +93,8 @@ impl Catalog {
     /// [`Code::Damaged`](crate::error::Code::Damaged) for commands that are not as MongoDB writes them.
     pub(crate) fn command(&mut self, part: &Operation<'_>) -> Result<Option<Change>> {
         let (command, RawBsonRef::String(collection)) = part.command()? else { return Ok(None) };
-        let name = Name::new(part.db, collection);
         let o = document(part.o)?.without(command);
+        let name = self.data_name(Name::new(part.db, collection));
         match command {
             // The views themselves are documents of it, and go with it.
             "create" if collection == VIEWS => Ok(None),
@@ -108,8 +116,12 @@ impl Catalog {
     fn create(&mut self, name: Name, options: &Definition) -> Option<Change> {
         // A temporary collection would vanish with the server's next start.
         let mut options = options.without("temp");
-        if name.collection.starts_with(BUCKETS) {
+        let mut name = name;
+        if options.contains("timeseries") {
             options = timeseries(&options);
+            if !name.collection.starts_with(BUCKETS) {
+                name.collection.insert_str(0, BUCKETS);
+            }
         }
         if self.collections.contains_key(&name) {
             return None;
@@ -337,6 +349,24 @@ mod tests {
         let definition = rawdoc! { "_id": "shop.w", "viewOn": "system.buckets.w", "pipeline": [] };
         with("i", "shop.system.views", definition, |part| catalog.view(part).unwrap());
         assert!(catalog.views.is_empty());
+    }
+
+    /// From MongoDB 8.3 on, under a single name.
+    #[test]
+    fn a_time_series_of_one_name_is_the_same_as_one_of_two() {
+        let mut catalog = Catalog::default();
+        let raw = rawdoc! {
+            "create": "w", "validator": { "x": 1 }, "clusteredIndex": true,
+            "timeseries": { "timeField": "at", "metaField": "m" },
+        };
+        let series = doc! { "timeseries": { "timeField": "at", "metaField": "m" } };
+        let expected = Change::Create(name("system.buckets.w"), definition(series));
+        assert_eq!(run(&mut catalog, raw), Some(expected));
+        assert_eq!(catalog.data_name(name("w")), name("system.buckets.w"));
+        assert_eq!(catalog.data_name(name("a")), name("a"));
+        run(&mut catalog, rawdoc! { "createIndexes": "w", "key": { "meta.p": 1 }, "name": "p" });
+        assert_eq!(catalog.collections[&name("system.buckets.w")].bucket_indexes.len(), 1);
+        assert_eq!(run(&mut catalog, rawdoc! { "drop": "w" }), Some(Change::Drop(name("system.buckets.w"))));
     }
 
     #[test]

@@ -494,3 +494,34 @@ async fn what_the_oplog_of_an_archive_holds_is_known_before_anything_is_touched(
     let help = error.help_text().unwrap().to_string();
     assert!(!format!("{error} {help}").contains("othing was touched"), "{error} {help}");
 }
+
+/// mongodump writes the buckets of a server from 8.3 on under the name of their time-series.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_of_a_server_without_names_for_buckets_comes_back() {
+    let target = Mongod::standalone().await.unwrap();
+    let series = doc! { "create": "w", "timeseries": { "timeField": "at" } };
+    target.command("made", series).await.unwrap();
+    let at = bson::DateTime::from_millis(1_700_000_000_000);
+    let made = target.client().await.unwrap().database("made");
+    made.collection::<Document>("w").insert_one(doc! { "at": at, "x": 1 }).await.unwrap();
+    let buckets = made.collection::<bson::RawDocumentBuf>("system.buckets.w");
+    let bucket = buckets.find_one(doc! {}).await.unwrap().unwrap();
+    for under in ["w", "system.buckets.w"] {
+        let metadata = Metadata {
+            db: "shop".into(),
+            collection: "w".into(),
+            metadata: r#"{"options":{"timeseries":{"timeField":"at"}},"indexes":[]}"#.into(),
+            size: 0,
+            kind: "timeseries".into(),
+        };
+        let prelude = Prelude { header: Header::new(4, "9.0.1", "100.18.0"), metadata: vec![metadata] };
+        let sums = vec![(Namespace::new("shop", under), Crc64::new())];
+        let mut archive = Made { encoder: Encoder::archive(Vec::new(), &prelude).unwrap(), sums };
+        archive.block(0, &[bucket.as_bytes().to_vec()]);
+        let options = Options { existing: Existing::Drop, ..Options::default() };
+        let restored = restore_with(opened(archive.finish()).await, &target, options).await.unwrap();
+        assert_eq!((restored.documents, restored.exceptions), (1, vec![]), "{under}");
+        let w = target.client().await.unwrap().database("shop").collection::<Document>("w");
+        assert_eq!(w.find_one(doc! {}).await.unwrap().unwrap().get_i32("x").unwrap(), 1);
+    }
+}

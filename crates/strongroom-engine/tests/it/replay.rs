@@ -390,13 +390,13 @@ async fn only_moments_of_the_window_can_be_chosen() {
         let window = [made.from, made.after(5)].map(|moment| moment.to_string());
         assert!(window.iter().all(|moment| error.message().contains(moment)), "{error}");
     }
-    // A time of day means the beginning of its second.
+    // A time of day means all of its second, also where that is the last one.
     let seconds = i64::from(made.after(5).seconds);
     let time = chrono::DateTime::from_timestamp(seconds, 0).unwrap().to_rfc3339();
     let (target, restored) = made.restore(&manifest, at(time.parse().unwrap())).await;
     restored.unwrap();
     let a = target.client().await.unwrap().database("shop").collection::<Document>("a");
-    assert_eq!(a.count_documents(doc! { "_id": { "$in": ["a", "b"] } }).await.unwrap(), 1);
+    assert_eq!(a.count_documents(doc! { "_id": { "$in": ["a", "b"] } }).await.unwrap(), 2);
     if let Some(window) = &mut manifest.oplog {
         window.cut_short = Some("somebody renamed something".into());
     }

@@ -225,11 +225,12 @@ impl<'a> Running<'a> {
     }
 
     async fn change(&mut self, part: &Operation<'_>) -> Result<()> {
-        let name = part.name();
+        let name = self.catalog.data_name(part.name());
         if !self.catalog.holds(&name) || self.held.has(&name, part)? {
             return Ok(());
         }
         let Some(to) = self.replay.scope.data_to(&name) else { return Ok(()) };
+        let to = self.replay.target.holding(to);
         for operation in rewrite(part, &to)? {
             if self.batch.is_full_for(&operation) {
                 self.send().await?;
@@ -334,8 +335,9 @@ impl<'a> Running<'a> {
                 .push(format!("{updates} updates of `{name}` in the oplog found no document to change"));
         }
         if let (Source::Archive(_), Some(to), Some(last)) = (source, scope.window.to, self.last)
-            && to > last
+            && to.within(last) > last
         {
+            let to = to.in_words();
             exceptions.push(format!("the archive's oplog ends at {last}, before {to}"));
         }
         let mut left = outcome::left(items, self.catalog, scope);

@@ -45,8 +45,8 @@ fn of_backup(manifest: &Manifest, at: Option<ClusterTime>) -> Result<Option<Wind
             return Err(nothing_to_replay(&manifest.id, &reason));
         }
     };
-    let to = at.unwrap_or(earliest);
     let last = manifest.oplog.as_ref().map_or(from, |window| window.to);
+    let to = at.map_or(earliest, |at| at.within(last));
     if to < earliest || to > last {
         return Err(outside(manifest, to, earliest, last));
     }
