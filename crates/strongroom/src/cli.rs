@@ -149,7 +149,7 @@ pub(crate) struct Backup {
     pub(crate) plan: PlanName,
     #[command(flatten)]
     pub(crate) selection: Selection,
-    /// How many collections to read at once [default: the number of cores, at most 4]
+    /// How many collections to read at once [default: a quarter of the cores, 1 to 4]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..=64))]
     pub(crate) readers: Option<u16>,
     /// Compression: zstd[:1-19], gzip[:1-9] or none

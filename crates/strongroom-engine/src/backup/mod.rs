@@ -33,7 +33,7 @@ mod writer;
 pub use moment::Moment;
 pub use prepared::{Outline, Planned, Prepared};
 pub use sample::sample;
-pub use settings::{ConsistencyMode, Options};
+pub use settings::{ConsistencyMode, Options, readers_default};
 
 use std::sync::Arc;
 

@@ -9,7 +9,7 @@ use crate::layout::PlanName;
 use crate::manifest::Selection;
 use crate::quantity::{Bytes, Period};
 use crate::selection::{Filter, Query};
-use crate::settings::{self, at_once_default, choices};
+use crate::settings::{self, choices};
 use crate::waits::Waits;
 
 /// What to back up, and how.
@@ -40,12 +40,26 @@ pub struct Options {
     pub max_rate: Option<Bytes>,
 }
 
+/// Collections read at once by default: a quarter of the cores, at least 1 and at most 4.
+///
+/// One reader keeps about a core of the program and one of the server busy, and half of the machine is left to others.
+/// Measured on two cores that the server shared, beside a client's reads of single documents: with two readers the
+/// slowest hundredth of these took 16.3 ms or more, with one 8.3 ms, with `mongodump` 11.3 ms and without any backup
+/// 8.0 ms; one reader was as quick as two, and as `mongodump`.
+#[must_use]
+pub fn readers_default() -> usize {
+    const CORES_FOR_EACH: usize = 4;
+    const DEFAULT_MAX: usize = 4;
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / CORES_FOR_EACH).clamp(1, DEFAULT_MAX)
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             plan: PlanName::default(),
             filter: Filter::default(),
-            readers: at_once_default(),
+            readers: readers_default(),
             compression: Compression::default(),
             consistency: ConsistencyMode::default(),
             query: None,

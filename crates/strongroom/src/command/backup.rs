@@ -8,7 +8,7 @@ use strongroom_engine::deployment::Deployment;
 use strongroom_engine::{BackupId, Location, Manifest, Result, Summary, bucket};
 use tokio_util::sync::CancellationToken;
 
-use super::{at_once, job};
+use super::job;
 use crate::cli;
 use crate::output::Output;
 use crate::words::{consistency, namespaces, totals};
@@ -21,7 +21,7 @@ pub(crate) async fn run(options: cli::Backup, output: &Output, cancel: Cancellat
     let work = Options {
         plan: options.plan,
         filter,
-        readers: at_once(options.readers),
+        readers: options.readers.map_or_else(backup::readers_default, usize::from),
         compression: options.compress,
         consistency: options.consistency,
         query: options.query,
