@@ -211,7 +211,12 @@ impl Keeper {
         self.deployment.retries("reading", "the oplog", error.message(), PAUSE);
         let elsewhere = if tries < ELSEWHERE_FROM { Elsewhere::No } else { Elsewhere::IfLost };
         let going = lost::go_elsewhere(&self.deployment, self.turn, elsewhere, &self.job);
-        self.job.unless_cancelled(async { Ok(going.await) }).await
+        self.job
+            .unless_cancelled(async {
+                going.await;
+                Ok(())
+            })
+            .await
     }
 
     /// Takes what is new. The inner error is of a connection that may come back.

@@ -210,7 +210,7 @@ mod tests {
         "mongodb://user:{}@host mongodb://user:{}@host",
         "mongodb://user:{}@host\nmongodb://user:{}@host",
         "mongodb://user:{}@hostmongodb://user:{}@host",
-        "--uri=mongodb://user:{}@host",
+        "uri=mongodb://user:{}@host",
         "mongodb://user:{} @host",
     ];
 
