@@ -111,6 +111,11 @@ impl FromStr for PlanName {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
+        // Such a file stands beside the plans; some file systems take no notice of case.
+        if text.eq_ignore_ascii_case(RESTORE_NOTE) {
+            return Err(Error::new(Code::Usage, format!("`{text}` cannot name a plan"))
+                .help("A file of this name stands beside the plans. Choose another name."));
+        }
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
         if (1..=64).contains(&text.len()) && text.bytes().all(allowed) && !text.starts_with('.') {
             return Ok(Self(text.into()));
@@ -205,7 +210,7 @@ mod tests {
         {
             assert_eq!(text.parse::<BackupId>().unwrap_err().code(), Code::NotABackup);
         }
-        for text in ["", ".", "..", ".hidden", "a/b", "a b", &"x".repeat(65)] {
+        for text in ["", ".", "..", ".hidden", "RESTORE.md", "restore.MD", "a/b", "a b", &"x".repeat(65)] {
             assert_eq!(text.parse::<PlanName>().unwrap_err().code(), Code::Usage);
         }
     }

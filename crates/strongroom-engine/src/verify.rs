@@ -8,8 +8,11 @@ use serde::Serialize;
 use tokio::task::block_in_place;
 
 use crate::bucket::ObjectStore;
-use crate::error::{Code, Result};
+use crate::error::{Code, Error, Result};
+use crate::help;
+use crate::help::Command;
 use crate::job::Job;
+use crate::layout;
 use crate::manifest::{Manifest, Segment};
 use crate::prelude;
 use crate::progress::{Event, Phase};
@@ -44,7 +47,7 @@ pub struct Problem {
 /// Fetches and walks all of a backup, `readers` segments at once. Needs a multi-threaded runtime.
 ///
 /// # Errors
-/// [`Code::Cancelled`]; as the store fails in a way that says nothing about the backup (no access, no connection). Damage
+/// [`Code::Cancelled`]; [`Code::NotABackup`] when it was deleted meanwhile; as the store fails in a way that says nothing about the backup (no access, no connection). Damage
 /// is in the report.
 pub async fn verify(
     store: Arc<dyn ObjectStore>,
@@ -60,7 +63,19 @@ pub async fn verify(
         bytes: manifest.namespaces.iter().map(|n| n.bytes).sum(),
     });
     job.phase(Phase::Verifying);
-    job.unless_cancelled(walk_all(&*store, manifest, readers, job)).await
+    let report = job.unless_cancelled(walk_all(&*store, manifest, readers, job)).await?;
+    if !report.problems.is_empty() && is_gone(&*store, manifest).await {
+        let what = format!("backup `{}` was deleted while it was verified", manifest.id);
+        return Err(Error::new(Code::NotABackup, what)
+            .help(help![Command::List, " shows the backups that are there."]));
+    }
+    Ok(report)
+}
+
+/// Whether the manifest is no longer there: a deletion takes it first.
+async fn is_gone(store: &dyn ObjectStore, manifest: &Manifest) -> bool {
+    let key = format!("{}/{}/{}", manifest.plan, manifest.id, layout::MANIFEST);
+    store.get_start(&key, 1).await.is_err_and(|error| error.code() == Code::ObjectMissing)
 }
 
 async fn walk_all(store: &dyn ObjectStore, manifest: &Manifest, readers: usize, job: &Job) -> Result<Report> {

@@ -225,3 +225,17 @@ async fn what_comes_damaged_is_fetched_once_more_before_it_is_called_damaged() {
     let restored = restore(&noisy(), &made, &target, Existing::Refuse, Filter::default()).await.unwrap();
     assert_eq!(restored.documents, 30);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_deleted_while_it_is_verified_is_not_called_damaged() {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let made = backup(&source, &store, options(Compression::None)).await.unwrap();
+    std::fs::remove_dir_all(place.path().join("default").join(&made.id)).unwrap();
+    // As another program sees it.
+    let store = folder(place.path());
+    let error = verify(store, &made, 2, &unwatched()).await.unwrap_err();
+    assert_eq!(error.code(), Code::NotABackup, "{error:?}");
+}
