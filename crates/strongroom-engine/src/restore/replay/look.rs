@@ -183,7 +183,7 @@ mod tests {
         .unwrap();
         let on = |action, collection| Privilege::on(action, &Name::new("copy", collection));
         assert_eq!(commands, [on("createCollection", "w")]);
-        let wanted = ["bypassDocumentValidation", "insert", "update"].map(|action| on(action, "a"));
+        let wanted = ["bypassDocumentValidation", "insert", "remove"].map(|action| on(action, "a"));
         assert!(wanted.iter().all(|privilege| changes.contains(privilege)), "{changes:?}");
         assert!(changes.contains(&Privilege::on_collection("insert", "admin", "tempusers")));
         assert_eq!(changes.len(), 5, "{changes:?}");
