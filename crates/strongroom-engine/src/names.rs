@@ -38,6 +38,8 @@ enum Standing {
 fn standing(db: &str, collection: &str) -> Standing {
     match collection {
         _ if is_server_database(db) => Standing::ServersOwn,
+        // Copies of users and roles that a restore left: nobody's data, and never to be merged.
+        TEMPORARY_USERS | TEMPORARY_ROLES if db == "admin" => Standing::ServersOwn,
         _ if Authorization::of(db, collection).is_some() => Standing::Authorization,
         STORED_FUNCTIONS => Standing::StoredFunctions,
         VIEWS => Standing::Views,
@@ -223,6 +225,9 @@ mod tests {
             ("admin.system.roles", [true, true, false, false]),
             ("admin.system.version", [true, true, false, false]),
             ("admin.notes", [true, true, true, true]),
+            ("admin.tempusers", [false, false, false, false]),
+            ("admin.temproles", [false, false, false, false]),
+            ("shop.tempusers", [true, true, true, true]),
             ("shop.$admin.system.users", [true, true, false, false]),
             ("local.oplog.rs", [false, false, false, false]),
             ("config.settings", [false, false, false, false]),

@@ -151,6 +151,16 @@ impl Phase {
     }
 }
 
+/// The first twenty, and how many more there are.
+fn first_of(names: &[String], quote: &str) -> String {
+    const SHOWN: usize = 20;
+    let shown: Vec<String> = names.iter().take(SHOWN).map(|name| format!("{quote}{name}{quote}")).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
 /// Something the person should know. As data it has a code and the facts; its sentence is the `Display`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "code", rename_all = "kebab-case")]
@@ -200,6 +210,23 @@ pub enum Warning {
     },
     /// The identity may not list, so nobody looked whether all that was stored is still there.
     SegmentsNotSeen,
+    /// Collections were left out, since each server has its own of these names.
+    ServersOwnSkipped {
+        /// `db.collection` of each.
+        namespaces: Vec<String>,
+    },
+    /// Users and roles of the source become users and roles of the target.
+    UsersMerged {
+        /// Each with its roles, in words.
+        names: Vec<String>,
+        /// Those whose roles lead to any right.
+        powerful: Vec<String>,
+    },
+    /// Copies of users, which a restore that did not end had left in the target, are dropped.
+    CopiesOfUsersDropped {
+        /// `db.collection`.
+        namespace: String,
+    },
     /// Objects that belong to no backup could not be deleted.
     ObjectsLeft {
         /// How many.
@@ -241,6 +268,21 @@ impl fmt::Display for Warning {
             Self::SegmentsNotSeen => f.write_str(
                 "this identity may not list, so it was not checked that all that was stored is still there: verify the backup \
                  with an identity that may read",
+            ),
+            Self::ServersOwnSkipped { namespaces } => {
+                write!(f, "not restored, since each server has its own: {}", first_of(namespaces, "`"))
+            }
+            Self::UsersMerged { names, powerful } => {
+                write!(f, "the target gets {}", first_of(names, ""))?;
+                match powerful.as_slice() {
+                    [] => Ok(()),
+                    powerful => write!(f, "; {} may do anything there", first_of(powerful, "`")),
+                }
+            }
+            Self::CopiesOfUsersDropped { namespace } => write!(
+                f,
+                "`{namespace}` was in the target, left by a restore that did not end: it is dropped, since it holds copies of \
+                 users"
             ),
             Self::ObjectsLeft { objects, example } => write!(
                 f,

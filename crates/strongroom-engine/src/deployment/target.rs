@@ -235,6 +235,15 @@ impl Target {
         }
     }
 
+    /// How many documents a collection holds, by its own count.
+    ///
+    /// # Errors
+    /// As the server or the connection fails.
+    pub async fn count_all(&self, name: &Name) -> Result<u64> {
+        let answer = self.command(&name.db, doc! { "count": &name.collection }).await?;
+        Ok(answer.get("n").map_or(0, super::whole_number))
+    }
+
     /// Documents that a filter finds, by looking at all of them.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::archive::{Chunk, Rest, Wish};
-use super::item::Item;
+use super::item::{Action, Item};
 use super::tally::Tally;
 use super::{Backup, Source};
 use crate::deployment::{InsertBuffer, Inserted, Receiver, Target};
@@ -24,6 +24,8 @@ use crate::segments::{self, Found, Names, Step, Walk};
 pub(super) struct Destination {
     to: Name,
     receiver: Receiver,
+    /// Users and roles are kept until they are merged.
+    is_kept: bool,
     /// A document may come twice: it was deleted and inserted again while it was read. The replay of the oplog leaves
     /// the right one of the two.
     may_repeat: bool,
@@ -86,7 +88,11 @@ fn destinations(source: &Source, items: &[Item], replays: bool) -> Destinations 
     inserted
         .filter_map(|item| {
             let may_repeat = replays && item.action.creates() && source.is_read_later(&item.from);
-            Some((item.number, Destination { to: item.data_to()?, receiver: receiver(item), may_repeat }))
+            let is_kept = item.action == Action::Merge;
+            Some((
+                item.number,
+                Destination { to: item.data_to()?, receiver: receiver(item), is_kept, may_repeat },
+            ))
         })
         .collect()
 }
@@ -273,6 +279,10 @@ impl Open {
     }
 
     async fn take(&mut self, writing: &Writing, document: &[u8], tally: &mut Tally) -> Result<()> {
+        if self.destination.is_kept {
+            writing.job.observe(&Event::Advanced { documents: 1, bytes: document.len() as u64 });
+            return tally.kept.push(&self.destination.to, document);
+        }
         if self.buffer.is_full_for(document) {
             self.send(writing, tally).await?;
         }

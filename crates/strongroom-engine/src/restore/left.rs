@@ -17,6 +17,8 @@ pub(super) struct Left {
     pub(super) views: Vec<View>,
     /// The collections that are created, with their options by now.
     pub(super) created: Vec<(Name, Definition)>,
+    /// Changes of users and roles, as operations.
+    pub(super) of_users: Vec<bson::RawDocumentBuf>,
     /// What cannot be done, in sentences.
     pub(super) exceptions: Vec<String>,
 }
@@ -58,7 +60,9 @@ impl Left {
 
     /// `metadata` is how the collection is by now.
     pub(super) fn collection(&mut self, item: &Item, metadata: &Metadata) {
-        self.names.insert(item.to.clone());
+        if item.action != Action::Skip {
+            self.names.insert(item.to.clone());
+        }
         if item.action.creates() {
             self.created.push((item.to.clone(), metadata.options.clone()));
         }

@@ -31,17 +31,16 @@ pub use source::{Backup, Source};
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::deployment::{Privileges, Target};
 use crate::error::{Code, Error, Result};
 use crate::help;
-use crate::help::{Help, Setting};
+use crate::help::Setting;
 use crate::job::Job;
 use crate::names::NamespaceKind;
-use crate::progress::Phase;
+use crate::progress::{Phase, Warning};
 use crate::spool::Spool;
 use create::Created;
 use expiry::Expiries;
@@ -49,10 +48,7 @@ use item::Item;
 use left::Left;
 use present::Present;
 use replay::Replay;
-use users::Merging;
-
-/// How long a restore that failed or was cancelled may take to remove its temporary collections.
-const CLEARED_WITHIN: Duration = Duration::from_secs(5);
+use users::{Kept, Merging};
 
 /// What a restore did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -70,6 +66,9 @@ pub struct Restored {
     pub indexes: u64,
     /// Documents that the server refused.
     pub refused: u64,
+    /// Collections of the source that were left out, since each server has its own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<String>,
     /// Documents that expire.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expiring: Vec<Expiry>,
@@ -134,18 +133,17 @@ impl Prepared {
         job.observe(&self.preview.began());
         let known = self.check(&job).await?;
         job.observe(&self.preview.planned());
+        // How users are stored is no data of anybody.
+        let data =
+            self.items.iter().filter(|item| item.action == Action::Skip && item.authorization.is_none());
+        let namespaces: Vec<String> = data.map(|item| item.from.to_string()).collect();
+        if !namespaces.is_empty() {
+            job.warn(Warning::ServersOwnSkipped { namespaces });
+        }
         match self.change(known, &job).await {
             Ok(restored) => Ok(restored),
-            Err(error) => Err(self.unfinished(error, self.clear(&job).await)),
+            Err(error) => Err(self.unfinished(error)),
         }
-    }
-
-    /// Removes what is not part of the restored data; whether that worked.
-    async fn clear(&self, job: &Job) -> bool {
-        let Some(merging) = self.merging() else { return true };
-        job.phase(Phase::CleaningUp);
-        let cleared = tokio::time::timeout(CLEARED_WITHIN, merging.clear(&self.target)).await;
-        matches!(cleared, Ok(Ok(())))
     }
 
     /// Everything that can be known before anything is touched.
@@ -194,24 +192,22 @@ impl Prepared {
         let mut restored = Restored {
             backup: self.preview.backup.clone(),
             plan: self.preview.plan.clone(),
+            skipped: self.skipped(),
             ..Restored::default()
         };
-        let left = match self.settings.indexes {
-            Indexes::Only => Left::of(&self.items),
+        let (left, kept) = match self.settings.indexes {
+            Indexes::Only => (Left::of(&self.items), Kept::default()),
             Indexes::Build | Indexes::None => self.fill(known, &mut restored, job).await?,
         };
-        self.finish(left, &mut restored, job).await?;
+        self.finish(left, &kept, &mut restored, job).await?;
         Ok(restored)
     }
 
     /// Collections and their data, as of one moment; what is left to be done then.
-    async fn fill(&self, known: Known, restored: &mut Restored, job: &Job) -> Result<Left> {
+    async fn fill(&self, known: Known, restored: &mut Restored, job: &Job) -> Result<(Left, Kept)> {
         let Self { source, target, .. } = self;
         let writers = self.settings.writers;
         job.phase(Phase::Preparing);
-        if let Some(merging) = self.merging() {
-            merging.clear(target).await?;
-        }
         let Created { items, exceptions } = create::collections(target, &self.items, writers, job).await?;
         restored.exceptions.extend(exceptions);
         job.phase(Phase::Inserting);
@@ -225,18 +221,18 @@ impl Prepared {
         }));
         // After the data, and before the indexes, which what lies in between may contradict.
         let Some(replay) = self.replay(&items, known.privileges.as_ref(), job) else {
-            return Ok(Left::of(&items));
+            return Ok((Left::of(&items), tally.kept));
         };
         // What came as a stream could not be looked at before.
         if let Some(late) = &rest.oplog {
             replay.look(late).await?;
         }
         let oplog = known.oplog.or(rest.oplog).unwrap_or_default();
-        replay.run(&oplog, self.merging().as_ref()).await
+        Ok((replay.run(&oplog).await?, tally.kept))
     }
 
     /// Indexes, views and users: by then the data is as of one moment.
-    async fn finish(&self, left: Left, restored: &mut Restored, job: &Job) -> Result<()> {
+    async fn finish(&self, left: Left, kept: &Kept, restored: &mut Restored, job: &Job) -> Result<()> {
         restored.namespaces = left.names.len() as u64;
         let expiries = Expiries::of(&left, &self.settings);
         restored.exceptions.extend(left.exceptions);
@@ -253,10 +249,15 @@ impl Prepared {
         job.check()?;
         job.phase(Phase::MergingUsers);
         if let Some(merging) = self.merging() {
-            merging.run(&self.target).await?;
+            restored.documents += merging.run(&self.target, kept, &left.of_users, job).await?;
         }
         restored.exceptions.extend(expiries.begin(&self.target).await?);
         Ok(())
+    }
+
+    fn skipped(&self) -> Vec<String> {
+        let skipped = self.items.iter().filter(|item| item.action == Action::Skip);
+        skipped.map(|item| item.from.to_string()).collect()
     }
 
     fn merging(&self) -> Option<Merging> {
@@ -273,7 +274,7 @@ impl Prepared {
         Some(Replay::new(source, target, items, replay::Scope::new(self.window?, settings), privileges, job))
     }
 
-    fn unfinished(&self, error: Error, cleared: bool) -> Error {
+    fn unfinished(&self, error: Error) -> Error {
         let name = self.source.name();
         let mut error =
             error.context(format!("the restore of `{name}` did not finish, the target holds a part of it"));
@@ -284,12 +285,6 @@ impl Prepared {
                 " to replace what is there, or drop the restored databases by hand.",
             ]);
         }
-        if cleared {
-            return error;
-        }
-        let help = error.help_text().cloned().map_or_else(Help::default, |help| help.and(" "));
-        error.help(
-            help.and("Drop `admin.tempusers` and `admin.temproles` by hand: they may hold copies of users."),
-        )
+        error
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use mongo_archive::Crc64;
 
+use super::users::Kept;
 use crate::error::{Code, Error, Result};
 use crate::help;
 use crate::help::Command;
@@ -13,6 +14,8 @@ use crate::manifest::Namespace;
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) documents: u64,
+    /// Users and roles, to be merged when all else is there.
+    pub(super) kept: Kept,
     refused: BTreeMap<usize, Refusals>,
     /// By the number of the segment: the sum of each block.
     sums: Vec<(usize, Vec<(usize, Crc64)>)>,
@@ -38,6 +41,7 @@ impl Tally {
 
     pub(super) fn add(&mut self, other: Self) {
         self.documents += other.documents;
+        self.kept.add(other.kept);
         self.sums.extend(other.sums);
         for (namespace, Refusals { documents, first }) in other.refused {
             self.refuse(namespace, documents, &first);

@@ -1,12 +1,39 @@
 //! Users and roles: inserted beside the real ones, then merged by MongoDB itself.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
+
+use bson::{RawDocument, RawDocumentBuf};
 
 use super::item::{Action, Item};
 use crate::definition::Definition;
-use crate::deployment::{Privilege, Refused, Target};
-use crate::error::Result;
+use crate::deployment::{OperationBatch, Privilege, Receiver, Refused, Target};
+use crate::error::{Code, Error, Result};
+use crate::help;
+use crate::help::{Help, Setting};
+use crate::job::Job;
 use crate::names::{Name, TEMPORARY_ROLES, TEMPORARY_USERS};
+use crate::progress::Warning;
+
+/// How long a restore may take to remove the copies of users that it made.
+const CLEARED_WITHIN: Duration = Duration::from_secs(5);
+/// How long another restore may have the temporary collections: it needs them for well under a second.
+const OTHERS_WITHIN: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(200);
+/// How often it is tried to merge before somebody else's changes.
+const TRIES: u32 = 3;
+const KEPT_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Roles that can lead to any right (MongoDB manual, "Built-In Roles").
+const POWERFUL: [&str; 8] = [
+    "root",
+    "__system",
+    "userAdminAnyDatabase",
+    "userAdmin",
+    "dbOwner",
+    "dbAdminAnyDatabase",
+    "clusterAdmin",
+    "restore",
+];
 
 /// What merging needs (`_mergeAuthzCollections`).
 const MERGE: [&str; 4] = ["createUser", "createRole", "grantRole", "revokeRole"];
@@ -40,45 +67,208 @@ impl Merging {
     /// What a user needs to merge them, beyond what is needed for other collections.
     pub(super) fn needed(&self) -> Vec<Privilege> {
         let collections = [TEMPORARY_USERS, TEMPORARY_ROLES].into_iter().flat_map(|collection| {
-            let actions = ["insert", "find", "dropCollection"].into_iter();
+            let actions = ["createCollection", "insert", "find", "dropCollection"].into_iter();
             actions.map(move |action| Privilege::on_collection(action, "admin", collection))
         });
         collections.chain(MERGE.into_iter().map(Privilege::on_every_database)).collect()
     }
 
-    /// Drops the temporary collections, which hold copies of users: what an earlier restore left, or this one.
-    pub(super) async fn clear(&self, target: &Target) -> Result<()> {
-        for temporary in [TEMPORARY_USERS, TEMPORARY_ROLES] {
-            target.drop_collection(&Name::new("admin", temporary)).await?;
+    /// Merges what was kept, with what the oplog then changed of it; how many documents that were.
+    ///
+    /// The temporary collections are there for a moment only, and belong to one restore at a time: they are created, not
+    /// taken over. If somebody else changed them meanwhile all of it is done once more.
+    pub(super) async fn run(
+        &self,
+        target: &Target,
+        kept: &Kept,
+        changes: &[RawDocumentBuf],
+        job: &Job,
+    ) -> Result<u64> {
+        if let Some(warning) = kept.named() {
+            job.warn(warning);
+        }
+        for _ in 0..TRIES {
+            self.occupy(target, job).await?;
+            let merged = self.fill_and_merge(target, kept, changes).await;
+            let cleared = tokio::time::timeout(CLEARED_WITHIN, clear(&target.unattended())).await;
+            let cleared = matches!(cleared, Ok(Ok(())));
+            match merged {
+                Ok(Some(documents)) if cleared => return Ok(documents),
+                Ok(None) if cleared => {}
+                Ok(_) => {
+                    return Err(left_behind(Error::new(Code::Mongo, "copies of users could not be removed")));
+                }
+                Err(error) if cleared => return Err(error),
+                Err(error) => return Err(left_behind(error)),
+            }
+        }
+        let message = "users and roles could not be merged: somebody else used `admin.tempusers` each time";
+        Err(Error::new(Code::TargetChanged, message)
+            .help("Wait until no other restore of users runs, then restore the users alone."))
+    }
+
+    /// Makes the temporary collections, once nobody else has them. What is left of a restore that died is dropped.
+    async fn occupy(&self, target: &Target, job: &Job) -> Result<()> {
+        for temporary in [TEMPORARY_USERS, TEMPORARY_ROLES].map(|name| Name::new("admin", name)) {
+            let mut waited = Duration::ZERO;
+            loop {
+                match target.create(&temporary, &Definition::default()).await {
+                    Ok(()) => break,
+                    Err(Refused::Exists) if waited < OTHERS_WITHIN => {
+                        tokio::time::sleep(PAUSE).await;
+                        job.check()?;
+                        waited += PAUSE;
+                    }
+                    Err(Refused::Exists) => {
+                        job.warn(Warning::CopiesOfUsersDropped { namespace: temporary.to_string() });
+                        target.drop_collection(&temporary).await?;
+                        waited = Duration::ZERO;
+                    }
+                    Err(refused) => return Err(refused.into()),
+                }
+            }
         }
         Ok(())
     }
 
-    /// The oplog changes documents of collections that have to be there.
-    pub(super) async fn make_room(&self, target: &Target) -> Result<()> {
+    /// None where the collections do not hold what was put there.
+    async fn fill_and_merge(
+        &self,
+        target: &Target,
+        kept: &Kept,
+        changes: &[RawDocumentBuf],
+    ) -> Result<Option<u64>> {
+        let mut documents = 0;
+        let mut filled = Vec::new();
         for temporary in &self.temporary {
-            match target.create(temporary, &Definition::default()).await {
-                Ok(()) | Err(Refused::Exists) => {}
-                Err(refused) => return Err(refused.into()),
+            let mut buffer = target.buffer(temporary, Receiver { is_ordered: false, is_ours: true });
+            let mut inserted = 0;
+            for document in kept.of(temporary) {
+                if buffer.is_full_for(document) {
+                    inserted += target.insert(&mut buffer).await?.documents;
+                }
+                buffer.push(document);
+            }
+            inserted += target.insert(&mut buffer).await?.documents;
+            if target.count_all(temporary).await? != inserted {
+                return Ok(None);
+            }
+            documents += inserted;
+        }
+        let mut batch = OperationBatch::default();
+        for change in changes {
+            if batch.is_full_for(change) {
+                target.apply(&mut batch).await?;
+            }
+            batch.push(change.clone(), 0);
+        }
+        if !batch.is_empty() {
+            target.apply(&mut batch).await?;
+        }
+        for temporary in &self.temporary {
+            filled.push((temporary, target.count_all(temporary).await?));
+        }
+        let given = |name: &'static str| {
+            self.temporary.iter().any(|temporary| temporary.collection == name).then_some(name)
+        };
+        for db in &self.dbs {
+            target.merge_users_and_roles(db, given(TEMPORARY_USERS), given(TEMPORARY_ROLES)).await?;
+        }
+        for (temporary, count) in filled {
+            if target.count_all(temporary).await? != count {
+                return Ok(None);
             }
         }
+        Ok(Some(documents))
+    }
+}
+
+async fn clear(target: &Target) -> Result<()> {
+    for temporary in [TEMPORARY_USERS, TEMPORARY_ROLES] {
+        target.drop_collection(&Name::new("admin", temporary)).await?;
+    }
+    Ok(())
+}
+
+fn left_behind(error: Error) -> Error {
+    let help = error.help_text().cloned().map_or_else(Help::default, |help| help.and(" "));
+    error.help(
+        help.and("Drop `admin.tempusers` and `admin.temproles` by hand: they may hold copies of users."),
+    )
+}
+
+/// Documents of users and roles, by the collection that they are merged from.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    documents: Vec<(Name, Vec<u8>)>,
+    bytes: usize,
+}
+
+impl Kept {
+    /// # Errors
+    /// [`Code::Damaged`] for more than any server has.
+    pub(super) fn push(&mut self, to: &Name, document: &[u8]) -> Result<()> {
+        self.bytes += document.len();
+        if self.bytes > KEPT_BYTES_MAX {
+            return Err(Error::new(Code::Damaged, "there are more than 256 MiB of users and roles")
+                .help(help!["Leave them out with ", Setting::Users.to("none"), "."]));
+        }
+        self.documents.push((to.clone(), document.to_vec()));
         Ok(())
     }
 
-    /// Merges what was inserted.
-    pub(super) async fn run(&self, target: &Target) -> Result<()> {
-        let present = target.collections("admin").await?;
-        let given = |name| present.iter().any(|n| n == name).then_some(name);
-        let (users, roles) = (given(TEMPORARY_USERS), given(TEMPORARY_ROLES));
-        if users.is_some() || roles.is_some() {
-            for db in &self.dbs {
-                target.merge_users_and_roles(db, users, roles).await?;
-            }
-        }
-        for temporary in [users, roles].into_iter().flatten() {
-            target.drop_collection(&Name::new("admin", temporary)).await?;
-        }
-        Ok(())
+    pub(super) fn add(&mut self, other: Self) {
+        self.bytes += other.bytes;
+        self.documents.extend(other.documents);
+    }
+
+    fn of(&self, name: &Name) -> impl Iterator<Item = &[u8]> {
+        self.documents.iter().filter(move |(to, _)| to == name).map(|(_, document)| document.as_slice())
+    }
+
+    /// Who is merged, and who of them may do anything.
+    fn named(&self) -> Option<Warning> {
+        let documents =
+            self.documents.iter().filter_map(|(_, document)| RawDocument::from_bytes(document).ok());
+        let names: Vec<Granted> = documents.filter_map(Granted::of).collect();
+        let powerful = names.iter().filter(|one| one.is_powerful).map(|one| one.name.clone()).collect();
+        let names: Vec<String> = names.into_iter().map(|one| one.words).collect();
+        (!names.is_empty()).then_some(Warning::UsersMerged { names, powerful })
+    }
+}
+
+/// A user or role, and what it is granted.
+struct Granted {
+    name: String,
+    words: String,
+    is_powerful: bool,
+}
+
+impl Granted {
+    fn of(document: &RawDocument) -> Option<Self> {
+        let db = document.get_str("db").ok()?;
+        let (kind, name) = match (document.get_str("user"), document.get_str("role")) {
+            (Ok(user), _) => ("user", user),
+            (_, Ok(role)) => ("role", role),
+            _ => return None,
+        };
+        let roles: Vec<(String, String)> = document
+            .get_array("roles")
+            .ok()
+            .into_iter()
+            .flatten()
+            .filter_map(|role| {
+                let role = role.ok()?.as_document()?;
+                Some((role.get_str("role").ok()?.to_owned(), role.get_str("db").ok()?.to_owned()))
+            })
+            .collect();
+        let is_powerful = roles.iter().any(|(role, _)| POWERFUL.contains(&role.as_str()));
+        let roles: Vec<String> = roles.into_iter().map(|(role, db)| format!("{role}@{db}")).collect();
+        let words = match roles.as_slice() {
+            [] => format!("{kind} `{name}@{db}`"),
+            roles => format!("{kind} `{name}@{db}` ({})", roles.join(", ")),
+        };
+        Some(Self { name: format!("{name}@{db}"), words, is_powerful })
     }
 }
 
@@ -101,6 +291,21 @@ mod tests {
         assert_eq!(two.dbs, ["b", "shop"].map(String::from).into());
         assert_eq!(two.temporary, BTreeSet::from([Name::new("admin", TEMPORARY_USERS)]));
         assert_eq!(merging(&[], true), None);
+    }
+
+    #[test]
+    fn who_is_merged_is_named_and_who_may_do_anything() {
+        let mut kept = Kept::default();
+        let users = Name::new("admin", TEMPORARY_USERS);
+        let role = |role: &str| bson::rawdoc! { "role": role, "db": "admin" };
+        for (user, granted) in [("alice", "root"), ("bob", "read")] {
+            let user = bson::rawdoc! { "_id": user, "user": user, "db": "shop", "roles": [role(granted)] };
+            kept.push(&users, user.as_bytes()).unwrap();
+        }
+        let said = kept.named().unwrap().to_string();
+        assert!(said.contains("user `alice@shop` (root@admin), user `bob@shop` (read@admin)"), "{said}");
+        assert!(said.contains("`alice@shop` may do anything"), "{said}");
+        assert!(Kept::default().named().is_none());
     }
 
     #[test]

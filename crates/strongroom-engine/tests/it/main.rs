@@ -31,4 +31,5 @@ mod settings;
 mod setup;
 mod silence;
 mod topology;
+mod users;
 mod writing;

@@ -17,11 +17,12 @@ pub(super) use window::window;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bson::RawDocumentBuf;
+
 use super::item::Item;
 use super::known::{self, Known};
 use super::left::Left;
 use super::settings::Existing;
-use super::users::Merging;
 use super::{Source, create};
 use crate::definition::Definition;
 use crate::deployment::{OperationBatch, Privilege, Privileges, Refused, Target};
@@ -119,12 +120,8 @@ impl<'a> Replay<'a> {
     }
 
     /// Replays, and gives what is to be done from then on.
-    pub(super) async fn run(&self, spool: &Spool, merging: Option<&Merging>) -> Result<Left> {
+    pub(super) async fn run(&self, spool: &Spool) -> Result<Left> {
         self.job.phase(Phase::Replaying);
-        // Users and roles are merged from collections that exist only where the backup holds some.
-        if let Some(merging) = merging {
-            merging.make_room(self.target).await?;
-        }
         let mut running = Running::new(self, capped::held(self, spool).await?);
         let mut entries = Entries::of(self.source, spool)?;
         while let Some(some) = entries.next(self.job).await? {
@@ -151,6 +148,8 @@ struct Running<'a> {
     /// Updates that found no document.
     unmatched: BTreeMap<Name, u64>,
     exceptions: Vec<String>,
+    /// Changes of users and roles, for when they are merged.
+    of_users: Vec<RawDocumentBuf>,
     /// The newest entry that there is.
     last: Option<ClusterTime>,
 }
@@ -167,6 +166,7 @@ impl<'a> Running<'a> {
             held,
             unmatched: BTreeMap::new(),
             exceptions: Vec::new(),
+            of_users: Vec::new(),
             last: None,
         }
     }
@@ -231,7 +231,12 @@ impl<'a> Running<'a> {
         }
         let Some(to) = self.replay.scope.data_to(&name) else { return Ok(()) };
         let to = self.replay.target.holding(to);
+        let is_kept = Authorization::of(part.db, part.collection).is_some();
         for operation in rewrite(part, &to)? {
+            if is_kept {
+                self.of_users.push(operation);
+                continue;
+            }
             if self.batch.is_full_for(&operation) {
                 self.send().await?;
             }
@@ -342,7 +347,7 @@ impl<'a> Running<'a> {
         }
         let mut left = outcome::left(items, self.catalog, scope);
         exceptions.append(&mut left.exceptions);
-        Left { exceptions, ..left }
+        Left { exceptions, of_users: self.of_users, ..left }
     }
 }
 

@@ -1,0 +1,121 @@
+//! Users and roles: who is merged is said, nobody is lost, and nobody comes from where users are not kept.
+
+use std::sync::{Arc, Mutex};
+
+use bson::{Document, doc};
+use strongroom_engine::deployment::Target;
+use strongroom_engine::restore::{self, Options, Restored, Source};
+use strongroom_engine::{Compression, Event, Filter, Manifest, Observer};
+use testbed::Mongod;
+use testbed::mongod::Options as Arguments;
+use tokio_util::sync::CancellationToken;
+
+use crate::refused::case;
+use crate::setup::{backup, folder, job, options, restore_with};
+
+#[derive(Default)]
+struct Warnings(Mutex<Vec<String>>);
+
+impl Observer for Warnings {
+    fn observe(&self, event: &Event) {
+        if let Event::Warning(warning) = event {
+            self.0.lock().unwrap().push(warning.to_string());
+        }
+    }
+}
+
+async fn guarded() -> Mongod {
+    Mongod::start(Arguments { replica_set: true, auth: true, ..Arguments::default() }).await.unwrap()
+}
+
+async fn user(server: &Mongod, name: &str, role: &str) -> String {
+    let user = doc! { "createUser": name, "pwd": "secret", "roles": [role] };
+    server.command("admin", user).await.unwrap();
+    format!("{}&authSource=admin", server.uri_for(&format!("{name}:secret@")))
+}
+
+async fn has_user(server: &Mongod, name: &str) -> bool {
+    let answer = server.command("admin", doc! { "usersInfo": name }).await.unwrap();
+    !answer.get_array("users").unwrap().is_empty()
+}
+
+/// A copy of a user, as a restore that was killed leaves it.
+async fn leave_copy(server: &Mongod) {
+    let left = server.client().await.unwrap().database("admin").collection::<Document>("tempusers");
+    left.insert_one(doc! { "_id": "admin.old", "user": "old", "db": "admin", "roles": [] }).await.unwrap();
+}
+
+/// A backup of a server with a user and two databases.
+async fn with_alice(place: &std::path::Path) -> Manifest {
+    let source = guarded().await;
+    user(&source, "alice", "root").await;
+    let client = source.client().await.unwrap();
+    for db in ["one", "two"] {
+        client.database(db).collection::<Document>("a").insert_one(doc! { "_id": 1 }).await.unwrap();
+    }
+    leave_copy(&source).await;
+    backup(&source, &folder(place), options(Compression::None)).await.unwrap()
+}
+
+async fn restore_as(uri: &str, source: Source, filter: &str, heard: Arc<Warnings>) -> Restored {
+    let target = Target::connect(&uri.parse().unwrap()).await.unwrap();
+    let filter = Filter::new(vec![filter.to_owned(), "admin.*".to_owned()], vec![]).unwrap();
+    let prepared = restore::prepare(source, target, Options { filter, ..Options::default() }).await.unwrap();
+    prepared.run(job(heard, CancellationToken::new())).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_restores_at_once_lose_no_user() {
+    let place = tempfile::tempdir().unwrap();
+    let manifest = Arc::new(with_alice(place.path()).await);
+    let names: Vec<String> =
+        manifest.namespaces.iter().map(|n| format!("{}.{}", n.db, n.collection)).collect();
+    assert!(!names.contains(&"admin.tempusers".to_owned()), "copies of users are no data: {names:?}");
+    let source = || Source::backup(folder(place.path()), manifest.clone());
+    let target = guarded().await;
+    let restorer = user(&target, "restorer", "restore").await;
+    let heard = Arc::new(Warnings::default());
+    let (one, two) = tokio::join!(
+        restore_as(&restorer, source(), "one.*", heard.clone()),
+        restore_as(&restorer, source(), "two.*", heard.clone()),
+    );
+    assert_eq!((one.exceptions, two.exceptions), (vec![], vec![]));
+    assert!(has_user(&target, "alice").await && has_user(&target, "restorer").await);
+    assert!(!has_user(&target, "old").await);
+    let left = target.client().await.unwrap().database("admin").list_collection_names().await.unwrap();
+    assert!(!left.iter().any(|name| name.starts_with("temp")), "{left:?}");
+    let heard = heard.0.lock().unwrap().join("\n");
+    assert!(heard.contains("user `alice@admin` (root@admin)"), "{heard}");
+    assert!(heard.contains("`alice@admin` may do anything"), "{heard}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_of_users_that_another_restore_left_are_dropped_and_said() {
+    let place = tempfile::tempdir().unwrap();
+    let manifest = Arc::new(with_alice(place.path()).await);
+    let target = guarded().await;
+    leave_copy(&target).await;
+    let heard = Arc::new(Warnings::default());
+    let source = Source::backup(folder(place.path()), manifest);
+    restore_as(&target.uri(), source, "one.*", heard.clone()).await;
+    assert!(has_user(&target, "alice").await && !has_user(&target, "old").await);
+    let heard = heard.0.lock().unwrap().join("\n");
+    assert!(heard.contains("`admin.tempusers` was in the target"), "{heard}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_skipped_is_named_and_counted_as_nothing_else() {
+    let target = Mongod::standalone().await.unwrap();
+    for (name, skipped) in [
+        ("tempusers-plain", "admin.tempusers"),
+        ("local-mine", "local.mine"),
+        ("system-users-24", "system.users"),
+    ] {
+        let restored = restore_with(case(name).await, &target, Options::default()).await.unwrap();
+        assert!(restored.skipped.iter().any(|left| left.ends_with(skipped)), "{name}: {restored:?}");
+        let counted = restored.exceptions.iter().any(|said| said.contains(skipped));
+        assert!(counted, "its documents are counted, {name}: {:?}", restored.exceptions);
+    }
+    let users = target.command("admin", doc! { "usersInfo": { "forAllDBs": true } }).await.unwrap();
+    assert_eq!(users.get_array("users").unwrap().len(), 0, "nobody came from what holds no users");
+}
