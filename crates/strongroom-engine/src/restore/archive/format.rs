@@ -10,7 +10,7 @@ use crate::error::{Code, Error};
 use crate::stream::decompress_any;
 
 /// So many bytes of what may be compressed are enough to tell.
-pub(super) const START_BYTES: u64 = 64 * 1024;
+pub(super) const START_BYTES: usize = 64 * 1024;
 /// Bytes that tell once they are decompressed: a block of a tar archive.
 const PLAIN_BYTES: u64 = 512;
 /// The shortest and the longest document.
@@ -59,6 +59,12 @@ impl Format {
             Self::Archive
         }
     }
+}
+
+/// Whether these first bytes tell what it is, whatever follows.
+pub(super) fn is_told_by(start: &[u8]) -> bool {
+    let plain = plain(start);
+    plain.starts_with(&MAGIC) || plain.len() as u64 >= PLAIN_BYTES
 }
 
 /// The beginning, decompressed: as much as there is before it breaks off.
@@ -163,7 +169,7 @@ mod tests {
             (b"\x89PNG\r\n".to_vec(), Format::Archive),
             (Vec::new(), Format::Archive),
         ] {
-            let start = |bytes: &[u8]| bytes[..bytes.len().min(START_BYTES as usize)].to_vec();
+            let start = |bytes: &[u8]| bytes[..bytes.len().min(START_BYTES)].to_vec();
             assert_eq!(Format::of(&start(&bytes)), expected);
             assert_eq!(Format::of(&start(&gzipped(&bytes))), expected);
         }

@@ -234,11 +234,17 @@ impl fmt::Debug for Archive {
     }
 }
 
-/// What a stream is, and its first bytes.
+/// What a stream is, and its first bytes: no more than tell, since more may be long in coming.
 fn look(name: &str, stream: &mut dyn Read) -> Result<(Format, Vec<u8>)> {
-    let mut start = Vec::new();
-    let read = stream.take(format::START_BYTES).read_to_end(&mut start);
-    read.map_err(|e| unread(name, 0, e))?;
+    let (mut start, mut piece) = (Vec::new(), vec![0; format::START_BYTES]);
+    while start.len() < format::START_BYTES && !format::is_told_by(&start) {
+        match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(read) => start.extend_from_slice(&piece[..read]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(unread(name, 0, error)),
+        }
+    }
     let format = Format::of(&start);
     Ok((format, start))
 }
