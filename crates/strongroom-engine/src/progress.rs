@@ -166,6 +166,11 @@ fn first_of(names: &[String], quote: &str) -> String {
 #[serde(tag = "code", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Warning {
+    /// The server is newer than the newest version that is known.
+    ServerNewer {
+        /// Its version.
+        version: String,
+    },
     /// The newest writes are not on a majority of the set's members, so a snapshot cannot hold them.
     NoMajority {
         /// Seconds between the newest write and the newest that a majority has.
@@ -239,6 +244,11 @@ pub enum Warning {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ServerNewer { version } => write!(
+                f,
+                "MongoDB {version} is newer than the newest version that this program knows: try out whether the backup \
+                 can be restored"
+            ),
             Self::NoMajority { behind_seconds } => write!(
                 f,
                 "the newest writes, of the last {behind_seconds} s, are not on a majority of the set's members, so the \

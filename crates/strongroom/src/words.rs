@@ -79,11 +79,20 @@ pub(crate) fn consistency(consistency: &Consistency) -> String {
             let later = if read_plainly.is_empty() {
                 String::new()
             } else {
-                format!("; read later than that: {}", in_line(&read_plainly.join(", ")))
+                format!("; read later than that: {}", in_line(&first_few(read_plainly)))
             };
             format!("all collections as of {at}, once the oplog from {from} on is replayed{later}")
         }
         Consistency::None { reason } => format!("none that all collections share: {}", in_line(reason)),
+    }
+}
+
+/// The first few of many names, and how many there are.
+fn first_few(names: &[String]) -> String {
+    const SHOWN_MAX: usize = 5;
+    match names.len() {
+        0..=SHOWN_MAX => names.join(", "),
+        many => format!("{many} collections, among them {}", names[..SHOWN_MAX].join(", ")),
     }
 }
 
@@ -189,5 +198,13 @@ mod tests {
     fn sizes_are_in_binary_units() {
         let sizes = [0, 1023, 1024, 1_048_575, 16 << 20, 3 << 40, u64::MAX].map(size);
         assert_eq!(sizes, ["0 B", "1023 B", "1.0 KiB", "1.0 MiB", "16.0 MiB", "3.0 TiB", "16.0 EiB"]);
+    }
+
+    #[test]
+    fn of_many_names_the_first_few_are_shown() {
+        let names = |many: usize| (0..many).map(|i| format!("shop.c{i}")).collect::<Vec<_>>();
+        assert_eq!(first_few(&names(2)), "shop.c0, shop.c1");
+        let shown = first_few(&names(3400));
+        assert!(shown.starts_with("3400 collections, among them shop.c0") && shown.len() < 100, "{shown}");
     }
 }

@@ -33,7 +33,7 @@ pub(super) mod server_code {
 }
 
 /// The label of what a server of 8.3 or later refuses because it has too much to do.
-const OVERLOADED: &str = "SystemOverloadedError";
+pub(super) const OVERLOADED: &str = "SystemOverloadedError";
 
 /// An error of the engine for one of the driver's.
 pub(super) fn explain(error: &DriverError) -> Error {

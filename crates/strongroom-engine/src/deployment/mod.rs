@@ -58,6 +58,9 @@ use topology::Chosen;
 /// How long to look for a suitable server, unless the connection string says otherwise.
 const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The newest major version of MongoDB whose answers are known.
+const NEWEST_MAJOR: u32 = 8;
+
 /// How long killing the cursors that are open may take: a person who stops a backup is answered within two seconds.
 const CLOSE_WITHIN: Duration = Duration::from_millis(1500);
 
@@ -119,15 +122,17 @@ impl Deployment {
         let hosts = names(&options);
         let connected = limits.waits.limit(Wait::Connect, hosts, connecting).await;
         let (Chosen { client, source, members, .. }, warning) = connected.map_err(|e| uri.scrub(e))?;
+        let newer = (major(&source.server_version) > NEWEST_MAJOR)
+            .then(|| Warning::ServerNewer { version: source.server_version.clone() });
         Ok(Self {
             seats: Mutex::new(Seats::new(client, source.member.clone(), members)),
             moving: tokio::sync::Mutex::default(),
             set,
-            reading: any_member(),
+            reading: reading(source.topology),
             source,
             lag_max: limits.lag_max,
             waits: limits.waits,
-            warnings: warning.into_iter().collect(),
+            warnings: warning.into_iter().chain(newer).collect(),
             opening: TaskTracker::new(),
         })
     }
@@ -216,6 +221,15 @@ fn names(options: &ClientOptions) -> String {
 /// Whatever answers: the connection leads to one member, or it does not matter.
 fn any_member() -> SelectionCriteria {
     SelectionCriteria::ReadPreference(ReadPreference::Nearest { options: None })
+}
+
+/// Through mongos the primaries of shards: before MongoDB 8.2 a long read from a secondary can miss documents that move
+/// to another shard (its 8.2 release notes).
+fn reading(topology: Topology) -> SelectionCriteria {
+    match topology {
+        Topology::Sharded => SelectionCriteria::ReadPreference(ReadPreference::Primary),
+        Topology::ReplicaSet | Topology::Standalone => any_member(),
+    }
 }
 
 fn whole_number(value: &Bson) -> u64 {

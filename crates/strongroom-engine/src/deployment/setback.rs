@@ -2,7 +2,7 @@
 
 use mongodb::error::{Error as DriverError, ErrorKind};
 
-use super::failure::{code_of, explain, server_code};
+use super::failure::{OVERLOADED, code_of, explain, server_code};
 use crate::error::Error;
 
 /// Why a cursor could not be opened or could not go on.
@@ -26,6 +26,9 @@ impl Setback {
     pub(super) fn of(error: &DriverError) -> Self {
         use server_code as code;
         let told = explain(error);
+        if error.contains_label(OVERLOADED) {
+            return Self::Lost(told);
+        }
         match code_of(error) {
             Some(code::SNAPSHOT_TOO_OLD | code::SNAPSHOT_UNAVAILABLE) => Self::TooOld(told),
             Some(code::KEY_NOT_FOUND | code::CAPPED_POSITION_LOST) => Self::PositionGone(told),

@@ -45,6 +45,7 @@ pub(super) async fn connect(set: &Client, options: &ClientOptions, wish: Wish) -
             };
             (client, hello, members)
         }
+        Topology::ReplicaSet if state(&hello) == MemberState::Arbiter => return Err(arbiter(&hello)),
         _ => (set.clone(), hello, Vec::new()),
     };
     let newest = match topology {
@@ -55,6 +56,12 @@ pub(super) async fn connect(set: &Client, options: &ClientOptions, wish: Wish) -
     let source = describe(&client.database("admin"), &hello, topology, members).await?;
     let members = (names.len() > 1).then(|| Members { options: options.clone(), wish, names });
     Ok(Chosen { client, newest, source, members })
+}
+
+fn arbiter(hello: &Document) -> Error {
+    let name = hello.get_str("me").unwrap_or("the server in the URI");
+    Error::new(Code::MongoHost, format!("`{name}` is an arbiter, which holds no data"))
+        .help("Name another member of the replica set in the URI, or leave `directConnection=true` out.")
 }
 
 /// Seconds that the member is behind the primary; none where one of them does not tell.

@@ -89,6 +89,17 @@ async fn a_lost_cursor_is_taken_up_where_it_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_says_it_is_overloaded_is_asked_again_later() {
+    let server = server().await;
+    let label = ["SystemOverloadedError"].to_vec();
+    let data =
+        doc! { "failCommands": ["getMore"], "errorCode": 2, "errorLabels": label, "appName": "strongroom" };
+    fail(&server, 3, data).await;
+    let (manifest, read, _) = watched(&server).await;
+    assert_whole(&manifest, read);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_broken_connection_is_made_again() {
     let server = server().await;
     let data = doc! { "failCommands": ["getMore", "find"], "closeConnection": true, "appName": "strongroom" };

@@ -168,6 +168,10 @@ async fn without_a_majority_the_newest_moment_that_one_had_is_read_and_said() {
         members.map(|member| member.reason.clone()).collect::<Vec<_>>().join(";")
     };
     assert!(reasons(MemberState::Arbiter).contains("no data"));
+    let arbiter = set.members()[1].direct_uri("");
+    let error = backup_of(&arbiter, &ConnectOptions::default()).await.0.unwrap_err();
+    assert_eq!(error.code(), Code::MongoHost);
+    assert!(error.message().contains("is an arbiter"), "{error}");
     assert!(reasons(MemberState::Secondary).contains("3600 s behind on purpose"));
     assert!(!reasons(MemberState::Unreachable).is_empty());
 }
