@@ -194,7 +194,7 @@ impl fmt::Display for RestoredText<'_> {
         for exception in &done.exceptions {
             writeln!(f, "not restored: {exception}")?;
         }
-        for expiry in &done.expiring {
+        for expiry in done.expiring.iter().filter(|expiry| expiry.held || expiry.past != Some(0)) {
             writeln!(f, "{}", expires(expiry))?;
         }
         match &done.plan {
