@@ -74,6 +74,21 @@ impl Place {
         Ok(manifest)
     }
 
+    /// The same, of which all may be deleted: what Strongroom does not write there, it did not write.
+    fn deletable(&self, found: &Fetched) -> Result<Manifest> {
+        let manifest = self.manifest(found)?;
+        let folder = self.key("");
+        let ours = |key: &str| key.strip_prefix(&folder).is_some_and(layout::is_ours);
+        match manifest.segments.iter().find(|segment| !ours(&segment.key)) {
+            None => Ok(manifest),
+            Some(foreign) => {
+                let what =
+                    format!("the manifest of `{self}` lists `{}`, which no backup writes", foreign.key);
+                Err(Error::new(Code::Damaged, what).help("Somebody changed it. Nothing was deleted."))
+            }
+        }
+    }
+
     /// Refuses a manifest that was copied or moved here from another place.
     fn is_that_of(&self, id: &str, plan: &str) -> Result<()> {
         if id == self.id.as_str() && plan == self.plan.as_str() {
@@ -134,12 +149,21 @@ fn refused_all(entries: &[Entry]) -> Option<Error> {
 }
 
 async fn entry(store: &dyn ObjectStore, whole: &Semaphore, place: Place) -> Entry {
-    let found = match read_summary(store, whole, &place).await {
+    let mut read = read_summary(store, whole, &place).await;
+    if read.as_ref().is_err_and(may_be_damaged_on_the_way) {
+        read = read_summary(store, whole, &place).await;
+    }
+    let found = match read {
         Ok(Some(summary)) => return Entry::Backup(Box::new(summary)),
         Ok(None) => without_manifest(store, &place).await,
         Err(error) => Err(error),
     };
     found.unwrap_or_else(|error| Entry::Unreadable(place, error))
+}
+
+/// What is damaged, or of another format, may have become so on the way: it is fetched once more before it is called that.
+fn may_be_damaged_on_the_way(error: &Error) -> bool {
+    matches!(error.code(), Code::Damaged | Code::NewerFormat)
 }
 
 /// Whether the whole store is out of reach, rather than one object in it.
@@ -154,8 +178,7 @@ fn is_passing(error: &Error) -> bool {
 
 /// The summary of the backup at a place; none where no manifest stands.
 async fn read_summary(store: &dyn ObjectStore, whole: &Semaphore, place: &Place) -> Result<Option<Summary>> {
-    let start = store.get_start(&place.key(layout::MANIFEST), summary::BYTES_MAX).await;
-    let Some(start) = if_there(store, place, layout::MANIFEST, start).await? else { return Ok(None) };
+    let Some(start) = get_start(store, place, summary::BYTES_MAX).await? else { return Ok(None) };
     if let Some(summary) = Manifest::summary(&start.body)? {
         place.is_that_of(&summary.id, &summary.plan)?;
         return Ok(Some(summary));
@@ -213,7 +236,13 @@ pub async fn find(store: &dyn ObjectStore, plan: Option<&PlanName>, name: &str) 
         name => first_with_manifest(store, candidates(store, plan, &name.parse()?).await?).await?,
     };
     let (place, found) = found.ok_or_else(|| not_a_backup(store, name))?;
-    place.manifest(&found)
+    match place.manifest(&found) {
+        Err(error) if may_be_damaged_on_the_way(&error) => {
+            let again = get(store, &place, layout::MANIFEST).await?;
+            again.map_or(Err(error), |found| place.manifest(&found))
+        }
+        read => read,
+    }
 }
 
 /// The newest backup, of the one plan that has any.
@@ -261,8 +290,7 @@ async fn with_backups(store: &dyn ObjectStore) -> Result<Vec<PlanName>> {
     let mut found = Vec::new();
     for plan in plans(store).await? {
         for place in places(store, Some(&plan)).await?.into_iter().rev() {
-            let start = store.get_start(&place.key(layout::MANIFEST), 1).await;
-            match if_there(store, &place, layout::MANIFEST, start).await {
+            match get_start(store, &place, 1).await {
                 Ok(None) => continue,
                 Err(error) if is_of_the_store(&error) || is_passing(&error) => return Err(error),
                 // One that cannot be read is there, too.
@@ -345,7 +373,7 @@ async fn begin_deletion(
 ) -> Result<(Place, Manifest)> {
     for place in candidates(store, plan, id).await? {
         if let Some(found) = get(store, &place, layout::MANIFEST).await? {
-            let manifest = place.manifest(&found)?;
+            let manifest = place.deletable(&found)?;
             let sha256 = sha256(&found.body);
             // Where a policy demands encryption it demands it of this object too.
             let sse = Sse::of(&manifest.encryption);
@@ -354,7 +382,7 @@ async fn begin_deletion(
             return Ok((place, manifest));
         }
         if let Some(found) = get(store, &place, layout::DELETING).await? {
-            let manifest = place.manifest(&found)?;
+            let manifest = place.deletable(&found)?;
             return Ok((place, manifest));
         }
     }
@@ -399,28 +427,48 @@ async fn places(store: &dyn ObjectStore, plan: Option<&PlanName>) -> Result<Vec<
 }
 
 async fn get(store: &dyn ObjectStore, place: &Place, name: &str) -> Result<Option<Fetched>> {
-    let found = store.get(&place.key(name), None, manifest::BYTES_MAX).await;
-    if_there(store, place, name, found).await
+    let key = place.key(name);
+    if_there(store, place, name, || store.get(&key, None, manifest::BYTES_MAX)).await
 }
 
-/// None for an object that is not there. A policy that allows listing below the prefix only makes some servers answer
-/// 403 instead of 404: then the listing tells.
-async fn if_there(
+/// The beginning of a manifest.
+async fn get_start(store: &dyn ObjectStore, place: &Place, bytes_max: u64) -> Result<Option<Fetched>> {
+    let key = place.key(layout::MANIFEST);
+    if_there(store, place, layout::MANIFEST, || store.get_start(&key, bytes_max)).await
+}
+
+/// None for an object that is not there, neither to be read nor in the listing. A policy that allows listing below the
+/// prefix only makes some servers answer 403 instead of 404; and a server that lost some of its disks answers 404 for what
+/// it lists all the same, which is no reason to take a backup for none.
+async fn if_there<F>(
     store: &dyn ObjectStore,
     place: &Place,
     name: &str,
-    found: Result<Fetched>,
-) -> Result<Option<Fetched>> {
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.code() == Code::ObjectMissing => Ok(None),
-        Err(error) if error.code() == Code::Denied => {
-            let folder = layout::backup_folder(&place.plan, &place.id);
-            match store.list(&folder).await {
-                Ok(listing) if !listing.has(name) => Ok(None),
-                _ => Err(error),
-            }
-        }
-        Err(error) => Err(error),
+    read: impl Fn() -> F,
+) -> Result<Option<Fetched>>
+where
+    F: Future<Output = Result<Fetched>>,
+{
+    let error = match read().await {
+        Err(error) if matches!(error.code(), Code::ObjectMissing | Code::Denied) => error,
+        found => return found.map(Some),
+    };
+    let listing = store.list(&layout::backup_folder(&place.plan, &place.id)).await;
+    match (error.code(), listing) {
+        (_, Ok(listing)) if !listing.has(name) => Ok(None),
+        // Or it was written just now.
+        (Code::ObjectMissing, Ok(_)) => read().await.map(Some).map_err(|error| match error.code() {
+            Code::ObjectMissing => hidden(&place.key(name), error),
+            _ => error,
+        }),
+        (Code::ObjectMissing, Err(denied)) if denied.code() == Code::Denied => Ok(None),
+        (Code::ObjectMissing, Err(other)) => Err(other),
+        _ => Err(error),
     }
+}
+
+fn hidden(key: &str, error: Error) -> Error {
+    Error::new(Code::StoreBusy, format!("the storage lists `{key}`, and says that it is not there"))
+        .caused_by(error)
+        .help("Try again later. A server that lost some of its disks answers so: then look after it first.")
 }

@@ -20,6 +20,8 @@ use crate::quantity::Period;
 const DELETED_AT_ONCE: usize = 8;
 /// The youngest that may be called dead: a backup that is slow writes its next segment long before.
 const YOUNGEST: Period = Period::seconds(60 * 60);
+/// How far the clock of the store may be ahead of this machine's: so far S3 accepts requests.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::minutes(15);
 
 /// What is to be cleared away.
 #[derive(Debug, Clone)]
@@ -140,13 +142,26 @@ pub async fn look(store: &dyn ObjectStore, options: &Options, job: &Job) -> Resu
     for entry in job.unless_cancelled(catalog::list(store, options.plan.as_ref())).await? {
         let Some((place, why)) = options.judge(entry) else { continue };
         let contents = job.unless_cancelled(Contents::of(store, &place)).await?;
-        let may_go = why.and_then(|why| may_go(&place, &contents, now, options.older_than).map(|()| why));
+        let may_go = why.and_then(|why| {
+            has_no_manifest(why, &contents)?;
+            may_go(&place, &contents, now, options.older_than).map(|()| why)
+        });
         match may_go {
             Ok(why) => dead.found.push(Found::new(place, why, contents)),
             Err(reason) => dead.stays.push(Stays { place, reason }),
         }
     }
     Ok(dead)
+}
+
+/// What was taken for one without a manifest may have got one since.
+fn has_no_manifest(why: Why, contents: &Contents) -> Result<(), String> {
+    match why {
+        Why::Unfinished | Why::Deleting if contents.has(layout::MANIFEST) => {
+            Err("it has a manifest, which was not there before".into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether nobody writes it any more, and nothing of anybody else is in it; else why it stays.
@@ -160,6 +175,9 @@ fn may_go(place: &Place, contents: &Contents, now: DateTime<Utc>, older_than: Pe
     let least = TimeDelta::from_std(older_than.duration()).unwrap_or(TimeDelta::MAX);
     if now - written >= least {
         return Ok(());
+    }
+    if written - now > CLOCKS_DIFFER {
+        return Err(format!("it was last written to at {written}, which is not yet: a clock is wrong"));
     }
     Err(format!("it was written to within the last {older_than} and may be running"))
 }

@@ -28,6 +28,7 @@ pub(crate) const RESTORE_NOTE: &str = "RESTORE.md";
 pub(crate) const SEGMENTS: &str = "segments";
 
 const TIME: &str = "%Y%m%dT%H%M%SZ";
+const TIME_LENGTH: usize = 16;
 const SUFFIX_ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 const SUFFIX_LENGTH: usize = 4;
 
@@ -68,7 +69,10 @@ impl FromStr for BackupId {
 
     fn from_str(text: &str) -> Result<Self> {
         let valid = text.split_once('-').is_some_and(|(time, suffix)| {
-            NaiveDateTime::parse_from_str(time, TIME).is_ok()
+            // The parser alone takes white space and signs before numbers.
+            time.len() == TIME_LENGTH
+                && time.bytes().all(|b| b.is_ascii_alphanumeric())
+                && NaiveDateTime::parse_from_str(time, TIME).is_ok()
                 && suffix.len() == SUFFIX_LENGTH
                 && suffix.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         });
@@ -205,6 +209,9 @@ mod tests {
 
     #[test]
     fn refuses_names_that_could_leave_the_folder() {
+        for text in ["2023 1 1T 2 1 0Z-aaaa", "2023\n114T221320Z-aaaa", "+20231114T221320Z-aaaa"] {
+            assert_eq!(text.parse::<BackupId>().unwrap_err().code(), Code::NotABackup, "{text:?}");
+        }
         for text in
             ["", "latest", "../x", "20231114T221320Z-aa/a", "20231114T221320Z-aaaaa", "20239914T221320Z-aaaa"]
         {

@@ -363,8 +363,16 @@ impl Manifest {
 
     /// Whether the oplog leads from the moment at which the data was read to the one that is promised.
     pub(crate) fn oplog_leads_to_its_moment(&self) -> bool {
-        let Consistency::Oplog { from, at, .. } = &self.consistency else { return true };
-        self.oplog.as_ref().is_some_and(|window| window.from == *from && from <= at && *at <= window.to)
+        match &self.consistency {
+            Consistency::Oplog { from, at, .. } => self
+                .oplog
+                .as_ref()
+                .is_some_and(|window| window.from == *from && from <= at && *at <= window.to),
+            Consistency::Snapshot { cluster_time: at } => {
+                self.oplog.as_ref().is_none_or(|window| *at <= window.to)
+            }
+            Consistency::None { .. } => true,
+        }
     }
 
     fn check_segments(&self) -> Result<()> {
@@ -451,7 +459,8 @@ impl From<&Manifest> for Summary {
 /// `<plan>/<id>/segments/<name>`, and nothing that could lead elsewhere.
 fn is_segment_key(key: &str) -> bool {
     let parts: Vec<_> = key.split('/').collect();
-    let plain = |part: &&str| !matches!(*part, "" | "." | "..") && !part.contains(['\\', '\0']);
+    let odd = |c: char| c == '\\' || c.is_control();
+    let plain = |part: &&str| !matches!(*part, "" | "." | "..") && !part.contains(odd);
     parts.len() == 4 && parts[2] == SEGMENTS && parts.iter().all(plain)
 }
 

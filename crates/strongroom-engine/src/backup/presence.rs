@@ -13,7 +13,7 @@ use crate::progress::Warning;
 /// Lists the segments of a backup. An identity that may only write cannot: then that is said.
 ///
 /// # Errors
-/// [`Code::ObjectMissing`] for a segment that is not there or has another length; as the store fails.
+/// [`Code::ObjectMissing`] for a segment that is not there or has another length; [`Code::Cancelled`]; as the store fails.
 pub(super) async fn check(sink: &Sink, manifest: &Manifest) -> Result<()> {
     let folder = layout::segments_folder(&sink.plan, &sink.id);
     let listing = match sink.job.unless_cancelled(sink.store.list(&folder)).await {
@@ -27,9 +27,10 @@ pub(super) async fn check(sink: &Sink, manifest: &Manifest) -> Result<()> {
     for segment in not_as_stored(&manifest.segments, &folder, &listing) {
         // Some servers' lists lag behind, so the object itself is asked for.
         let found = sink.store.get_start(&segment.key, segment.stored_bytes.saturating_add(1));
-        let is_there = sink.job.unless_cancelled(found).await;
-        if !is_there.is_ok_and(|found| found.body.len() as u64 == segment.stored_bytes) {
-            wrong.push(segment);
+        match sink.job.unless_cancelled(found).await {
+            Ok(found) if found.body.len() as u64 == segment.stored_bytes => {}
+            Err(error) if !matches!(error.code(), Code::ObjectMissing | Code::Denied) => return Err(error),
+            _ => wrong.push(segment),
         }
     }
     match wrong.first() {
@@ -53,10 +54,10 @@ fn gone(sink: &Sink, number: usize, first: &Segment) -> Error {
     let location = sink.store.location();
     let others = match number {
         1 => String::new(),
-        number => format!(", and {} others", number - 1),
+        number => format!("; {number} segments in all"),
     };
     let what = format!(
-        "what the backup stored is no longer whole: `{}`{others} is missing in {location}, or has another length",
+        "what the backup stored is no longer whole: `{}` is missing in {location}, or has another length{others}",
         first.key
     );
     Error::new(Code::ObjectMissing, what).help(

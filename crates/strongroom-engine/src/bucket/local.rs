@@ -95,7 +95,21 @@ impl Folder {
         self.write_once(path, body)
     }
 
+    /// A plan's folder may be a link to where there is room. Below it a link leads to what may be of another backup: through
+    /// it is read, and nothing is written or deleted.
+    fn below_no_link(&self, path: &Path) -> io::Result<()> {
+        let own = path.ancestors().skip(1).take_while(|a| *a != self.root && a.parent() != Some(&self.root));
+        match own.filter(|folder| folder.is_symlink()).last() {
+            Some(link) => Err(io::Error::other(format!(
+                "`{}` is a link, and what it leads to may belong to another backup",
+                link.display()
+            ))),
+            None => Ok(()),
+        }
+    }
+
     fn write_once(&self, path: &Path, body: &[u8]) -> io::Result<()> {
+        self.below_no_link(path)?;
         let folder = path.parent().unwrap_or(&self.root);
         create_folders(folder)?;
         let partial = folder.join(format!("{PARTIAL}{:016x}", rand::random::<u64>()));
@@ -240,6 +254,7 @@ impl ObjectStore for Folder {
 
     async fn delete(&self, key: &str, _version_id: Option<&str>) -> Result<()> {
         self.blocking(self.path(key)?, "delete", |folder, path| {
+            folder.below_no_link(path)?;
             folder.held().deleted(path);
             // What is deleted next must not be gone from the disk before this is; a folder that is gone lasts as well.
             let removed = fs::remove_file(path).and_then(|()| path.parent().map_or(Ok(()), sync));
@@ -269,8 +284,8 @@ fn names_in(folder: &Path) -> io::Result<Listing> {
     for entry in entries {
         let entry = entry?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        // What a link leads to counts, as it does when an object is read or written below it.
-        let Ok(found) = fs::metadata(entry.path()) else { continue };
+        // What a link leads to counts, as it does when an object is read below it; a link that leads nowhere is there, too.
+        let Ok(found) = fs::metadata(entry.path()).or_else(|_| entry.metadata()) else { continue };
         if found.is_dir() {
             listing.folders.push(name);
         } else if !name.starts_with(PARTIAL) {

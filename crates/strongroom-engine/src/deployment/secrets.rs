@@ -58,7 +58,12 @@ fn in_one(uri: &str) -> impl Iterator<Item = &str> {
 /// password with such a character in it: then what seems to be a host has a port that is none, or what seems to be an
 /// option has no value.
 fn user_info(rest: &str) -> (&str, bool) {
-    let Some((all, _)) = rest.rsplit_once('@') else { return ("", false) };
+    let a_port = |host: &str| host.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_ok());
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let Some((all, _)) = rest.rsplit_once('@') else {
+        // It may be cut off before the host.
+        return if authority.split(',').all(a_port) { ("", false) } else { (authority, true) };
+    };
     if all.contains(char::is_whitespace) {
         return (all, true);
     }
@@ -67,8 +72,6 @@ fn user_info(rest: &str) -> (&str, bool) {
         let reserved = user_info.matches(':').count() > 1 || user_info.contains(['/', '@', '[', ']', '#']);
         return (user_info, reserved);
     }
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let a_port = |host: &str| host.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_ok());
     let options = all.split_once('?').map_or("", |(_, options)| options);
     let broken = !authority.split(',').all(a_port) || !options.contains('=');
     if broken { (all, true) } else { ("", false) }

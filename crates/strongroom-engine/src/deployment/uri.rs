@@ -275,6 +275,8 @@ mod tests {
             "mongodb://u:s3cr?t@localhost",
             "mongodb://u:s3cr#t@localhost",
             "mongodb://u:s3crt@localhost/?tls=perhaps",
+            "mongodb://u:s3cr%40t",
+            "mongodb://u:s3crt/shop?tls=true",
         ] {
             let uri: ConnectionString = uri.parse().unwrap();
             assert!(!format!("{uri:?}").contains("s3cr"));

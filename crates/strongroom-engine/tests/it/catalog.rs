@@ -421,4 +421,20 @@ async fn a_manifest_that_lists_what_is_not_its_own_is_refused_and_nothing_is_del
         }
     }
     assert_eq!(verify(store.clone(), &made, 2, &unwatched()).await.unwrap().problems, []);
+
+    // Something of a person's among its own segments.
+    let notes = format!("default/{}/segments/notes.txt", made.id);
+    put(&*store, &notes, b"mine", &Sse::None).await.unwrap();
+    let mut listed = made.clone();
+    listed.segments[1].key.clone_from(&notes);
+    std::fs::write(
+        place.path().join(format!("default/{}/manifest.json", made.id)),
+        listed.to_json().unwrap(),
+    )
+    .unwrap();
+    let id = made.id.parse().unwrap();
+    let error = catalog::delete(store.clone(), None, &id, &unwatched()).await.unwrap_err();
+    assert!(error.code() == Code::Damaged && error.message().contains("notes.txt"), "{error:?}");
+    assert_eq!(verify(store.clone(), &made, 2, &unwatched()).await.unwrap().problems, []);
+    assert!(place.path().join(notes).exists());
 }

@@ -2,13 +2,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sandbox::Sandbox;
-use strongroom_engine::bucket::{ObjectStore, Sse};
+use strongroom_engine::bucket::{Fetched, Listing, ObjectStore, Sse, Stored};
 use strongroom_engine::catalog::{self, Entry};
 use strongroom_engine::clean::{self, Cleared, Dead, Options, Why};
-use strongroom_engine::{Clock, Code, Compression, Job, Period, verify};
+use strongroom_engine::{Clock, Code, Compression, Error, Job, Location, Period, Result, verify};
 use testbed::Mongod;
 
 use crate::bucket::bucket;
@@ -22,7 +25,7 @@ const DEAD: &str = "20200101T000000Z-dead";
 #[derive(Debug)]
 struct Later(u64);
 
-#[async_trait::async_trait]
+#[async_trait]
 impl Clock for Later {
     #[expect(
         clippy::disallowed_methods,
@@ -90,6 +93,14 @@ async fn what_a_killed_run_left_is_cleared_away_once_it_is_old_enough() {
     assert_eq!(young.stays.len(), 1);
     assert!(young.stays[0].reason.contains("may be running"), "{young:?}");
     assert!(exists(place.path(), DEAD) && !exists(place.path(), empty));
+    // By a clock that was wrong.
+    let part = place.path().join("default").join(DEAD).join("segments/00001-00002.zst");
+    let written = part.metadata().unwrap().modified().unwrap();
+    let file = std::fs::File::options().write(true).open(&part).unwrap();
+    file.set_modified(written + std::time::Duration::from_secs(400 * DAY)).unwrap();
+    let (ahead, _) = cleaned(&store, &wanted(), &later(2 * DAY)).await;
+    assert!(ahead.found.is_empty() && ahead.stays[0].reason.contains("a clock is wrong"), "{ahead:?}");
+    file.set_modified(written).unwrap();
 
     let (dead, cleared) = cleaned(&store, &wanted(), &later(DAY + 60)).await;
     assert_eq!((dead.found.len(), dead.found[0].why, dead.found[0].objects), (1, Why::Unfinished, 3));
@@ -165,6 +176,113 @@ async fn a_deletion_that_was_cut_off_is_ended() {
     assert_eq!((cleared.objects, cleared.left), (dead.found[0].objects, vec![]));
     assert!(!exists(place.path(), &id));
     is_sound(&store, &other).await;
+}
+
+/// A store that gives one manifest wrongly: as not there, or with changed bytes the first time.
+#[derive(Debug)]
+struct Wrong {
+    inner: Arc<dyn ObjectStore>,
+    id: String,
+    missing: bool,
+    asked: AtomicBool,
+}
+
+impl Wrong {
+    fn answer(&self, key: &str) -> Option<Result<Fetched>> {
+        if !key.contains(&self.id) || !key.ends_with("manifest.json") {
+            return None;
+        }
+        let first = !self.asked.swap(true, Ordering::SeqCst);
+        match (self.missing, first) {
+            (true, _) => Some(Err(Error::new(Code::ObjectMissing, "there is no such object"))),
+            (false, true) => Some(Ok(Fetched { body: Bytes::from_static(b"{\"summ"), version_id: None })),
+            (false, false) => None,
+        }
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Wrong {
+    fn location(&self) -> &Location {
+        self.inner.location()
+    }
+
+    async fn put(&self, key: &str, body: Bytes, sha256: &[u8; 32], sse: &Sse) -> Result<Stored> {
+        self.inner.put(key, body, sha256, sse).await
+    }
+
+    async fn get(&self, key: &str, version_id: Option<&str>, bytes_max: u64) -> Result<Fetched> {
+        match self.answer(key) {
+            Some(answer) => answer,
+            None => self.inner.get(key, version_id, bytes_max).await,
+        }
+    }
+
+    async fn get_start(&self, key: &str, bytes_max: u64) -> Result<Fetched> {
+        match self.answer(key) {
+            Some(answer) => answer,
+            None => self.inner.get_start(key, bytes_max).await,
+        }
+    }
+
+    async fn list(&self, folder: &str) -> Result<Listing> {
+        self.inner.list(folder).await
+    }
+
+    async fn delete(&self, key: &str, version_id: Option<&str>) -> Result<()> {
+        self.inner.delete(key, version_id).await
+    }
+}
+
+/// What stands in a location by a link may be of another backup.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_cleared_away_through_a_link() {
+    use std::os::unix::fs::symlink;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let (id, other) = (sound(&store).await, sound(&store).await);
+    let default = place.path().join("default");
+    symlink(&id, default.join("20200101T000000Z-aaaa")).unwrap();
+    std::fs::create_dir(default.join("20200101T000000Z-bbbb")).unwrap();
+    symlink(format!("../{id}/segments"), default.join("20200101T000000Z-bbbb/segments")).unwrap();
+    // Its manifest is on a disk that is not mounted now.
+    std::fs::rename(default.join(&other).join("manifest.json"), place.path().join("away")).unwrap();
+    symlink("/nowhere/manifest.json", default.join(&other).join("manifest.json")).unwrap();
+    let wanted = Options { damaged: true, ..wanted() };
+    let dead = clean::look(&*store, &wanted, &later(2 * DAY)).await.unwrap();
+    assert!(dead.found.iter().all(|found| found.place.id.as_str() != other), "{dead:?}");
+    let error = dead.clear(store.clone(), &later(2 * DAY)).await.unwrap_err();
+    assert!(error.message().contains("is a link"), "{error}");
+    is_sound(&store, &id).await;
+    std::fs::remove_file(default.join(&other).join("manifest.json")).unwrap();
+    std::fs::rename(place.path().join("away"), default.join(&other).join("manifest.json")).unwrap();
+    is_sound(&store, &other).await;
+}
+
+/// What is sound and comes wrongly is never taken for dead.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_whose_manifest_comes_wrongly_is_not_cleared_away() {
+    let place = tempfile::tempdir().unwrap();
+    let inner = folder(place.path());
+    let (older, id) = (sound(&inner).await, sound(&inner).await);
+    let (older, id) = if older < id { (older, id) } else { (id, older) };
+    let everything = Options { damaged: true, newer: true, ..wanted() };
+    for missing in [true, false] {
+        let wrong = || {
+            let (inner, id, asked) = (inner.clone(), id.clone(), AtomicBool::new(false));
+            Arc::new(Wrong { inner, id, missing, asked }) as Arc<dyn ObjectStore>
+        };
+        let (dead, _) = cleaned(&wrong(), &everything, &later(2 * DAY)).await;
+        assert!(dead.found.is_empty(), "{dead:?}");
+        assert_eq!(dead.stays.len(), usize::from(missing), "{dead:?}");
+        // Nor is it passed over.
+        match catalog::find(&*wrong(), None, "latest").await {
+            Ok(found) => assert!(!missing && found.id == id, "{}", found.id),
+            Err(error) => assert!(missing && error.code() == Code::StoreBusy, "{error:?}"),
+        }
+    }
+    is_sound(&inner, &older).await;
+    is_sound(&inner, &id).await;
 }
 
 /// An age at which a running backup counts as dead is none.

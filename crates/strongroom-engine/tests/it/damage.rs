@@ -10,7 +10,8 @@ use bytes::Bytes;
 use strongroom_engine::bucket::{Fetched, Listing, ObjectStore, Sse, Stored};
 use strongroom_engine::restore::Existing;
 use strongroom_engine::{
-    Code, Compression, Filter, Location, Manifest, Result, Segment, Totals, cat, verify,
+    ClusterTime, Code, Compression, Consistency, Filter, Location, Manifest, Result, Segment, Totals, cat,
+    verify,
 };
 use testbed::{Mongod, dataset};
 
@@ -155,6 +156,19 @@ async fn a_manifest_that_says_nothing_or_something_else_is_not_sound_and_white_s
         let error = cat(store.clone(), &other, false, &mut Vec::new(), &unwatched()).await.unwrap_err();
         assert!(error.message().contains("than the manifest says"), "{error}");
     }
+
+    for key in ["\u{1b}[2J", "a\nbackup sound"] {
+        let mut hostile = made.clone();
+        hostile.segments[1].key = format!("{}/{key}", made.segments[1].key.rsplit_once('/').unwrap().0);
+        assert_eq!(Manifest::from_json(&hostile.to_json().unwrap()).unwrap_err().code(), Code::Damaged);
+    }
+
+    // Behind all that the oplog holds: no restore gets there.
+    let mut later = made.clone();
+    later.consistency =
+        Consistency::Snapshot { cluster_time: ClusterTime { seconds: u32::MAX, increment: 1 } };
+    let report = verify(store.clone(), &later, 2, &unwatched()).await.unwrap();
+    assert!(report.problems[0].message.contains("does not lead to the moment"), "{:?}", report.problems);
 
     let mut long = made.clone();
     long.segments[1].stored_bytes = 1 << 40;

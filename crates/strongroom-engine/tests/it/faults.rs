@@ -242,6 +242,8 @@ struct Cleared {
     inner: Arc<dyn ObjectStore>,
     root: PathBuf,
     shorten: bool,
+    /// It cannot be asked for afterwards.
+    gone: bool,
 }
 
 #[async_trait]
@@ -266,6 +268,9 @@ impl ObjectStore for Cleared {
     }
 
     async fn get_start(&self, key: &str, bytes_max: u64) -> Result<Fetched> {
+        if self.gone {
+            return Err(Faulty::broken());
+        }
         self.inner.get_start(key, bytes_max).await
     }
 
@@ -282,14 +287,19 @@ impl ObjectStore for Cleared {
 async fn segments_that_vanish_while_a_backup_runs_are_noticed() {
     let source = Mongod::standalone().await.unwrap();
     small_collections(&source).await;
-    for shorten in [false, true] {
+    for (shorten, gone) in [(false, false), (true, false), (true, true)] {
         let place = tempfile::tempdir().unwrap();
         let (inner, root) = (folder(place.path()), place.path().to_owned());
-        let cleared = Arc::new(Cleared { inner: inner.clone(), root, shorten });
+        let cleared = Arc::new(Cleared { inner: inner.clone(), root, shorten, gone });
         let error = backup(&source, &(cleared as Arc<dyn ObjectStore>), options(Compression::None)).await;
         let error = error.unwrap_err();
-        assert_eq!(error.code(), Code::ObjectMissing, "{error:?}");
-        assert!(error.message().contains("/segments/00001-"), "{error}");
+        if gone {
+            // Then nobody knows whether it is there.
+            assert_eq!(error.code(), Code::StoreHost, "{error:?}");
+        } else {
+            assert_eq!(error.code(), Code::ObjectMissing, "{error:?}");
+            assert!(error.message().contains("/segments/00001-"), "{error}");
+        }
         assert!(!place.path().join("default").exists(), "what is left of it is taken back");
     }
 }

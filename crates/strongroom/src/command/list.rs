@@ -10,7 +10,7 @@ use strongroom_engine::{Clock, Result, Status, Summary, bucket};
 use crate::cli::List;
 use crate::clock::SystemClock;
 use crate::output::Output;
-use crate::words::{count, size};
+use crate::words::{count, in_line, size};
 
 /// A backup that is running writes its next object sooner.
 const SILENT: TimeDelta = TimeDelta::hours(1);
@@ -133,7 +133,7 @@ impl fmt::Display for Text<'_> {
                 }
                 (_, Some((place, state))) => {
                     let (id, plan) = (place.id.as_str(), place.plan.as_str());
-                    let why = Why::of(entry).map(|why| format!(" ({}: {})", why.code, why.message));
+                    let why = Why::of(entry).map(|why| format!(" ({}: {})", why.code, in_line(&why.message)));
                     let age = last_written(entry).map(|at| age(at, self.now));
                     let why = why.or(age).unwrap_or_default();
                     writeln!(f, "{id:<22} {plan:<12} {:>12} {:>10}  not a backup: {state}{why}", "", "")?;

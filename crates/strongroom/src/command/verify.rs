@@ -7,7 +7,7 @@ use strongroom_engine::{Code, Error, Job, Result, VerifyReport as Report, verify
 
 use crate::cli::Verify;
 use crate::output::Output;
-use crate::words::{count, size};
+use crate::words::{count, in_line, size};
 
 pub(crate) async fn run(options: Verify, output: &Output, job: Job) -> Result<()> {
     let (store, manifest) = job.unless_cancelled(super::find(options.one, job.observer.clone())).await?;
@@ -35,7 +35,7 @@ impl fmt::Display for Answer<'_> {
         let report = self.report;
         for problem in &report.problems {
             let of = problem.namespace.as_ref().map(|name| format!("`{name}`: ")).unwrap_or_default();
-            writeln!(f, "damaged: {of}{}", problem.message)?;
+            writeln!(f, "damaged: {}", in_line(&format!("{of}{}", problem.message)))?;
         }
         let verdict = if self.sound { "is intact" } else { "is damaged" };
         writeln!(

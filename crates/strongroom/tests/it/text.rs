@@ -161,7 +161,12 @@ async fn what_a_manifest_holds_does_not_steer_the_terminal() {
     let shown = run(program(&["show", &to, "latest"])).await.ok();
     assert!(shown.text().contains("MongoDB 6\\u{1b}[2J\\u{202e}\\nbackup sound at"), "{}", shown.text());
     let verified = run(program(&["verify", &to, "latest"])).await;
-    for text in [shown.text(), shown.stderr, verified.text(), verified.stderr] {
+    let id = made["id"].as_str().unwrap();
+    let hostile = text.replace(&format!("\"{id}\""), "\"x\\n20261123T020000Z-7f3k  default  complete\"");
+    std::fs::write(&manifest, hostile).unwrap();
+    let listed = run(program(&["list", &to])).await.ok();
+    assert_eq!(listed.text().lines().count(), 2, "{}", listed.text());
+    for text in [listed.text(), shown.text(), shown.stderr, verified.text(), verified.stderr] {
         assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
     }
 }
