@@ -66,6 +66,7 @@ mod backoff;
 mod cat;
 mod clock;
 mod compression;
+mod counts;
 mod definition;
 mod error;
 mod extended_json;

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::bucket::OBJECT_BYTES_MAX;
 use crate::compression::Compression;
+use crate::counts;
 use crate::error::{Code, Error, Result};
 use crate::hash::sha256;
 use crate::layout::SEGMENTS;
@@ -243,6 +244,24 @@ struct Envelope<'a> {
     /// Older manifests have none.
     #[serde(default)]
     moment_sha256: Option<String>,
+    #[serde(default)]
+    namespaces: counts::Count,
+    #[serde(default)]
+    segments: counts::Segments,
+    #[serde(default, borrow)]
+    exceptions: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    tool: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    source: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    selection: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    totals: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    compression: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    encryption: Option<&'a RawValue>,
 }
 
 /// A manifest as it is stored: its summary stands first.
@@ -255,6 +274,21 @@ struct Stored<'a> {
 }
 
 impl Envelope<'_> {
+    /// Memory is bounded by what the text lists, not by its bytes alone.
+    fn check_counts(&self) -> Result<()> {
+        if let Some(excess) = counts::excess(&self.namespaces, &self.segments) {
+            return Err(damaged(&excess));
+        }
+        let Self { summary, consistency, oplog, exceptions, tool, source, .. } = self;
+        let Self { selection, totals, compression, encryption, .. } = self;
+        let others = [summary, consistency, oplog, exceptions, tool, source];
+        let others = others.into_iter().chain([selection, totals, compression, encryption]);
+        match counts::is_excessive(others.flatten().map(|member| member.get())) {
+            true => Err(damaged("it holds more than any backup needs")),
+            false => Ok(()),
+        }
+    }
+
     /// Nothing in the archive repeats what moment it holds.
     fn check_moment(&self) -> Result<()> {
         let Some(wanted) = &self.moment_sha256 else { return Ok(()) };
@@ -292,6 +326,7 @@ impl Manifest {
     pub fn from_json(text: &[u8]) -> Result<Self> {
         let envelope: Envelope<'_> = serde_json::from_slice(text).map_err(unreadable)?;
         check_format(&envelope.format, envelope.version)?;
+        envelope.check_counts()?;
         let manifest: Self = serde_json::from_slice(text).map_err(unreadable)?;
         manifest.check()?;
         envelope.check_moment()?;
@@ -486,4 +521,40 @@ fn unreadable(error: serde_json::Error) -> Error {
 fn damaged(what: &str) -> Error {
     Error::new(Code::Damaged, format!("the manifest is damaged: {what}"))
         .help("Restore another backup; an earlier version of the object may still be in a versioned bucket.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A manifest with one member beside those that mark it as one.
+    fn with(member: &str) -> Error {
+        let text = format!(r#"{{"format": "{FORMAT}", "version": {VERSION}, {member}}}"#);
+        Manifest::from_json(text.as_bytes()).unwrap_err()
+    }
+
+    #[test]
+    fn a_manifest_of_many_small_values_is_damaged_and_takes_no_memory() {
+        let many = |number: usize| format!("[0{}]", ",0".repeat(number));
+        for (member, told) in [
+            (format!(r#""namespaces": {}"#, many(1_000_000)), "more than 1000000 namespaces"),
+            (format!(r#""segments": [{{}}{}]"#, ",{}".repeat(1_000_000)), "more than 1000000 segments"),
+            (
+                format!(r#""segments": [{{"contents": {}}}]"#, many(4_000_000)),
+                "more than 4000000 parts of namespaces",
+            ),
+            (format!(r#""exceptions": {}"#, many(1_000_000)), "more than any backup needs"),
+            (
+                format!(r#""consistency": {{"kind": "none", "reason": "", "x": {}}}"#, many(1_000_000)),
+                "more than any backup needs",
+            ),
+            (format!(r#""selection": {{"query": {}}}"#, many(1_000_000)), "more than any backup needs"),
+        ] {
+            let error = with(&member);
+            assert_eq!(error.code(), Code::Damaged);
+            assert!(error.message().contains(told), "{error}");
+        }
+        let few = with(&format!(r#""namespaces": {}"#, many(999_999)));
+        assert!(few.message().contains("line 1"), "another fault of it: {few}");
+    }
 }

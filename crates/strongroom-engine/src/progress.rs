@@ -294,10 +294,13 @@ impl fmt::Display for Warning {
                 "`{namespace}` was in the target, left by a restore that did not end: it is dropped, since it holds copies of \
                  users"
             ),
+            Self::ObjectsLeft { objects: 1, example } => {
+                write!(f, "`{example}` belongs to no backup and could not be deleted: the command `clean` removes it")
+            }
             Self::ObjectsLeft { objects, example } => write!(
                 f,
-                "{objects} objects that belong to no backup could not be deleted, such as `{example}`: delete them by \
-                 hand"
+                "{objects} objects that belong to no backup could not be deleted, such as `{example}`: the command `clean` \
+                 removes them"
             ),
         }
     }
@@ -326,4 +329,17 @@ pub struct Silent;
 
 impl Observer for Silent {
     fn observe(&self, _: &Event) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_counted_and_said_to_be_removed_by_a_command() {
+        let left = |objects| Warning::ObjectsLeft { objects, example: "p/b/segments/x".into() }.to_string();
+        assert!(left(1).starts_with("`p/b/segments/x` belongs to no backup"), "{}", left(1));
+        assert!(left(2).starts_with("2 objects that belong to no backup"), "{}", left(2));
+        assert!([1, 2].map(left).iter().all(|said| said.contains("`clean` removes")));
+    }
 }

@@ -2,15 +2,15 @@
 
 use super::bounds;
 use super::settings::{ConsistencyMode, Options};
-use super::stretches::Stretches;
 use crate::bucket::{ObjectStore, Sse};
 use crate::deployment::{Deployment, Described, Privilege, Privileges};
 use crate::error::{Code, Error, Result};
 use crate::help;
 use crate::help::Setting;
 use crate::job::Job;
+use crate::layout;
 use crate::location::Location;
-use crate::manifest;
+use crate::manifest::{self, Manifest};
 use crate::members::Topology;
 use crate::progress::{Event, Warning};
 
@@ -34,6 +34,23 @@ pub(super) fn check_store(store: &dyn ObjectStore, options: &Options) -> Result<
         Setting::Sse,
         " out, or back up to an s3:// location."
     ]))
+}
+
+/// Refuses a folder where the note on restoring cannot be left beside the backups: that would show at the very end.
+/// In a bucket nothing can be in its way.
+pub(super) async fn check_note(store: &dyn ObjectStore) -> Result<()> {
+    if !matches!(store.location(), Location::Folder(_)) {
+        return Ok(());
+    }
+    // What cannot be listed now, the first segment will meet.
+    let Ok(listing) = store.list("").await else { return Ok(()) };
+    if !listing.folders.iter().any(|name| name.eq_ignore_ascii_case(layout::RESTORE_NOTE)) {
+        return Ok(());
+    }
+    let message = format!("`{}` in {} is a folder", layout::RESTORE_NOTE, store.location());
+    Err(Error::new(Code::Usage, message).help(
+        "A file of this name is left beside the backups. Move the folder away, or back up to another place.",
+    ))
 }
 
 /// Refuses a user who may not read the oplog, where it is to be kept.
@@ -83,9 +100,19 @@ pub(super) fn user_may_write(privileges: Option<&Privileges>) -> Option<Warning>
     privileges?.writes().map(|privileges| Warning::UserMayWrite { privileges })
 }
 
-/// Refuses what would give a manifest that nothing reads.
-pub(super) fn check_size(stretches: &Stretches) -> Result<()> {
-    check_manifest(bounds::manifest_bytes(stretches.segments()))
+/// Refuses what would give a list of contents or a manifest that nothing reads. Of what a query finds there may be few
+/// segments, whatever the statistics say: then `segments` is 0.
+pub(super) fn check_size(namespaces: &[Described], segments: u64) -> Result<()> {
+    let definitions = bounds::definition_bytes(namespaces);
+    check_manifest(bounds::manifest_bytes(segments).saturating_add(definitions))?;
+    check_prelude(bounds::prelude_bytes(namespaces))
+}
+
+fn check_prelude(bytes: u64) -> Result<()> {
+    if bytes <= mongo_archive::Limits::default().prelude_bytes as u64 {
+        return Ok(());
+    }
+    Err(too_much("the options and indexes of its collections could not be read"))
 }
 
 /// The same once the manifest is there: what is stored can be read again.
@@ -93,32 +120,80 @@ pub(super) fn check_manifest(bytes: u64) -> Result<()> {
     if bytes <= manifest::BYTES_MAX {
         return Ok(());
     }
-    Err(Error::new(Code::Usage, "this is too much data for one backup: its manifest could not be read").help(
-        help![
-            "Back it up in several, each of some databases or collections: choose them with ",
-            Setting::Include,
-            "."
-        ],
-    ))
+    Err(too_much("its manifest could not be read"))
+}
+
+fn too_much(why: &str) -> Error {
+    Error::new(Code::Usage, format!("this is too much data for one backup: {why}")).help(help![
+        "Back it up in several, each of some databases or collections: choose them with ",
+        Setting::Include,
+        "."
+    ])
+}
+
+/// Reads a manifest as whoever restores it will: a backup that nothing reads is none.
+///
+/// # Errors
+/// [`Code::Internal`] with the reason why it cannot be read.
+pub(super) fn read_back(text: &[u8]) -> Result<()> {
+    let Err(why) = Manifest::from_json(text) else { return Ok(()) };
+    let message = format!("no backup was made, since it could not be read again: {}", why.message());
+    let error = Error::new(Code::Internal, message).help(help![
+        "If a collection is named, leave it out with ",
+        Setting::Exclude,
+        ". Please report this as a fault of Strongroom."
+    ]);
+    Err(match why.causes().next() {
+        Some(cause) => error.caused_by(cause),
+        None => error,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
+    use super::super::stretches::Stretches;
     use super::*;
     use crate::backup::testing::collection;
 
-    fn of_bytes(bytes: u64) -> Stretches {
-        let described = collection("all", bytes);
-        Stretches::of(&[described], &BTreeMap::new())
+    fn of_bytes(bytes: u64) -> Result<()> {
+        let described = [collection("all", bytes)];
+        let segments = Stretches::of(&described, &BTreeMap::new()).segments();
+        check_size(&described, segments)
     }
 
     #[test]
     fn ten_terabytes_are_taken_and_what_no_manifest_can_hold_is_refused() {
-        check_size(&of_bytes(10 << 40)).unwrap();
-        assert_eq!(check_size(&of_bytes(1 << 60)).unwrap_err().code(), Code::Usage);
+        of_bytes(10 << 40).unwrap();
+        assert_eq!(of_bytes(1 << 60).unwrap_err().code(), Code::Usage);
         check_manifest(manifest::BYTES_MAX).unwrap();
         assert_eq!(check_manifest(manifest::BYTES_MAX + 1).unwrap_err().code(), Code::Usage);
+        let prelude = mongo_archive::Limits::default().prelude_bytes as u64;
+        check_prelude(prelude).unwrap();
+        assert_eq!(check_prelude(prelude + 1).unwrap_err().code(), Code::Usage);
+    }
+
+    /// 19 views of 15 MB each.
+    #[test]
+    fn definitions_that_no_manifest_can_hold_are_refused_before_anything_is_read() {
+        let of = |views: usize| -> Vec<Described> {
+            let view = |i| Described { metadata: "x".repeat(15 << 20), ..collection(&format!("v{i}"), 0) };
+            (0..views).map(view).collect()
+        };
+        check_size(&of(16), 0).unwrap();
+        let error = check_size(&of(19), 0).unwrap_err();
+        assert_eq!(error.code(), Code::Usage);
+        assert!(error.message().contains("manifest"), "{error}");
+    }
+
+    #[test]
+    fn a_manifest_that_nobody_could_read_says_why() {
+        let error = read_back(b"{}").unwrap_err();
+        assert_eq!(error.code(), Code::Internal);
+        assert!(
+            error.message().contains("no backup was made") && error.message().contains("line 1"),
+            "{error}"
+        );
     }
 }

@@ -1,6 +1,7 @@
 //! How large segments may be, and what a backup then takes at most: computed from its settings before it begins. Pure.
 
 use crate::compression::Compression;
+use crate::deployment::Described;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -22,6 +23,10 @@ const REPLY_BYTES_MAX: u64 = 2 * DOCUMENT_BYTES_MAX;
 /// A segment's line in the manifest while it is in memory, and its text.
 const SEGMENT_RECORD_BYTES: u64 = 512;
 const SEGMENT_TEXT_BYTES: u64 = 640;
+/// What the archive's list of contents has beside names and metadata: of each namespace the names and lengths of its
+/// fields; once the archive's header, and the entry of the oplog.
+const PRELUDE_ENTRY_BYTES: u64 = 96;
+const PRELUDE_HEADER_BYTES: u64 = 1024;
 /// The program itself, its runtime and connections.
 const PROGRAM_BYTES: u64 = 48 * MIB;
 
@@ -38,6 +43,22 @@ pub(super) fn segment_bytes_most(segment_bytes: u64) -> u64 {
 /// About how many bytes the manifest has, but for its namespaces.
 pub(super) fn manifest_bytes(segments: u64) -> u64 {
     segments.saturating_mul(SEGMENT_TEXT_BYTES)
+}
+
+/// The bytes that the manifest has for its namespaces, at least.
+pub(super) fn definition_bytes(namespaces: &[Described]) -> u64 {
+    let bson = |n: &Described| n.metadata_bson.as_ref().map_or(0, String::len);
+    namespaces.iter().map(|n| named_bytes(n) + bson(n) as u64).fold(0, u64::saturating_add)
+}
+
+/// The bytes that the archive's list of contents has at most.
+pub(super) fn prelude_bytes(namespaces: &[Described]) -> u64 {
+    let entries = namespaces.iter().map(|n| named_bytes(n) + PRELUDE_ENTRY_BYTES);
+    entries.fold(PRELUDE_HEADER_BYTES, u64::saturating_add)
+}
+
+fn named_bytes(namespace: &Described) -> u64 {
+    (namespace.db.len() + namespace.collection.len() + namespace.metadata.len()) as u64
 }
 
 /// The bytes of memory that a backup takes at most: its readers' and the capture's segments and replies, the
@@ -75,8 +96,10 @@ fn compressor_bytes(compression: Compression) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{assemble, testing};
     use super::*;
     use crate::manifest;
+    use crate::names::NamespaceKind;
 
     const TIB: u64 = 1024 * 1024 * MIB;
 
@@ -102,5 +125,23 @@ mod tests {
         assert!(memory < 1024 * MIB, "{} MiB", memory / MIB);
         let four = memory_bytes(4, size, Compression::Zstd { level: 3 }, segments);
         assert!(four - memory < 2 * 256 * MIB, "a reader takes {} MiB", (four - memory) / 2 / MIB);
+    }
+
+    #[test]
+    fn a_list_of_contents_is_never_longer_than_was_reckoned() {
+        let series = |i| {
+            let name = "n".repeat(i);
+            let metadata = "{}".repeat(i);
+            Described { kind: NamespaceKind::Timeseries, metadata, ..testing::collection(&name, 0) }
+        };
+        for count in [0, 1, 100] {
+            let described: Vec<Described> = (0..count).map(series).collect();
+            let prelude = assemble::prelude("8.0.12", &described, true);
+            let mut written = Vec::new();
+            mongo_archive::Encoder::archive(&mut written, &prelude).unwrap();
+            let (written, reckoned) = (written.len() as u64, prelude_bytes(&described));
+            assert!(written <= reckoned, "{written} > {reckoned}");
+            assert!(reckoned - written < 1024 + 32 * count as u64, "{written} is far from {reckoned}");
+        }
     }
 }

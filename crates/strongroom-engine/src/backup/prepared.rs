@@ -93,10 +93,8 @@ pub(super) async fn inspect(deployment: &Deployment, options: &Options) -> Resul
     before::check_collections(privileges, &namespaces)?;
     let splits = splits(deployment, &namespaces, options, moment.at).await;
     let stretches = Stretches::of(&namespaces, &splits);
-    // Of a query's documents there may be few, whatever the statistics say.
-    if options.query.is_none() {
-        before::check_size(&stretches)?;
-    }
+    let segments = if options.query.is_none() { stretches.segments() } else { 0 };
+    before::check_size(&namespaces, segments)?;
     warnings.extend(before::user_may_write(privileges));
     Ok(Inspected { namespaces: namespaces.into(), moment, stretches: Arc::new(stretches), warnings })
 }

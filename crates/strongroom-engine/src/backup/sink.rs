@@ -227,6 +227,7 @@ impl Sink {
         let key = layout::backup_key(&self.plan, &self.id, layout::MANIFEST);
         let text = Bytes::from(manifest.to_json()?);
         before::check_manifest(text.len() as u64)?;
+        before::read_back(&text)?;
         presence::check(self, manifest).await?;
         match self.put(&key, text.clone()).await {
             Ok(_) => Ok(()),
@@ -287,4 +288,28 @@ fn is_not_there(error: &Error) -> bool {
 
 fn was_refused(error: &Error, operation: Operation) -> bool {
     error.refusal().is_some_and(|refused| refused.action == operation.action)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing;
+    use super::*;
+
+    /// As if a fault of this program, or a definition that nobody foresaw, had made it so.
+    #[tokio::test]
+    async fn a_manifest_that_does_not_read_back_is_not_stored() {
+        let (folder, sink) = testing::sink();
+        let manifest = testing::manifest(&sink).await;
+        let key = folder.path().join(layout::backup_key(&sink.plan, &sink.id, layout::MANIFEST));
+        let mut wrong = manifest.clone();
+        wrong.totals.documents += 1;
+        let error = sink.commit(&wrong).await.unwrap_err();
+        assert!(
+            error.message().contains("no backup was made") && error.message().contains("totals"),
+            "{error}"
+        );
+        assert!(!key.exists() && !sink.is_undecided());
+        sink.commit(&manifest).await.unwrap();
+        assert!(key.exists());
+    }
 }

@@ -6,12 +6,15 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::sink::Sink;
+use super::{assemble, segment};
 use crate::bucket::{Sse, StoreOptions, open};
 use crate::clock::Clock;
 use crate::compression::Compression;
 use crate::deployment::Described;
 use crate::job::Job;
 use crate::layout::{BackupId, PlanName};
+use crate::manifest::{Consistency, Manifest, Selection};
+use crate::members::{Source, Topology};
 use crate::names::NamespaceKind;
 
 #[derive(Debug)]
@@ -58,4 +61,32 @@ pub(super) fn collection(name: &str, bytes: u64) -> Described {
         documents: bytes / 400,
         bytes,
     }
+}
+
+/// The manifest of a backup of nothing, whose only segment is stored.
+pub(super) async fn manifest(sink: &Sink) -> Manifest {
+    let prelude = assemble::prelude("6.0.5", &[], false);
+    let prelude = segment::prelude(Compression::None, &prelude).unwrap();
+    let segments = vec![sink.store_segment(0, 0, prelude).await.unwrap()];
+    let contents = assemble::Contents {
+        started_at: DateTime::UNIX_EPOCH,
+        finished_at: DateTime::UNIX_EPOCH,
+        source: Source {
+            topology: Topology::Standalone,
+            set_name: None,
+            server_version: "6.0.5".into(),
+            feature_compatibility_version: None,
+            member: "localhost:27017".into(),
+            member_role: "standalone".into(),
+            lag_seconds: None,
+            member_reason: "it is the only one".into(),
+            members: Vec::new(),
+        },
+        selection: Selection::default(),
+        consistency: Consistency::None { reason: "it was asked for".into() },
+        oplog: None,
+        namespaces: Vec::new(),
+        segments,
+    };
+    assemble::manifest(sink, contents)
 }

@@ -16,6 +16,9 @@ use crate::manifest::Namespace;
 use crate::names::{Authorization, Name, NamespaceKind, is_created};
 use crate::renames::{Renames, check_name};
 
+/// Collections and views of an archive that one restore creates.
+const LISTED_MAX: usize = 100_000;
+
 /// What is to be restored, and where it goes.
 pub(super) struct Wanted<'a> {
     number: usize,
@@ -52,8 +55,25 @@ pub(super) fn wanted<'a>(source: &'a Source, settings: &Options) -> Result<Vec<W
     if wanted.is_empty() && !settings.filter.is_everything() {
         return Err(nothing_matches(source.name()));
     }
+    if matches!(source, Source::Archive(_)) {
+        check_number(wanted.len())?;
+    }
     check_names(&wanted, &settings.renames)?;
     Ok(wanted)
+}
+
+/// All collections are created before the first document comes, and what an archive lists need not be in it.
+fn check_number(wanted: usize) -> Result<()> {
+    if wanted <= LISTED_MAX {
+        return Ok(());
+    }
+    let message =
+        format!("the archive lists {wanted} collections, and at most {LISTED_MAX} are restored at once");
+    Err(Error::new(Code::Usage, message).help(help![
+        "Restore it in parts, each of some databases or collections: choose them with ",
+        Setting::Include,
+        ". Nothing was touched."
+    ]))
 }
 
 fn nothing_matches(source: &str) -> Error {

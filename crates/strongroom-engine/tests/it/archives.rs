@@ -525,3 +525,32 @@ async fn an_archive_of_a_server_without_names_for_buckets_comes_back() {
         assert_eq!(w.find_one(doc! {}).await.unwrap().unwrap().get_i32("x").unwrap(), 1);
     }
 }
+
+/// Its list of contents is all that there is of it.
+fn listing(collections: usize) -> Vec<u8> {
+    let metadata = (0..collections).map(|i| Metadata {
+        db: format!("db{}", i % 2),
+        collection: format!("c{i}"),
+        metadata: "{}".into(),
+        kind: "collection".into(),
+        size: 0,
+    });
+    let prelude = Prelude { header: Header::new(1, "6.0.5", "100.13.0"), metadata: metadata.collect() };
+    let mut archive = Vec::new();
+    Encoder::archive(&mut archive, &prelude).unwrap();
+    archive
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_that_lists_too_many_collections_creates_none_and_can_be_restored_in_parts() {
+    let target = Mongod::standalone().await.unwrap();
+    let error = restore_with(opened(listing(100_001)).await, &target, Options::default()).await.unwrap_err();
+    assert_eq!(error.code(), Code::Usage);
+    assert!(error.message().contains("100001 collections"), "{error}");
+    let names = target.client().await.unwrap().list_database_names().await.unwrap();
+    assert!(!names.iter().any(|name| name.starts_with("db")), "{names:?}");
+    let filter = Filter::new(vec!["db0.c10000*".into()], vec![]).unwrap();
+    let part =
+        restore_with(opened(listing(100_001)).await, &target, Options { filter, ..Options::default() });
+    assert_eq!(part.await.unwrap().namespaces, 2);
+}

@@ -351,3 +351,20 @@ async fn a_deletion_that_stops_anywhere_can_be_ended() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_in_the_place_of_the_note_is_refused_before_anything_is_read() {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    std::fs::create_dir(place.path().join("RESTORE.md")).unwrap();
+    let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
+    let id: BackupId = "20261123T020000Z-7f3k".parse().unwrap();
+    let job = unwatched();
+    let prepared = prepare(deployment, folder(place.path()), options(Compression::None), id, &job).await;
+    let error = prepared.unwrap_err();
+    assert_eq!(error.code(), Code::Usage);
+    assert!(error.message().contains("`RESTORE.md`"), "{error}");
+    std::fs::remove_dir(place.path().join("RESTORE.md")).unwrap();
+    backup(&source, &folder(place.path()), options(Compression::None)).await.unwrap();
+}

@@ -109,6 +109,31 @@ async fn cat_is_an_archive_that_reads_to_its_end_plain_and_gzipped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_fails_because_nobody_reads_on() {
+    let source = small().await;
+    let place = tempfile::tempdir().unwrap();
+    let (location, uri) = (format!("file://{}", place.path().display()), source.uri());
+    run(program(&["backup", "--uri", &uri, "--to", &location, "-q"])).await.ok();
+    for arguments in [
+        &["cat", &location, "latest"][..],
+        &["cat", &location, "latest", "--gzip"],
+        &["list", &location],
+        &["--json", "list", &location],
+        &["show", &location, "latest"],
+        &["--json", "verify", &location, "latest"],
+        &["restore", &location, "latest", "--uri", &uri, "--dry-run"],
+        &["--help"],
+    ] {
+        let mut command = program(arguments);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        command.stdout(writer);
+        let done = run(command).await.ok();
+        assert!(!done.stderr.contains("error") && !done.stderr.contains("panicked"), "{}", done.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_leaves_no_backup_no_segments_and_no_cursor() {
     let source = Mongod::standalone().await.unwrap();
     dataset::generate(&source.client().await.unwrap(), 60_000_000).await.unwrap();
