@@ -38,7 +38,8 @@ enum Task {
         #[arg(long)]
         keep: bool,
     },
-    /// Measure backup and restore against reading alone, and against the tools that MONGODUMP and MONGORESTORE name
+    /// Measure backup and restore against reading alone, and against the tools that MONGODUMP and MONGORESTORE name,
+    /// and what other clients feel of a backup
     Bench {
         /// Runs of each, of which the median counts
         #[arg(long, default_value_t = 5)]
@@ -55,6 +56,9 @@ enum Task {
     /// Read everything and throw it away (the limit that the bench compares with)
     #[command(hide = true)]
     Drain { uri: String, readers: usize },
+    /// Read documents of the bench's data by `_id` until the input ends, and print how long that took
+    #[command(hide = true)]
+    Reads { uri: String },
 }
 
 fn main() -> ExitCode {
@@ -73,6 +77,7 @@ fn main() -> ExitCode {
             Task::Bench { runs, megabytes, growth } => bench::run(runs, megabytes, growth).await,
             Task::Load { uri, megabytes } => bench::load(&uri, megabytes).await,
             Task::Drain { uri, readers } => bench::drain(&uri, readers).await,
+            Task::Reads { uri } => bench::reads(&uri).await,
         }
     });
     match outcome {

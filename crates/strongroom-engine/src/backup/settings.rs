@@ -45,7 +45,7 @@ pub struct Options {
 /// One reader keeps about a core of the program and one of the server busy, and half of the machine is left to others.
 /// Measured on two cores that the server shared, beside a client's reads of single documents: with two readers the
 /// slowest hundredth of these took 16.3 ms or more, with one 8.3 ms, with `mongodump` 11.3 ms and without any backup
-/// 8.0 ms; one reader was as quick as two, and as `mongodump`.
+/// 8.0 ms; one reader was as quick as two, and as `mongodump`. `cargo xtask bench` measures it again.
 #[must_use]
 pub fn readers_default() -> usize {
     const CORES_FOR_EACH: usize = 4;

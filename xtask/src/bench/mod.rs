@@ -2,12 +2,14 @@
 //! MongoDB's own tools, in one run with the same server. Ratios and CPU seconds rather than time on the clock alone,
 //! and everything in memory, since machines and disks are noisy.
 
+mod measure;
+mod others;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use sandbox::Sandbox;
 use strongroom_engine::Filter;
@@ -16,23 +18,16 @@ use testbed::mongod::Options;
 use testbed::{Mongod, dataset};
 use tokio::task::JoinSet;
 
+use self::measure::{Taken, measure, verdict};
+use self::others::Others;
 use crate::Outcome;
 use crate::steps;
+
+pub(crate) use self::others::reads;
 
 /// Memory as a file system.
 const MEMORY: &str = "/dev/shm";
 const READERS: [&str; 2] = ["--readers", "2"];
-/// The kernel counts CPU time in hundredths of a second (`USER_HZ`, proc(5)).
-const TICKS_PER_SECOND: f64 = 100.0;
-const POLL: Duration = Duration::from_millis(5);
-
-/// What one run of a program took.
-#[derive(Debug, Clone, Copy)]
-struct Taken {
-    cpu: f64,
-    wall: f64,
-    peak_mib: f64,
-}
 
 pub(crate) async fn run(runs: usize, megabytes: u64, growth: bool) -> Outcome {
     println!("building strongroom with all optimisations (about ten minutes the first time)");
@@ -45,7 +40,10 @@ pub(crate) async fn run(runs: usize, megabytes: u64, growth: bool) -> Outcome {
         READERS[1]
     );
     println!("{:<40} {:>8} {:>8} {:>10} {:>12}", "", "CPU s", "wall s", "peak MiB", "output MB");
-    bench.compare(megabytes).await?;
+    let server = bench.load(megabytes).await?;
+    bench.compare(&server.uri()).await?;
+    bench.others(&server.uri())?;
+    drop(server);
     if growth {
         bench.growth().await?;
     }
@@ -108,16 +106,14 @@ impl Bench {
         measure(Command::new(self.release.join("xtask")).args(["drain", uri, READERS[1]]))
     }
 
-    async fn compare(&self, megabytes: u64) -> Outcome {
-        let server = self.load(megabytes).await?;
-        let uri = server.uri();
-        let drain = self.row("reading alone (the limit)", None, || self.drain(&uri))?;
+    async fn compare(&self, uri: &str) -> Outcome {
+        let drain = self.row("reading alone (the limit)", None, || self.drain(uri))?;
         let (plain_to, zstd_to) = (self.work.path().join("none"), self.work.path().join("zstd"));
         let plain =
-            self.row("backup, no compression", Some(&plain_to), || self.backup(&uri, &plain_to, "none"))?;
-        let zstd = self.row("backup, zstd", Some(&zstd_to), || self.backup(&uri, &zstd_to, "zstd"))?;
-        let http = self.over_http(&uri).await?;
-        let dumped = self.mongodump(&uri)?;
+            self.row("backup, no compression", Some(&plain_to), || self.backup(uri, &plain_to, "none"))?;
+        let zstd = self.row("backup, zstd", Some(&zstd_to), || self.backup(uri, &zstd_to, "zstd"))?;
+        let http = self.over_http(uri).await?;
+        let dumped = self.mongodump(uri)?;
         let restores = self.restores(&zstd_to).await?;
         println!();
         let verdicts = [
@@ -145,6 +141,12 @@ impl Bench {
             verdict("restore: wall / mongorestore", ours.wall / theirs.wall, 0.60);
         }
         Ok(())
+    }
+
+    /// What other clients feel, when nothing else runs any more.
+    fn others(&self, uri: &str) -> Outcome {
+        let mongodump = std::env::var_os("MONGODUMP").map(PathBuf::from);
+        Others { release: &self.release, work: self.work.path(), uri, mongodump, rounds: self.runs }.compare()
     }
 
     /// Measures, and prints what was taken and how much came out.
@@ -247,11 +249,6 @@ impl Bench {
     }
 }
 
-fn verdict(what: &str, ratio: f64, limit: f64) {
-    let holds = if ratio <= limit { "holds" } else { "DOES NOT HOLD" };
-    println!("{what:<52} {ratio:>6.2}   (at most {limit}: {holds})");
-}
-
 fn folder_bytes(path: &Path) -> Outcome<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(path)? {
@@ -260,50 +257,6 @@ fn folder_bytes(path: &Path) -> Outcome<u64> {
             if entry.file_type()?.is_dir() { folder_bytes(&entry.path())? } else { entry.metadata()?.len() };
     }
     Ok(bytes)
-}
-
-/// Runs a program and measures it: CPU by what the kernel adds to this process' ended children, the peak of
-/// its memory by asking while it runs.
-fn measure(command: &mut Command) -> Outcome<Taken> {
-    let before = children_cpu()?;
-    let begun = Instant::now();
-    let mut child = command.stdin(Stdio::null()).spawn()?;
-    let status_file = format!("/proc/{}/status", child.id());
-    let mut peak = 0.0_f64;
-    let status = loop {
-        if let Some(found) = fs::read_to_string(&status_file).ok().and_then(|status| high_water(&status)) {
-            peak = peak.max(found);
-        }
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        std::thread::sleep(POLL);
-    };
-    let wall = begun.elapsed().as_secs_f64();
-    if !status.success() {
-        return Err(format!("{command:?}: {status}").into());
-    }
-    Ok(Taken { cpu: children_cpu()? - before, wall, peak_mib: peak / 1024.0 })
-}
-
-/// KiB of the most memory that was resident (`VmHWM`, proc(5)).
-fn high_water(status: &str) -> Option<f64> {
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?
-        .trim()
-        .strip_suffix(" kB")?
-        .trim()
-        .parse()
-        .ok()
-}
-
-/// CPU seconds of all ended children (`cutime` and `cstime`, proc(5)).
-fn children_cpu() -> Outcome<f64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks = after_name.split_whitespace().skip(13).take(2).filter_map(|field| field.parse::<f64>().ok());
-    Ok(ticks.sum::<f64>() / TICKS_PER_SECOND)
 }
 
 /// Loads the bench's data into a server.
