@@ -17,6 +17,9 @@ const NAME_BYTES_MAX: usize = 255;
 /// The longest name of a database, in bytes (the same page).
 const DB_BYTES_MAX: usize = 63;
 
+const SERVERS_OWN: &str =
+    "the databases `local` and `config` and collections `system.…` belong to the server";
+
 /// Rules, of which the first that matches decides.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -154,16 +157,23 @@ fn sides(text: &str) -> Option<(&str, &str)> {
 pub(crate) fn check_name(name: &Name) -> Result<()> {
     match wrong_in(&name.db, &name.collection) {
         None => Ok(()),
-        Some(why) => {
-            let name = name.to_string();
-            let message = format!("`{}` cannot be the name of a collection: {why}", name.escape_debug());
-            Err(Error::new(Code::Usage, message).help(help![
-                "Choose another right side for ",
-                Setting::Rename,
-                ". Nothing was touched."
-            ]))
-        }
+        Some(why) => Err(no_name(name, why)),
     }
+}
+
+/// A name that only a server gives.
+pub(crate) fn servers_own(name: &Name) -> Error {
+    no_name(name, SERVERS_OWN)
+}
+
+fn no_name(name: &Name, why: &str) -> Error {
+    let name = name.to_string();
+    let message = format!("`{}` cannot be the name of a collection: {why}", name.escape_debug());
+    Error::new(Code::Usage, message).help(help![
+        "Choose another right side for ",
+        Setting::Rename,
+        ". Nothing was touched."
+    ])
 }
 
 fn wrong_in(db: &str, collection: &str) -> Option<&'static str> {
@@ -180,7 +190,7 @@ fn wrong_in(db: &str, collection: &str) -> Option<&'static str> {
         return Some("a collection's name holds no dollar or NUL, and does not begin with a dot");
     }
     if !is_free(db, collection) {
-        return Some("the databases `local` and `config` and collections `system.…` belong to the server");
+        return Some(SERVERS_OWN);
     }
     None
 }

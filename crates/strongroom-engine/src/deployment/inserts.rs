@@ -30,6 +30,13 @@ pub struct Inserted {
     pub refused: Vec<RefusedDocument>,
 }
 
+impl Inserted {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.documents += other.documents;
+        self.refused.extend(other.refused);
+    }
+}
+
 /// A document that the server refused.
 #[derive(Debug, Clone)]
 pub struct RefusedDocument {

@@ -52,6 +52,12 @@ impl Refused {
     }
 }
 
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Self {
         match refused {
@@ -266,13 +272,14 @@ impl Target {
     /// Users and roles that are only in the target stay. `db` takes those of one database alone; empty, all.
     ///
     /// # Errors
-    /// As the server refuses; the role `restore` may do it.
+    /// [`Refused::Answer`] when the server refuses one of them: some others are merged by then. The role `restore` may
+    /// do it.
     pub async fn merge_users_and_roles(
         &self,
         db: &str,
         users: Option<&str>,
         roles: Option<&str>,
-    ) -> Result<()> {
+    ) -> Result<(), Refused> {
         let mut command = rawdoc! { "_mergeAuthzCollections": 1, "db": db, "drop": false };
         if let Some(users) = users {
             command.append(cstr!("tempUsersCollection"), format!("admin.{users}"));
@@ -282,7 +289,7 @@ impl Target {
         }
         let write = Write { db: "admin", command: "merge", on: "users and roles", wait: Wait::Majority };
         let sent = self.primary.write(write, &command).await;
-        sent.answer.map(drop).map_err(|e| explain(&e).context("cannot restore users and roles"))
+        sent.answer.map(drop).map_err(|e| Refused::of(&e, "cannot merge users and roles"))
     }
 
     pub(super) async fn command(&self, db: &str, command: Document) -> Result<Document> {

@@ -41,6 +41,7 @@ pub(super) async fn collections(
 ) -> Result<Created> {
     let mut created = Created::default();
     let items = without_circles(items, &mut created.exceptions);
+    let items = without_other_kinds(target, items, &mut created.exceptions).await?;
     let unknown = items.iter().filter(|item| item.action.creates() && !item.left_out.is_empty());
     created.exceptions.extend(unknown.map(|item| without_unknown(&item.to, &item.left_out)));
     let items =
@@ -80,6 +81,31 @@ fn without_circles(items: &[Item], exceptions: &mut Vec<String>) -> Vec<Item> {
         format!("the view `{name}` was not created: it reads itself, by way of other views or directly")
     }));
     items.iter().filter(|item| !circles.contains(&item.to)).cloned().collect()
+}
+
+/// Documents of a time-series are added to one alone: beside anything else a server would make a collection of them that
+/// nobody looks for.
+async fn without_other_kinds(
+    target: &Target,
+    items: Vec<Item>,
+    exceptions: &mut Vec<String>,
+) -> Result<Vec<Item>> {
+    let is_added = |item: &Item| item.action == Action::Add && item.kind == NamespaceKind::Timeseries;
+    let dbs: BTreeSet<&str> =
+        items.iter().filter(|item| is_added(item)).map(|item| item.to.db.as_str()).collect();
+    let mut others: BTreeSet<Name> = BTreeSet::new();
+    for db in dbs {
+        let found = target.options(db).await?;
+        let is_series = |name: &str| found.get(name).is_some_and(|options| options.contains("timeseries"));
+        let added = items.iter().filter(|item| is_added(item) && item.to.db == db);
+        others.extend(added.filter(|item| !is_series(&item.to.collection)).map(|item| item.to.clone()));
+    }
+    exceptions.extend(others.iter().map(|name| {
+        format!(
+            "`{name}` is not restored: it is a time-series, and what the target holds under this name is none"
+        )
+    }));
+    Ok(items.into_iter().filter(|item| !others.contains(&item.to)).collect())
 }
 
 /// Tries out what takes the place of something that is there.

@@ -295,7 +295,7 @@ impl Open {
         writing.job.check()?;
         let may_repeat = self.destination.may_repeat;
         let Inserted { documents, mut refused } = writing.target.insert(&mut self.buffer).await?;
-        tally.documents += documents;
+        tally.insert(self.number, documents);
         if may_repeat {
             refused.retain(|document| !document.is_duplicate());
         }

@@ -178,8 +178,8 @@ pub(super) fn lesser_index(index: &Definition) -> Option<Known> {
     let is_nothing = |name: &str| match index.get(name) {
         Some(RawBsonRef::Null | RawBsonRef::Undefined) => true,
         // It takes all documents, as no filter does. Servers from 8.2 on refuse it.
-        Some(RawBsonRef::Document(filter)) => name == "partialFilterExpression" && filter.is_empty(),
-        _ => name == "storageEngine" && index.contains(name),
+        Some(RawBsonRef::Document(filter)) if name == "partialFilterExpression" => filter.is_empty(),
+        _ => name == "storageEngine",
     };
     let mut left_out: Vec<String> =
         index.names().filter(|name| is_nothing(name)).map(str::to_owned).collect();
@@ -307,11 +307,12 @@ mod tests {
 
     #[test]
     fn an_index_that_is_refused_is_tried_without_what_says_nothing() {
-        let refused =
-            definition(doc! { "key": { "a": 1 }, "partialFilterExpression": {}, "sparse": Bson::Null });
+        let refused = definition(
+            doc! { "key": { "a": 1 }, "partialFilterExpression": {}, "sparse": Bson::Null, "storageEngine": { "mmapv1": {} } },
+        );
         let lesser = lesser_index(&refused).unwrap();
         assert_eq!(lesser.definition, definition(doc! { "key": { "a": 1 } }));
-        assert_eq!(lesser.left_out, ["partialFilterExpression", "sparse"]);
+        assert_eq!(lesser.left_out, ["partialFilterExpression", "sparse", "storageEngine"]);
         assert_eq!(lesser_index(&definition(doc! { "key": { "a": 1 }, "sparse": true })), None);
     }
 }

@@ -15,6 +15,7 @@ mod present;
 mod preview;
 mod privileges;
 mod replay;
+mod rings;
 mod settings;
 mod source;
 mod tally;
@@ -48,6 +49,7 @@ use item::Item;
 use left::Left;
 use present::Present;
 use replay::Replay;
+use rings::Rings;
 use users::{Kept, Merging};
 
 /// What a restore did.
@@ -210,11 +212,13 @@ impl Prepared {
         job.phase(Phase::Preparing);
         let Created { items, exceptions } = create::collections(target, &self.items, writers, job).await?;
         restored.exceptions.extend(exceptions);
+        let rings = Rings::look(target, &items).await?;
         job.phase(Phase::Inserting);
         let (tally, rest) = data::insert(source, target, &items, self.window.is_some(), writers, job).await?;
         restored.documents = tally.documents;
         restored.refused = tally.refused();
         restored.exceptions.extend(tally.exceptions(source.namespaces()));
+        restored.exceptions.extend(rings.compare(target, &tally).await?);
         restored.exceptions.extend(rest.counted.iter().map(|(place, documents)| {
             let name = source.namespaces()[*place].name();
             format!("{documents} documents of `{name}`: it is a view, or a server keeps this one itself")
@@ -249,7 +253,9 @@ impl Prepared {
         job.check()?;
         job.phase(Phase::MergingUsers);
         if let Some(merging) = self.merging() {
-            restored.documents += merging.run(&self.target, kept, &left.of_users, job).await?;
+            let merged = merging.run(&self.target, kept, &left.of_users, job).await?;
+            restored.documents += merged.documents;
+            restored.exceptions.extend(merged.exceptions);
         }
         restored.exceptions.extend(expiries.begin(&self.target).await?);
         Ok(())

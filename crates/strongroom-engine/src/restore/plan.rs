@@ -14,7 +14,7 @@ use crate::help;
 use crate::help::Setting;
 use crate::manifest::Namespace;
 use crate::names::{Authorization, Name, NamespaceKind, is_created};
-use crate::renames::{Renames, check_name};
+use crate::renames::{Renames, check_name, servers_own};
 
 /// Collections and views of an archive that one restore creates.
 const LISTED_MAX: usize = 100_000;
@@ -92,6 +92,10 @@ fn check_names(wanted: &[Wanted<'_>], renames: &Renames) -> Result<()> {
     for Wanted { namespace, from, to, .. } in wanted.iter().filter(|wanted| wanted.authorization.is_none()) {
         if to != from {
             check_name(&Name::new(&to.db, namespace.kind.data_collection(&to.collection)))?;
+            // What becomes buckets of a time-series has to be buckets.
+            if !is_created(&to.db, &to.collection) && is_created(&from.db, &from.collection) {
+                return Err(servers_own(to));
+            }
         }
         if let Some(other) = taken.insert(to, from) {
             return Err(both_become(other, from, to));

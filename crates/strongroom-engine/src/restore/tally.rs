@@ -16,6 +16,7 @@ pub(super) struct Tally {
     pub(super) documents: u64,
     /// Users and roles, to be merged when all else is there.
     pub(super) kept: Kept,
+    inserted: BTreeMap<usize, u64>,
     refused: BTreeMap<usize, Refusals>,
     /// By the number of the segment: the sum of each block.
     sums: Vec<(usize, Vec<(usize, Crc64)>)>,
@@ -29,6 +30,16 @@ struct Refusals {
 }
 
 impl Tally {
+    pub(super) fn insert(&mut self, namespace: usize, documents: u64) {
+        self.documents += documents;
+        *self.inserted.entry(namespace).or_default() += documents;
+    }
+
+    /// How many documents of one namespace were inserted.
+    pub(super) fn inserted(&self, namespace: usize) -> u64 {
+        self.inserted.get(&namespace).copied().unwrap_or_default()
+    }
+
     pub(super) fn refuse(&mut self, namespace: usize, documents: u64, reason: &str) {
         let refusals = self.refused.entry(namespace);
         refusals.or_insert_with(|| Refusals { documents: 0, first: reason.to_owned() }).documents +=
@@ -40,7 +51,9 @@ impl Tally {
     }
 
     pub(super) fn add(&mut self, other: Self) {
-        self.documents += other.documents;
+        for (namespace, documents) in other.inserted {
+            self.insert(namespace, documents);
+        }
         self.kept.add(other.kept);
         self.sums.extend(other.sums);
         for (namespace, Refusals { documents, first }) in other.refused {
@@ -136,12 +149,15 @@ mod tests {
 
     #[test]
     fn refusals_keep_the_first_reason() {
-        let mut tally = Tally { documents: 3, ..Tally::default() };
+        let mut tally = Tally::default();
+        tally.insert(0, 3);
         tally.refuse(0, 1, "first");
-        let mut other = Tally { documents: 4, ..Tally::default() };
+        let mut other = Tally::default();
+        other.insert(0, 3);
+        other.insert(1, 1);
         other.refuse(0, 2, "second");
         tally.add(other);
-        assert_eq!((tally.documents, tally.refused()), (7, 3));
+        assert_eq!((tally.documents, tally.inserted(0), tally.refused()), (7, 6, 3));
         let sentence = "3 documents of `shop.a` were refused or changed; the first: first";
         assert_eq!(tally.exceptions(&[namespace("")]), [sentence]);
     }

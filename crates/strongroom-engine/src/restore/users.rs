@@ -7,7 +7,7 @@ use bson::{RawDocument, RawDocumentBuf};
 
 use super::item::{Action, Item};
 use crate::definition::Definition;
-use crate::deployment::{OperationBatch, Privilege, Receiver, Refused, Target};
+use crate::deployment::{Inserted, OperationBatch, Privilege, Receiver, Refused, Target};
 use crate::error::{Code, Error, Result};
 use crate::help;
 use crate::help::{Help, Setting};
@@ -34,6 +34,8 @@ const POWERFUL: [&str; 8] = [
     "clusterAdmin",
     "restore",
 ];
+/// Actions that do (the same manual, "Privilege Actions").
+const LEADING_ON: [&str; 5] = ["anyAction", "createRole", "createUser", "changePassword", "grantRole"];
 
 /// What merging needs (`_mergeAuthzCollections`).
 const MERGE: [&str; 4] = ["createUser", "createRole", "grantRole", "revokeRole"];
@@ -73,33 +75,69 @@ impl Merging {
         collections.chain(MERGE.into_iter().map(Privilege::on_every_database)).collect()
     }
 
-    /// Merges what was kept, with what the oplog then changed of it; how many documents that were.
-    ///
-    /// The temporary collections are there for a moment only, and belong to one restore at a time: they are created, not
-    /// taken over. If somebody else changed them meanwhile all of it is done once more.
+    /// Merges what was kept, with what the oplog then changed of it.
     pub(super) async fn run(
         &self,
         target: &Target,
         kept: &Kept,
         changes: &[RawDocumentBuf],
         job: &Job,
-    ) -> Result<u64> {
+    ) -> Result<Merged> {
         if let Some(warning) = kept.named() {
             job.warn(warning);
         }
+        match self.merge(target, kept, changes, job).await? {
+            Ok(documents) => Ok(Merged { documents, exceptions: Vec::new() }),
+            Err(_) if changes.is_empty() => self.one_by_one(target, kept, job).await,
+            Err(refused) => {
+                let why = format!("not all users and roles are restored: {}", refused.message());
+                Ok(Merged { documents: 0, exceptions: vec![why] })
+            }
+        }
+    }
+
+    /// Where a server refuses one of them, the others are merged all the same.
+    async fn one_by_one(&self, target: &Target, kept: &Kept, job: &Job) -> Result<Merged> {
+        let mut merged = Merged::default();
+        for one in kept.each() {
+            job.check()?;
+            match self.merge(target, &one, &[], job).await? {
+                Ok(documents) => merged.documents += documents,
+                Err(refused) => {
+                    let name =
+                        one.granted().pop().map_or_else(|| "a user or role".to_owned(), |one| one.words);
+                    merged.exceptions.push(format!("{name} is not restored: {}", refused.message()));
+                }
+            }
+        }
+        Ok(merged)
+    }
+
+    /// How many documents were merged, or why the server refused one of them.
+    ///
+    /// The temporary collections are there for a moment only, and belong to one restore at a time: they are created, not
+    /// taken over. If somebody else changed them meanwhile all of it is done once more.
+    async fn merge(
+        &self,
+        target: &Target,
+        kept: &Kept,
+        changes: &[RawDocumentBuf],
+        job: &Job,
+    ) -> Result<Result<u64, Error>> {
         for _ in 0..TRIES {
             self.occupy(target, job).await?;
             let merged = self.fill_and_merge(target, kept, changes).await;
             let cleared = tokio::time::timeout(CLEARED_WITHIN, clear(&target.unattended())).await;
             let cleared = matches!(cleared, Ok(Ok(())));
             match merged {
-                Ok(Some(documents)) if cleared => return Ok(documents),
+                Ok(Some(documents)) if cleared => return Ok(Ok(documents)),
                 Ok(None) if cleared => {}
                 Ok(_) => {
                     return Err(left_behind(Error::new(Code::Mongo, "copies of users could not be removed")));
                 }
-                Err(error) if cleared => return Err(error),
-                Err(error) => return Err(left_behind(error)),
+                Err(Refused::Answer(error)) if cleared => return Ok(Err(error)),
+                Err(refused) if cleared => return Err(refused.into()),
+                Err(refused) => return Err(left_behind(refused.into())),
             }
         }
         let message = "users and roles could not be merged: somebody else used `admin.tempusers` each time";
@@ -137,19 +175,11 @@ impl Merging {
         target: &Target,
         kept: &Kept,
         changes: &[RawDocumentBuf],
-    ) -> Result<Option<u64>> {
+    ) -> Result<Option<u64>, Refused> {
         let mut documents = 0;
         let mut filled = Vec::new();
         for temporary in &self.temporary {
-            let mut buffer = target.buffer(temporary, Receiver { is_ordered: false, is_ours: true });
-            let mut inserted = 0;
-            for document in kept.of(temporary) {
-                if buffer.is_full_for(document) {
-                    inserted += target.insert(&mut buffer).await?.documents;
-                }
-                buffer.push(document);
-            }
-            inserted += target.insert(&mut buffer).await?.documents;
+            let inserted = fill(target, temporary, kept).await?;
             if target.count_all(temporary).await? != inserted {
                 return Ok(None);
             }
@@ -180,6 +210,23 @@ impl Merging {
             }
         }
         Ok(Some(documents))
+    }
+}
+
+/// Puts documents there; how many.
+async fn fill(target: &Target, temporary: &Name, kept: &Kept) -> Result<u64, Refused> {
+    let mut buffer = target.buffer(temporary, Receiver { is_ordered: false, is_ours: true });
+    let mut all = Inserted::default();
+    for document in kept.of(temporary) {
+        if buffer.is_full_for(document) {
+            all.add(target.insert(&mut buffer).await?);
+        }
+        buffer.push(document);
+    }
+    all.add(target.insert(&mut buffer).await?);
+    match all.refused.first() {
+        None => Ok(all.documents),
+        Some(refused) => Err(Refused::Answer(Error::new(Code::Mongo, refused.message.clone()))),
     }
 }
 
@@ -222,19 +269,36 @@ impl Kept {
         self.documents.extend(other.documents);
     }
 
+    /// Each document by itself.
+    fn each(&self) -> impl Iterator<Item = Self> {
+        self.documents.iter().map(|one| Self { documents: vec![one.clone()], bytes: one.1.len() })
+    }
+
     fn of(&self, name: &Name) -> impl Iterator<Item = &[u8]> {
         self.documents.iter().filter(move |(to, _)| to == name).map(|(_, document)| document.as_slice())
     }
 
     /// Who is merged, and who of them may do anything.
     fn named(&self) -> Option<Warning> {
-        let documents =
-            self.documents.iter().filter_map(|(_, document)| RawDocument::from_bytes(document).ok());
-        let names: Vec<Granted> = documents.filter_map(Granted::of).collect();
+        let names = self.granted();
         let powerful = names.iter().filter(|one| one.is_powerful).map(|one| one.name.clone()).collect();
         let names: Vec<String> = names.into_iter().map(|one| one.words).collect();
         (!names.is_empty()).then_some(Warning::UsersMerged { names, powerful })
     }
+
+    fn granted(&self) -> Vec<Granted> {
+        let documents =
+            self.documents.iter().filter_map(|(_, document)| RawDocument::from_bytes(document).ok());
+        documents.filter_map(Granted::of).collect()
+    }
+}
+
+/// What became of users and roles.
+#[derive(Debug, Default)]
+pub(super) struct Merged {
+    pub(super) documents: u64,
+    /// Those that the server refused, in sentences.
+    pub(super) exceptions: Vec<String>,
 }
 
 /// A user or role, and what it is granted.
@@ -262,7 +326,8 @@ impl Granted {
                 Some((role.get_str("role").ok()?.to_owned(), role.get_str("db").ok()?.to_owned()))
             })
             .collect();
-        let is_powerful = roles.iter().any(|(role, _)| POWERFUL.contains(&role.as_str()));
+        let is_powerful = roles.iter().any(|(role, _)| POWERFUL.contains(&role.as_str()))
+            || actions(document).any(|action| LEADING_ON.contains(&action));
         let roles: Vec<String> = roles.into_iter().map(|(role, db)| format!("{role}@{db}")).collect();
         let words = match roles.as_slice() {
             [] => format!("{kind} `{name}@{db}`"),
@@ -270,6 +335,13 @@ impl Granted {
         };
         Some(Self { name: format!("{name}@{db}"), words, is_powerful })
     }
+}
+
+/// The actions that a role allows by itself.
+fn actions(role: &RawDocument) -> impl Iterator<Item = &str> {
+    let privileges = role.get_array("privileges").ok().into_iter().flatten().flatten();
+    let actions = privileges.filter_map(|privilege| privilege.as_document()?.get_array("actions").ok());
+    actions.flatten().flatten().filter_map(|action| action.as_str())
 }
 
 #[cfg(test)]
@@ -306,6 +378,17 @@ mod tests {
         assert!(said.contains("user `alice@shop` (root@admin), user `bob@shop` (read@admin)"), "{said}");
         assert!(said.contains("`alice@shop` may do anything"), "{said}");
         assert!(Kept::default().named().is_none());
+    }
+
+    #[test]
+    fn a_role_that_allows_any_action_by_itself_may_do_anything() {
+        let role = |action: &str| {
+            let privilege =
+                bson::rawdoc! { "resource": { "anyResource": true }, "actions": ["find", action] };
+            let role = bson::rawdoc! { "role": "r", "db": "admin", "roles": [], "privileges": [privilege] };
+            Granted::of(&role).unwrap().is_powerful
+        };
+        assert!(role("anyAction") && role("grantRole") && !role("insert"));
     }
 
     #[test]

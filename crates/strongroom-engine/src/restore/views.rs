@@ -17,34 +17,23 @@ pub(super) struct View {
     pub(super) options: Definition,
 }
 
-/// Views in an order in which they can be created: each after the views it reads.
+/// Views in an order in which they can be created: each after the views it reads. MongoDB allows 20 views upon each
+/// other and no circle; a manifest may say anything, so nothing is begun twice, and no call waits for another.
 pub(super) fn in_order(views: &[View]) -> Vec<&View> {
-    let named = views.iter().map(|view| (&view.name, view)).collect();
-    let mut order = Order { views: &named, begun: HashSet::new(), done: Vec::new() };
-    views.iter().for_each(|view| order.take(view));
-    order.done
-}
-
-struct Order<'o, 'a> {
-    views: &'o HashMap<&'a Name, &'a View>,
-    begun: HashSet<&'a Name>,
-    done: Vec<&'a View>,
-}
-
-impl<'a> Order<'_, 'a> {
-    /// MongoDB allows 20 views upon each other and no circle; a hostile manifest ends here too, as nothing
-    /// is begun twice.
-    fn take(&mut self, view: &'a View) {
-        if !self.begun.insert(&view.name) {
-            return;
+    let named: HashMap<&Name, &View> = views.iter().map(|view| (&view.name, view)).collect();
+    let (mut begun, mut done) = (HashSet::new(), Vec::new());
+    let mut ahead: Vec<(&View, bool)> = views.iter().rev().map(|view| (view, false)).collect();
+    while let Some((view, has_all_before)) = ahead.pop() {
+        if has_all_before {
+            done.push(view);
+        } else if begun.insert(&view.name) {
+            ahead.push((view, true));
+            let before = read_by(&view.options).into_iter().rev();
+            let before = before.filter_map(|name| named.get(&Name::new(&view.name.db, name)));
+            ahead.extend(before.map(|before| (*before, false)));
         }
-        for name in read_by(&view.options) {
-            if let Some(before) = self.views.get(&Name::new(&view.name.db, name)) {
-                self.take(before);
-            }
-        }
-        self.done.push(view);
     }
+    done
 }
 
 /// Those of these views that read themselves, by way of others: no server creates them.
@@ -71,25 +60,42 @@ pub(super) fn in_circles<'a>(views: &[(&'a Name, &'a Definition)]) -> BTreeSet<&
     circles.collect()
 }
 
-/// Every name that a view's definition may read from: `viewOn`, and `from` or `coll` of its stages.
+/// The names that a view's definition reads. Other members are called `from` and `coll` too.
 fn read_by(options: &Definition) -> Vec<&str> {
-    let mut names = Vec::new();
-    let mut ahead = vec![options.as_raw()];
-    while let Some(document) = ahead.pop() {
-        for (key, value) in document.iter().flatten() {
-            match value {
-                RawBsonRef::String(name)
-                    if matches!(key.as_str(), "viewOn" | "from" | "coll" | "$unionWith") =>
-                {
-                    names.push(name);
-                }
-                RawBsonRef::Document(inner) => ahead.push(inner),
-                RawBsonRef::Array(array) => ahead.extend(RawDocument::from_bytes(array.as_bytes())),
-                _ => {}
-            }
+    let mut names: Vec<&str> = options.text("viewOn").into_iter().collect();
+    let mut ahead: Vec<&RawArray> =
+        options.get("pipeline").and_then(RawBsonRef::as_array).into_iter().collect();
+    while let Some(pipeline) = ahead.pop() {
+        let stages = pipeline.into_iter().flatten().filter_map(|stage| stage.as_document());
+        for (operator, argument) in stages.flat_map(|stage| stage.iter().flatten()) {
+            read_by_stage(operator.as_str(), argument, &mut names, &mut ahead);
         }
     }
     names
+}
+
+/// Adds the names and the pipelines of a stage (MongoDB manual, "Aggregation Stages").
+fn read_by_stage<'a>(
+    operator: &str,
+    argument: RawBsonRef<'a>,
+    names: &mut Vec<&'a str>,
+    pipelines: &mut Vec<&'a RawArray>,
+) {
+    if operator == "$unionWith" {
+        names.extend(argument.as_str());
+    }
+    let names_some = matches!(operator, "$lookup" | "$graphLookup" | "$unionWith");
+    if !names_some && operator != "$facet" {
+        return;
+    }
+    for (key, value) in argument.as_document().into_iter().flat_map(|members| members.iter().flatten()) {
+        match key.as_str() {
+            "from" | "coll" if names_some => names.extend(value.as_str()),
+            "pipeline" if names_some => pipelines.extend(value.as_array()),
+            _ if !names_some => pipelines.extend(value.as_array()),
+            _ => {}
+        }
+    }
 }
 
 /// The definition of the view `view` (its name in the source), reading what it read before, under its new names.
@@ -215,6 +221,32 @@ mod tests {
         let views: Vec<_> = views.iter().map(|(name, options)| (name, options)).collect();
         let found: Vec<String> = in_circles(&views).into_iter().map(ToString::to_string).collect();
         assert_eq!(found, ["shop.b", "shop.c", "shop.d"]);
+    }
+
+    #[test]
+    fn a_value_that_is_called_as_a_view_is_not_read() {
+        let audit = doc! { "viewOn": "log", "pipeline": [
+            { "$match": { "coll": "orders", "from": "orders", "viewOn": "orders" } },
+            { "$lookup": { "from": "users", "as": "orders", "let": { "coll": "orders" } } },
+            { "$project": { "$unionWith": { "$literal": { "from": "orders" } } } },
+        ] };
+        let name = Name::new("shop", "orders");
+        assert!(in_circles(&[(&name, &definition(audit))]).is_empty());
+        let inside = doc! { "viewOn": "log", "pipeline": [
+            { "$facet": { "x": [{ "$lookup": { "pipeline": [{ "$unionWith": "orders" }] } }] } },
+        ] };
+        assert_eq!(in_circles(&[(&name, &definition(inside))]).len(), 1);
+    }
+
+    #[test]
+    fn a_chain_of_any_length_is_put_in_order() {
+        let number = |n: u32| Name::new("shop", n.to_string());
+        let options = |n: u32| definition(doc! { "viewOn": (n + 1).to_string() });
+        let views: Vec<View> = (0..50_000).map(|n| View { name: number(n), options: options(n) }).collect();
+        let found = in_order(&views);
+        assert!(
+            found.iter().map(|view| &view.name).eq((0..50_000).rev().map(number).collect::<Vec<_>>().iter())
+        );
     }
 
     #[test]

@@ -230,3 +230,23 @@ async fn damage_names_the_file_and_nothing_of_a_dump_leads_elsewhere() {
     let error = blocking(move || Archive::open_again("the dump", opener)).await.unwrap_err();
     assert_eq!(error.code(), Code::StoreHost);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn indexes_that_a_server_of_old_kept_twice_are_no_loss() {
+    let place = tempfile::tempdir().unwrap();
+    let db = place.path().join("shop");
+    fs::create_dir(&db).unwrap();
+    fs::write(db.join("a.bson"), rawdoc! { "_id": 1 }.as_bytes()).unwrap();
+    let index = rawdoc! { "v": 1, "key": { "a": 1 }, "name": "a_1", "ns": "shop.a" };
+    fs::write(db.join("system.indexes.bson"), index.as_bytes()).unwrap();
+    let target = Mongod::standalone().await.unwrap();
+    let described =
+        r#"{"options": {}, "indexes": [{"v": 1, "key": {"a": 1}, "name": "a_1", "ns": "shop.a"}]}"#;
+    fs::write(db.join("a.metadata.json"), described).unwrap();
+    let found = restore_with(folder(place.path()).await.unwrap(), &target, Options::default()).await.unwrap();
+    assert_eq!((found.namespaces, found.indexes, found.exceptions), (1, 1, vec![]));
+    fs::remove_file(db.join("a.metadata.json")).unwrap();
+    target.command("shop", doc! { "drop": "a" }).await.unwrap();
+    let found = restore_with(folder(place.path()).await.unwrap(), &target, Options::default()).await.unwrap();
+    assert!(found.exceptions[0].contains("`shop.system.indexes`"), "{:?}", found.exceptions);
+}

@@ -197,6 +197,7 @@ async fn renames_that_cannot_be_are_refused_before_anything_is_touched() {
         (&["shop.x=shop.y"], "the rule `shop.x=shop.y` renames nothing"),
         (&["shop.*=co py.*"], "cannot be the name of a collection"),
         (&["shop.a=shop.sys$tem"], "cannot be the name of a collection"),
+        (&["shop.a=shop.system.buckets.w"], "cannot be the name of a collection"),
     ] {
         let error = refused(rules).await;
         assert_eq!(error.code(), Code::Usage, "{told}");
@@ -357,4 +358,24 @@ async fn what_was_shown_is_what_is_run_or_nothing_is() {
     assert_eq!((&restored.backup, &restored.plan, restored.documents), (&backup, &plan, 30));
     let first = seen.0.lock().unwrap().first().cloned();
     assert_eq!(first, Some(Event::Began { backup: Some(backup), plan }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_series_is_added_to_nothing_else() {
+    let (source, target) = (Mongod::standalone().await.unwrap(), Mongod::standalone().await.unwrap());
+    source.command("shop", doc! { "create": "w", "timeseries": { "timeField": "t" } }).await.unwrap();
+    let measured = doc! { "insert": "w", "documents": [{ "t": bson::DateTime::now() }] };
+    source.command("shop", measured).await.unwrap();
+    let kept = Kept::of(&source).await;
+    target.command("shop", doc! { "create": "w" }).await.unwrap();
+    let options = || Options { existing: Existing::Keep, ..Options::default() };
+    let restored = restore_with(kept.source(), &target, options()).await.unwrap();
+    assert_eq!((restored.namespaces, restored.documents), (0, 0));
+    assert!(restored.exceptions[0].starts_with("`shop.w` is not restored"), "{:?}", restored.exceptions);
+    let shop = target.client().await.unwrap().database("shop");
+    assert_eq!(shop.list_collection_names().await.unwrap(), ["w"], "no buckets stand beside it");
+    target.command("shop", doc! { "drop": "w" }).await.unwrap();
+    target.command("shop", doc! { "create": "w", "timeseries": { "timeField": "t" } }).await.unwrap();
+    let restored = restore_with(kept.source(), &target, options()).await.unwrap();
+    assert_eq!((restored.documents, restored.exceptions), (1, vec![]));
 }

@@ -12,7 +12,7 @@ use testbed::Mongod;
 
 use crate::setup::{backup, folder, options, restore, restore_with, small_collections};
 
-async fn opened(bytes: Vec<u8>) -> Source {
+pub(crate) async fn opened(bytes: Vec<u8>) -> Source {
     let open = move || Archive::open("the archive", Box::new(Cursor::new(bytes))).unwrap();
     Source::archive(tokio::task::spawn_blocking(open).await.unwrap())
 }
@@ -270,13 +270,43 @@ async fn metadata_that_cannot_be_read_is_refused_only_where_it_is_chosen() {
     assert!(not.is_nan());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_whose_filter_holds_its_own_name_is_no_circle() {
+    let target = Mongod::standalone().await.unwrap();
+    let view =
+        r#"{"options": {"viewOn": "log", "pipeline": [{"$match": {"coll": "orders"}}]}, "indexes": []}"#;
+    let archive = archive_of(&[("log", "{}"), ("orders", view)], &[]);
+    let restored = restore_with(opened(archive).await, &target, Options::default()).await.unwrap();
+    assert_eq!((restored.namespaces, restored.exceptions), (2, vec![]));
+    assert_eq!(options_of(&target, "shop", "orders").await.get_str("viewOn").unwrap(), "log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_ring_of_the_target_throws_out_is_counted() {
+    let documents: Vec<Document> = (0..500).map(|n| doc! { "_id": n, "text": "x".repeat(50) }).collect();
+    let options = || Options { existing: Existing::Keep, ..Options::default() };
+    let target = Mongod::standalone().await.unwrap();
+    let ring = |size: i32| doc! { "create": "a", "capped": true, "size": size };
+    target.command("shop", ring(4096)).await.unwrap();
+    let source = || opened(archive("a", "{}", &documents));
+    let restored = restore_with(source().await, &target, options()).await.unwrap();
+    let held = target.command("shop", doc! { "count": "a" }).await.unwrap().get_i32("n").unwrap();
+    assert!(held < 500);
+    let lost = format!("threw out {} documents", 500 - held);
+    says(&restored, &[&["`shop.a` is capped in the target", &lost]]);
+    target.command("shop", doc! { "drop": "a" }).await.unwrap();
+    target.command("shop", ring(1 << 20)).await.unwrap();
+    let restored = restore_with(source().await, &target, options()).await.unwrap();
+    assert_eq!((restored.documents, restored.exceptions), (500, vec![]), "there is room for all");
+}
+
 /// An archive of one collection.
 fn archive(collection: &str, metadata: &str, documents: &[Document]) -> Vec<u8> {
     archive_of(&[(collection, metadata)], documents)
 }
 
 /// An archive of collections that hold the same.
-fn archive_of(collections: &[(&str, &str)], documents: &[Document]) -> Vec<u8> {
+pub(crate) fn archive_of(collections: &[(&str, &str)], documents: &[Document]) -> Vec<u8> {
     let metadata = collections.iter().map(|(collection, metadata)| Metadata {
         db: "shop".into(),
         collection: (*collection).into(),

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use bson::{Document, doc};
+use bson::{Bson, Document, doc};
 use strongroom_engine::deployment::Target;
 use strongroom_engine::restore::{self, Existing, Options, Restored, Source};
 use strongroom_engine::{Compression, Event, Filter, Manifest, Observer};
@@ -10,7 +10,7 @@ use testbed::Mongod;
 use testbed::mongod::Options as Arguments;
 use tokio_util::sync::CancellationToken;
 
-use crate::refused::case;
+use crate::refused::{archive_of, case, opened};
 use crate::setup::{backup, folder, job, options, restore_with};
 
 #[derive(Default)]
@@ -121,4 +121,27 @@ async fn what_is_skipped_is_named_and_counted_as_nothing_else() {
     let users =
         users.get_array("users").unwrap().iter().filter_map(|user| user.as_document()?.get_str("user").ok());
     assert_eq!(users.collect::<Vec<_>>(), ["anna"], "who was planted among the copies did not come");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_that_is_refused_costs_no_other_user_and_nothing_else() {
+    let user = |name: &str, roles: Bson| {
+        doc! { "_id": format!("shop.{name}"), "user": name, "db": "shop", "credentials": {}, "roles": roles }
+    };
+    let users = [user("anna", Bson::Array(vec![])), user("bob", 5.into()), user("carl", Bson::Array(vec![]))];
+    let target = Mongod::standalone().await.unwrap();
+    let archive = archive_of(&[("$admin.system.users", "{}")], &users);
+    let restored = restore_with(opened(archive).await, &target, Options::default()).await.unwrap();
+    assert_eq!((restored.documents, restored.exceptions.len()), (2, 1), "{:?}", restored.exceptions);
+    assert!(
+        restored.exceptions[0].starts_with("user `bob@shop` is not restored"),
+        "{:?}",
+        restored.exceptions
+    );
+    for (name, is_there) in [("anna", true), ("bob", false), ("carl", true)] {
+        let found = target.command("shop", doc! { "usersInfo": name }).await.unwrap();
+        assert_eq!(!found.get_array("users").unwrap().is_empty(), is_there, "{name}");
+    }
+    let left = target.client().await.unwrap().database("admin").list_collection_names().await.unwrap();
+    assert!(!left.iter().any(|name| name.starts_with("temp")), "{left:?}");
 }

@@ -1,6 +1,6 @@
 //! A dump directory: a file of documents for each collection, and one of metadata.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Read};
 
 use mongo_archive::check_document;
@@ -15,6 +15,8 @@ use crate::manifest::Namespace;
 use crate::names::{BUCKETS, Name, NamespaceKind};
 use crate::spool::Spool;
 
+/// Where servers of old kept the indexes of a database: an ordinary collection to mongodump.
+const INDEXES: &str = "system.indexes";
 /// What is kept of names, and of metadata.
 const PATHS_BYTES_MAX: usize = 256 << 20;
 const METADATA_BYTES_MAX: u64 = 256 << 20;
@@ -131,7 +133,14 @@ impl Contents {
             let Said { name, kind } = Said::of(file, text)?;
             contents.add(&mut known, &file.name, namespace(&name, &kind, text)?)?;
         }
+        let is_described = |file: &File| known.contains_key(&file.name) || file.name.collection == INDEXES;
+        let undescribed = layout.data.iter().filter(|file| !is_described(file));
+        let undescribed: HashSet<&str> = undescribed.map(|file| file.name.db.as_str()).collect();
         for file in &layout.data {
+            // The metadata says them too, where there is some.
+            if file.name.collection == INDEXES && !undescribed.contains(file.name.db.as_str()) {
+                continue;
+            }
             let series =
                 file.name.collection.strip_prefix(BUCKETS).map(|series| Name::new(&file.name.db, series));
             let series = series.and_then(|series| known.get(&series).copied());
