@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bson::{RawDocument, RawDocumentBuf};
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 
 use super::item::{Action, Item};
 use crate::definition::Definition;
@@ -341,7 +341,7 @@ impl Granted {
 fn actions(role: &RawDocument) -> impl Iterator<Item = &str> {
     let privileges = role.get_array("privileges").ok().into_iter().flatten().flatten();
     let actions = privileges.filter_map(|privilege| privilege.as_document()?.get_array("actions").ok());
-    actions.flatten().flatten().filter_map(|action| action.as_str())
+    actions.flatten().flatten().filter_map(RawBsonRef::as_str)
 }
 
 #[cfg(test)]

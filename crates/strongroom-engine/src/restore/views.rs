@@ -66,7 +66,7 @@ fn read_by(options: &Definition) -> Vec<&str> {
     let mut ahead: Vec<&RawArray> =
         options.get("pipeline").and_then(RawBsonRef::as_array).into_iter().collect();
     while let Some(pipeline) = ahead.pop() {
-        let stages = pipeline.into_iter().flatten().filter_map(|stage| stage.as_document());
+        let stages = pipeline.into_iter().flatten().filter_map(RawBsonRef::as_document);
         for (operator, argument) in stages.flat_map(|stage| stage.iter().flatten()) {
             read_by_stage(operator.as_str(), argument, &mut names, &mut ahead);
         }
