@@ -67,8 +67,9 @@ fn check_number(wanted: usize) -> Result<()> {
     if wanted <= LISTED_MAX {
         return Ok(());
     }
-    let message =
-        format!("the archive lists {wanted} collections, and at most {LISTED_MAX} are restored at once");
+    let message = format!(
+        "{wanted} collections of the archive are chosen, and at most {LISTED_MAX} are restored at once"
+    );
     Err(Error::new(Code::Usage, message).help(help![
         "Restore it in parts, each of some databases or collections: choose them with ",
         Setting::Include,
