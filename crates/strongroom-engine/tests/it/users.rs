@@ -145,3 +145,18 @@ async fn a_user_that_is_refused_costs_no_other_user_and_nothing_else() {
     let left = target.client().await.unwrap().database("admin").list_collection_names().await.unwrap();
     assert!(!left.iter().any(|name| name.starts_with("temp")), "{left:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_without_a_name_costs_no_other_role() {
+    let target = Mongod::standalone().await.unwrap();
+    let role = |name: &str| doc! { "_id": format!("shop.{name}"), "role": name, "db": "shop", "privileges": [], "roles": [] };
+    let nameless = doc! { "_id": "shop.x", "db": "shop", "privileges": [], "roles": [] };
+    let archive = archive_of(&[("$admin.system.roles", "{}")], &[role("first"), nameless, role("last")]);
+    let restored = restore_with(opened(archive).await, &target, Options::default()).await.unwrap();
+    assert_eq!((restored.documents, restored.exceptions.len()), (2, 1), "{:?}", restored.exceptions);
+    assert!(restored.exceptions[0].contains("is not restored"), "{:?}", restored.exceptions);
+    for name in ["first", "last"] {
+        let found = target.command("shop", doc! { "rolesInfo": name }).await.unwrap();
+        assert_eq!(found.get_array("roles").unwrap().len(), 1, "{name}");
+    }
+}
