@@ -38,7 +38,7 @@ pub struct Waits {
     pub first_byte: Period,
     /// For the next byte of an answer.
     pub next_byte: Period,
-    /// For an index build that makes no progress.
+    /// For an index that is built.
     pub index_build: Period,
     /// For a majority that comes no closer.
     pub majority: Period,
@@ -61,7 +61,8 @@ impl Default for Waits {
             connect: Period::seconds(60),
             first_byte: Period::seconds(2 * 60),
             next_byte: Period::seconds(60),
-            index_build: Period::seconds(30 * 60),
+            // A server works for hours on a large one, and does not say how far it is to a user who only restores.
+            index_build: Period::seconds(12 * 60 * 60),
             majority: Period::seconds(10 * 60),
         }
     }

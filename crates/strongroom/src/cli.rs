@@ -8,7 +8,7 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 use strongroom_engine::backup::ConsistencyMode;
 use strongroom_engine::bucket::{Checksum, Sse, StoreOptions};
-use strongroom_engine::deployment::ConnectionString;
+use strongroom_engine::deployment::{CommitQuorum, ConnectionString};
 use strongroom_engine::restore::{CollectionOptions, Indexes, Ttl, Users};
 use strongroom_engine::{
     Bytes, ClusterTime, Code, Compression, Error, Filter, Location, Observer, Period, PlanName, Query,
@@ -253,6 +253,10 @@ pub(crate) struct Restore {
     /// build: build them after the data; none: skip them; only: build them on existing collections and do nothing else
     #[arg(long, value_name = "WHAT", default_value = "build", value_parser = parse::<Indexes>)]
     pub(crate) indexes: Indexes,
+    /// Which members of a replica set must have built an index before it counts: majority, votingMembers, a number, or the
+    /// name of a mode [default: all that vote and hold data]
+    #[arg(long, value_name = "WHO", value_parser = parse::<CommitQuorum>)]
+    pub(crate) commit_quorum: Option<CommitQuorum>,
     /// merge: add users and roles to those of the target; none: skip them; only: restore nothing else
     #[arg(long, value_name = "WHAT", default_value = "merge", value_parser = parse::<Users>)]
     pub(crate) users: Users,

@@ -10,7 +10,7 @@ use mongodb::error::Error as DriverError;
 
 use super::again::{Primary, Sent, Write, primary};
 use super::failure::{code_of, explain, server_code};
-use super::{ConnectionString, connect_primary};
+use super::{CommitQuorum, ConnectionString, connect_primary};
 use crate::definition::Definition;
 use crate::error::{Code, Error, Result};
 use crate::job::Job;
@@ -215,12 +215,23 @@ impl Target {
         }
     }
 
-    /// Builds indexes, all in one pass over the collection.
+    /// Builds indexes, all in one pass over the collection. `quorum` says which members of a set must have built them;
+    /// a standalone server knows none.
     ///
     /// # Errors
     /// [`Refused::Answer`] when the server refuses one of them: then none of them is built.
-    pub async fn create_indexes(&self, name: &Name, indexes: &[Definition]) -> Result<(), Refused> {
-        let command = rawdoc! { "createIndexes": name.collection.as_str(), "indexes": array(indexes) };
+    pub async fn create_indexes(
+        &self,
+        name: &Name,
+        indexes: &[Definition],
+        quorum: Option<&CommitQuorum>,
+    ) -> Result<(), Refused> {
+        let mut command = rawdoc! { "createIndexes": name.collection.as_str(), "indexes": array(indexes) };
+        match quorum.filter(|_| self.set_name.is_some()) {
+            Some(CommitQuorum::Members(members)) => command.append(cstr!("commitQuorum"), *members),
+            Some(CommitQuorum::Named(name)) => command.append(cstr!("commitQuorum"), name.as_str()),
+            None => {}
+        }
         let on = name.to_string();
         let write = Write { db: &name.db, command: "createIndexes", on: &on, wait: Wait::IndexBuild };
         match self.primary.write(write, &command).await.answer {

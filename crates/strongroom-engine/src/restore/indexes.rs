@@ -6,8 +6,9 @@ use super::Restored;
 use super::compare::differences;
 use super::known::{self, Known};
 use super::left::Build;
+use super::settings::Options;
 use crate::definition::Definition;
-use crate::deployment::{Refused, Target};
+use crate::deployment::{CommitQuorum, Refused, Target};
 use crate::error::{Code, Error, Result};
 use crate::job::Job;
 
@@ -18,16 +19,23 @@ struct Built {
     exceptions: Vec<String>,
 }
 
+/// What builds indexes.
+struct Builder<'a> {
+    target: &'a Target,
+    quorum: Option<&'a CommitQuorum>,
+    job: &'a Job,
+}
+
 /// Builds them, `at_once` collections at a time.
 pub(super) async fn build(
-    target: &Target,
+    (target, job): (&Target, &Job),
     builds: &[Build],
-    at_once: usize,
+    settings: &Options,
     restored: &mut Restored,
-    job: &Job,
 ) -> Result<()> {
-    let mut built =
-        stream::iter(builds.iter().map(|build| of_one(target, build, job))).buffer_unordered(at_once.max(1));
+    let builder = Builder { target, quorum: settings.commit_quorum.as_ref(), job };
+    let mut built = stream::iter(builds.iter().map(|build| of_one(&builder, build)))
+        .buffer_unordered(settings.writers.max(1));
     while let Some(outcome) = built.next().await {
         let Built { indexes, exceptions } = outcome?;
         restored.indexes += indexes.len() as u64;
@@ -36,7 +44,7 @@ pub(super) async fn build(
     Ok(())
 }
 
-async fn of_one(target: &Target, build: &Build, job: &Job) -> Result<Built> {
+async fn of_one(builder: &Builder<'_>, build: &Build) -> Result<Built> {
     let mut built = Built::default();
     if build.missing {
         built.exceptions.push(format!("`{}` is not there, so it has no indexes", build.on));
@@ -44,12 +52,12 @@ async fn of_one(target: &Target, build: &Build, job: &Job) -> Result<Built> {
     }
     let known: Vec<Known> = build.indexes.iter().map(known::index).collect();
     let all: Vec<Definition> = known.iter().map(|known| known.definition.clone()).collect();
-    match create(target, build, &all, job).await? {
+    match builder.create(build, &all).await? {
         None => built.indexes = all,
         // One that the server refuses, such as a kind that it no longer knows, must not cost the others.
         Some(_) => {
             for index in &all {
-                one(target, build, index, &mut built, job).await?;
+                one(builder, build, index, &mut built).await?;
             }
         }
     }
@@ -57,8 +65,8 @@ async fn of_one(target: &Target, build: &Build, job: &Job) -> Result<Built> {
         let why = "is no option of indexes, or no value of it";
         built.exceptions.push(without(build, definition, left_out, why));
     }
-    compare(target, build, &mut built).await?;
-    search(target, build, &mut built).await?;
+    compare(builder.target, build, &mut built).await?;
+    search(builder.target, build, &mut built).await?;
     Ok(built)
 }
 
@@ -82,13 +90,13 @@ async fn search(target: &Target, build: &Build, built: &mut Built) -> Result<()>
     Ok(())
 }
 
-async fn one(target: &Target, build: &Build, index: &Definition, built: &mut Built, job: &Job) -> Result<()> {
-    let Some(refused) = create(target, build, std::slice::from_ref(index), job).await? else {
+async fn one(builder: &Builder<'_>, build: &Build, index: &Definition, built: &mut Built) -> Result<()> {
+    let Some(refused) = builder.create(build, std::slice::from_ref(index)).await? else {
         built.indexes.push(index.clone());
         return Ok(());
     };
     if let Some(Known { definition, left_out }) = known::lesser_index(index)
-        && create(target, build, std::slice::from_ref(&definition), job).await?.is_none()
+        && builder.create(build, std::slice::from_ref(&definition)).await?.is_none()
     {
         built.exceptions.push(without(build, index, &left_out, refused.message()));
         built.indexes.push(definition);
@@ -98,16 +106,18 @@ async fn one(target: &Target, build: &Build, index: &Definition, built: &mut Bui
     Ok(())
 }
 
-/// Builds all of these or none; why not.
-async fn create(target: &Target, build: &Build, indexes: &[Definition], job: &Job) -> Result<Option<Error>> {
-    job.check()?;
-    if indexes.is_empty() {
-        return Ok(None);
-    }
-    match target.create_indexes(&build.on, indexes).await {
-        Ok(()) => Ok(None),
-        Err(Refused::Answer(error)) => Ok(Some(error)),
-        Err(refused) => Err(refused.into()),
+impl Builder<'_> {
+    /// Builds all of these or none; why not.
+    async fn create(&self, build: &Build, indexes: &[Definition]) -> Result<Option<Error>> {
+        self.job.check()?;
+        if indexes.is_empty() {
+            return Ok(None);
+        }
+        match self.target.create_indexes(&build.on, indexes, self.quorum).await {
+            Ok(()) => Ok(None),
+            Err(Refused::Answer(error)) => Ok(Some(error)),
+            Err(refused) => Err(refused.into()),
+        }
     }
 }
 

@@ -244,7 +244,7 @@ impl Prepared {
         if self.settings.indexes != Indexes::None {
             job.phase(Phase::BuildingIndexes);
             let builds = expiries.hold(left.indexes, self.target.version());
-            indexes::build(&self.target, &builds, self.settings.writers, restored, job).await?;
+            indexes::build((&self.target, job), &builds, &self.settings, restored).await?;
         }
         job.check()?;
         job.phase(Phase::CreatingViews);

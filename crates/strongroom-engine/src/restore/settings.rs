@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::deployment::CommitQuorum;
 use crate::error::{Code, Error, Result};
 use crate::help;
 use crate::help::Setting;
@@ -24,6 +25,10 @@ pub struct Options {
     pub collection_options: CollectionOptions,
     /// What to do about indexes.
     pub indexes: Indexes,
+    /// Which members of a replica set must have built an index before it counts as built; if not said, the server's
+    /// default: all that vote and hold data, so a member that is down is waited for.
+    #[serde(with = "settings::optional_text", skip_serializing_if = "Option::is_none")]
+    pub commit_quorum: Option<CommitQuorum>,
     /// What to do about users and roles.
     pub users: Users,
     /// What to do about documents that expire.
@@ -44,6 +49,7 @@ impl Default for Options {
             existing: Existing::default(),
             collection_options: CollectionOptions::default(),
             indexes: Indexes::default(),
+            commit_quorum: None,
             users: Users::default(),
             ttl: Ttl::default(),
             at: None,

@@ -34,6 +34,7 @@ pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationT
         },
         collection_options: options.options,
         indexes: options.indexes,
+        commit_quorum: options.commit_quorum,
         users: options.users,
         ttl: options.ttl,
         at: options.at,
