@@ -10,8 +10,8 @@ use aws_sdk_s3::config::retry::{ClassifyRetry, RetryAction};
 use super::environment;
 use crate::backoff::Backoff;
 
-/// Of one request. `AWS_MAX_ATTEMPTS` overrides how often.
-const AGAIN: Backoff = Backoff::new(Duration::from_millis(200), PAUSE_MAX, 4);
+/// Of one request: an outage of several seconds must not end a backup of hours. `AWS_MAX_ATTEMPTS` overrides how often.
+const AGAIN: Backoff = Backoff::new(Duration::from_millis(500), PAUSE_MAX, 4);
 const PAUSE_MAX: Duration = Duration::from_secs(20);
 /// Of a request that was waited for in vain: minutes went by already.
 const STALLED: u32 = 1;
