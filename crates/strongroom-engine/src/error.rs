@@ -128,7 +128,7 @@ codes! {
     ObjectMissing "SR-OBJECT-MISSING" Damage
         "An object that should be there is missing."
     Damaged "SR-DAMAGED" Damage
-        "Bytes are not what the manifest or the archive says they are."
+        "Bytes are not what the manifest or the archive says they are, or what came from MongoDB is not BSON."
     NewerFormat "SR-NEWER-FORMAT" User
         "The manifest was written by a newer version of Strongroom."
     NotReplayable "SR-NOT-REPLAYABLE" User

@@ -251,7 +251,7 @@ impl Keeper {
 
     fn after(&mut self, setback: Setback) -> Result<Result<(), Error>> {
         match setback {
-            Setback::Lost(error) => Ok(Err(error)),
+            Setback::Lost(error) | Setback::Damaged(error) => Ok(Err(error)),
             // The oplog's tail was overwritten while it was read.
             Setback::PositionGone(_) => {
                 self.roll_over();

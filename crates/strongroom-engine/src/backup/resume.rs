@@ -44,6 +44,8 @@ pub(super) struct Progress {
     /// Batches up to this record were handed out already: the scan had to begin anew.
     skip: Option<i64>,
     failures: u32,
+    /// Whether what was last asked for came damaged once.
+    was_damaged: bool,
     /// Whether something was handed out.
     begun: bool,
 }
@@ -99,7 +101,16 @@ impl Progress {
             Scan::Ids(..) | Scan::Matching(_) => None,
         };
         let plainly = !matches!(find.at, ReadAt::Snapshot(_));
-        Self { find, plainly, may_repeat, position, skip: None, failures: 0, begun: false }
+        Self {
+            find,
+            plainly,
+            may_repeat,
+            position,
+            skip: None,
+            failures: 0,
+            was_damaged: false,
+            begun: false,
+        }
     }
 
     /// Takes note of a batch that came, and of where the scan stands after it; whether it is to be handed out. One
@@ -113,7 +124,7 @@ impl Progress {
             self.skip = None;
         }
         self.position = stands.or(self.position.take());
-        (self.failures, self.begun) = (0, true);
+        (self.failures, self.was_damaged, self.begun) = (0, false, true);
         true
     }
 
@@ -134,6 +145,13 @@ impl Progress {
                 let why = error.message().to_owned();
                 self.resume(error, false)?;
                 Ok(Next::Wait { pause, why })
+            }
+            Setback::Damaged(error) if self.was_damaged => Err(error.context("twice").into()),
+            Setback::Damaged(error) => {
+                self.was_damaged = true;
+                let why = error.message().to_owned();
+                self.resume(error, false)?;
+                Ok(Next::Wait { pause: BACKOFF.jittered_pause(1, random).unwrap_or_default(), why })
             }
             Setback::PositionGone(error) => {
                 self.failures += 1;
@@ -217,6 +235,19 @@ mod tests {
         assert!(matches!(progress.after(lost(), 1.0), Err(Stop::Failed(_))));
         assert!(progress.is_new(at(20)), "a batch forgives what was before");
         assert!(progress.after(lost(), 1.0).is_ok() && !progress.plainly);
+    }
+
+    #[test]
+    fn what_comes_damaged_is_fetched_once_more() {
+        let damaged = || Setback::Damaged(Error::new(Code::Damaged, "a document came damaged"));
+        let mut progress = natural(SNAPSHOT, false);
+        for place in [10, 20] {
+            assert!(progress.is_new(at(place)));
+            assert!(matches!(progress.after(damaged(), 0.5), Ok(Next::Wait { .. })));
+            assert!(matches!(&progress.find.scan, Scan::Natural(after) if *after == at(place)));
+        }
+        let Err(Stop::Failed(error)) = progress.after(damaged(), 0.5) else { panic!("it goes on") };
+        assert_eq!(error.code(), Code::Damaged);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use futures::StreamExt;
+use mongo_archive::check_document;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, RawBson, RawDocument, RawDocumentBuf, Timestamp, doc};
 use mongodb::options::RunCursorCommandOptions;
@@ -13,7 +14,7 @@ use serde::Serialize;
 use super::failure::explain;
 use super::patience::Patience;
 use super::setback::Setback;
-use super::{Deployment, Turn};
+use super::{Deployment, Turn, damaged};
 use crate::backoff::Backoff;
 use crate::error::{Code, Error, Result};
 use crate::moment::ClusterTime;
@@ -137,7 +138,7 @@ impl Deployment {
                 Err(setback) => setback,
             };
             let pause = match &setback {
-                Setback::Lost(error) => {
+                Setback::Lost(error) | Setback::Damaged(error) => {
                     // A wait to its limit was a long one already.
                     failures += if error.code() == Code::Stalled { 3 } else { 1 };
                     BACKOFF.pause(failures)
@@ -286,13 +287,13 @@ impl Position {
 }
 
 impl Batches {
-    /// The next batch; none at the end.
+    /// The next batch, each byte of which is where BSON has it; none at the end.
     ///
     /// # Errors
     /// Why the cursor cannot go on.
     pub async fn next(&mut self) -> Result<Option<Batch>, Setback> {
         match self.patience.wait(self.cursor.next()).await? {
-            Some(Ok(batch)) => Ok(Some(Batch(batch, self.turn))),
+            Some(Ok(batch)) => Ok(Some(Batch(batch, self.turn).sound()?)),
             Some(Err(error)) => Err(Setback::of(&error)),
             None => Ok(None),
         }
@@ -306,6 +307,17 @@ impl fmt::Debug for Batches {
 }
 
 impl Batch {
+    /// Itself, if it is BSON through and through: another would make a backup that no server takes.
+    fn sound(self) -> Result<Self, Setback> {
+        match check_document(self.0.as_raw_document().as_bytes()) {
+            Ok(()) => Ok(self),
+            Err(wrong) => {
+                let documents = self.documents().unwrap_or(Documents::of(&[]));
+                Err(Setback::Damaged(damaged::explain(documents, wrong)))
+            }
+        }
+    }
+
     /// The documents, each as the bytes the server sent.
     ///
     /// # Errors
@@ -340,7 +352,7 @@ pub struct Documents<'a> {
 const TYPE_DOCUMENT: u8 = 0x03;
 
 impl<'a> Documents<'a> {
-    fn of(array: &'a [u8]) -> Self {
+    pub(super) fn of(array: &'a [u8]) -> Self {
         // The length in front and the NUL at the end are not elements.
         let rest = array.get(4..array.len().saturating_sub(1)).unwrap_or_default();
         Self { rest }

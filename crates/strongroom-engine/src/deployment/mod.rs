@@ -6,6 +6,7 @@ mod again;
 mod apply;
 mod batches;
 mod choice;
+mod damaged;
 mod described;
 mod failure;
 mod insert_buffer;

@@ -12,6 +12,8 @@ pub enum Setback {
     TooOld(Error),
     /// The cursor or the connection is lost: the scan can be taken up where it stopped.
     Lost(Error),
+    /// What came is not BSON: it may come whole the next time.
+    Damaged(Error),
     /// The record to go on from is no longer there.
     PositionGone(Error),
     /// Another member is read now, on which the place to go on from means nothing.
@@ -42,6 +44,9 @@ impl Setback {
                 ErrorKind::Io(_)
                 | ErrorKind::ConnectionPoolCleared { .. }
                 | ErrorKind::ServerSelection { .. } => Self::Lost(told),
+                ErrorKind::InvalidResponse { .. }
+                | ErrorKind::BsonDeserialization(_)
+                | ErrorKind::Bson(_) => Self::Damaged(told),
                 _ => Self::Final(told),
             },
         }
@@ -52,6 +57,7 @@ impl Setback {
         match self {
             Self::TooOld(error)
             | Self::Lost(error)
+            | Self::Damaged(error)
             | Self::PositionGone(error)
             | Self::Elsewhere(error)
             | Self::CollectionGone(error)
@@ -65,6 +71,7 @@ impl Setback {
         match self {
             Self::TooOld(error)
             | Self::Lost(error)
+            | Self::Damaged(error)
             | Self::PositionGone(error)
             | Self::Elsewhere(error)
             | Self::CollectionGone(error)

@@ -11,6 +11,7 @@ mod changes;
 mod clean;
 mod consistency;
 mod damage;
+mod damaged_replies;
 mod definitions;
 mod dumps;
 mod expiry;
