@@ -43,9 +43,9 @@ pub struct Options {
 /// Collections read at once by default: a quarter of the cores, at least 1 and at most 4.
 ///
 /// One reader keeps about a core of the program and one of the server busy, and half of the machine is left to others.
-/// Measured on two cores that the server shared, beside a client's reads of single documents: with two readers the
-/// slowest hundredth of these took 16.3 ms or more, with one 8.3 ms, with `mongodump` 11.3 ms and without any backup
-/// 8.0 ms; one reader was as quick as two, and as `mongodump`. `cargo xtask bench` measures it again.
+/// Measured on two cores that the server shared: the 99th percentile of another client's reads of single documents was
+/// 16.3 ms beside two readers, 8.3 ms beside one, 11.3 ms beside `mongodump` and 8.0 ms beside none; one reader was as
+/// quick as two, and as `mongodump`. `cargo xtask bench` measures it again.
 #[must_use]
 pub fn readers_default() -> usize {
     const CORES_FOR_EACH: usize = 4;
