@@ -3,10 +3,10 @@
 
 use std::collections::HashMap;
 
-use super::sink::Sink;
-use crate::bucket::Listing;
+use crate::bucket::{Listing, ObjectStore};
 use crate::error::{Code, Error, Result};
-use crate::layout;
+use crate::job::Job;
+use crate::layout::{self, BackupId, PlanName};
 use crate::manifest::{Manifest, Segment};
 use crate::progress::Warning;
 
@@ -14,11 +14,15 @@ use crate::progress::Warning;
 ///
 /// # Errors
 /// [`Code::ObjectMissing`] for a segment that is not there or has another length; [`Code::Cancelled`]; as the store fails.
-pub(super) async fn check(sink: &Sink, manifest: &Manifest) -> Result<()> {
-    let folder = layout::segments_folder(&sink.plan, &sink.id);
-    let listing = match sink.job.unless_cancelled(sink.store.list(&folder)).await {
+pub(super) async fn check(
+    (store, job): (&dyn ObjectStore, &Job),
+    (plan, id): (&PlanName, &BackupId),
+    manifest: &Manifest,
+) -> Result<()> {
+    let folder = layout::segments_folder(plan, id);
+    let listing = match job.unless_cancelled(store.list(&folder)).await {
         Err(error) if error.code() == Code::Denied => {
-            sink.job.warn(Warning::SegmentsNotSeen);
+            job.warn(Warning::SegmentsNotSeen);
             return Ok(());
         }
         listing => listing?,
@@ -26,8 +30,8 @@ pub(super) async fn check(sink: &Sink, manifest: &Manifest) -> Result<()> {
     let mut wrong = Vec::new();
     for segment in not_as_stored(&manifest.segments, &folder, &listing) {
         // Some servers' lists lag behind, so the object itself is asked for.
-        let found = sink.store.get_start(&segment.key, segment.stored_bytes.saturating_add(1));
-        match sink.job.unless_cancelled(found).await {
+        let found = store.get_start(&segment.key, segment.stored_bytes.saturating_add(1));
+        match job.unless_cancelled(found).await {
             Ok(found) if found.body.len() as u64 == segment.stored_bytes => {}
             Err(error) if !matches!(error.code(), Code::ObjectMissing | Code::Denied) => return Err(error),
             _ => wrong.push(segment),
@@ -35,7 +39,7 @@ pub(super) async fn check(sink: &Sink, manifest: &Manifest) -> Result<()> {
     }
     match wrong.first() {
         None => Ok(()),
-        Some(first) => Err(gone(sink, wrong.len(), first)),
+        Some(first) => Err(gone(store, wrong.len(), first)),
     }
 }
 
@@ -50,8 +54,8 @@ fn not_as_stored<'a>(segments: &'a [Segment], folder: &str, listing: &Listing) -
     segments.iter().filter(|segment| length(segment) != Some(segment.stored_bytes)).collect()
 }
 
-fn gone(sink: &Sink, number: usize, first: &Segment) -> Error {
-    let location = sink.store.location();
+fn gone(store: &dyn ObjectStore, number: usize, first: &Segment) -> Error {
+    let location = store.location();
     let others = match number {
         1 => String::new(),
         number => format!("; {number} segments in all"),

@@ -228,7 +228,7 @@ impl Sink {
         let text = Bytes::from(manifest.to_json()?);
         before::check_manifest(text.len() as u64)?;
         before::read_back(&text)?;
-        presence::check(self, manifest).await?;
+        presence::check((&*self.store, &self.job), (&self.plan, &self.id), manifest).await?;
         match self.put(&key, text.clone()).await {
             Ok(_) => Ok(()),
             Err(error) if is_not_there(&error) => Err(error),

@@ -92,7 +92,7 @@ impl Admin {
     /// The region of the bucket, or the one it would be made in.
     #[must_use]
     pub fn region(&self) -> &str {
-        self.shared.region().map_or(session::FIRST_REGION, AsRef::as_ref)
+        self.shared.region().map_or(super::environment::FIRST_REGION, AsRef::as_ref)
     }
 
     pub(super) fn explained(&self, failure: &Failure, operation: Operation) -> Error {
@@ -267,7 +267,7 @@ impl Admin {
     /// [`Code::Denied`] without the permission; as the server fails.
     pub async fn create_bucket(&self, object_lock: bool) -> Result<()> {
         // The first region has no name here.
-        let place = Some(self.region()).filter(|region| *region != session::FIRST_REGION);
+        let place = Some(self.region()).filter(|region| *region != super::environment::FIRST_REGION);
         let place = place.map(|region| {
             CreateBucketConfiguration::builder()
                 .location_constraint(BucketLocationConstraint::from(region))

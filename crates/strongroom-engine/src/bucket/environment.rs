@@ -6,6 +6,9 @@ use aws_config::{ConfigLoader, Region};
 
 use super::StoreOptions;
 
+/// Where a bucket is looked for when nothing says where it is; S3's answer names the right region.
+pub(super) const FIRST_REGION: &str = "us-east-1";
+
 /// The value of a variable that is set and not empty.
 pub(super) fn set(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.trim().is_empty())
@@ -43,6 +46,6 @@ pub(super) async fn with_region(loader: ConfigLoader, options: &StoreOptions) ->
     }
     match of_profile.build().region().await {
         Some(region) => loader.region(region),
-        None => loader.region(Region::from_static(super::session::FIRST_REGION)),
+        None => loader.region(Region::from_static(FIRST_REGION)),
     }
 }

@@ -159,7 +159,7 @@ impl Prober {
             shared = shared.into_builder().region(Region::new(region)).build();
         }
         let endpoint = session::endpoint(options, &shared);
-        let region = shared.region().map_or(session::FIRST_REGION, AsRef::as_ref).to_owned();
+        let region = shared.region().map_or(super::environment::FIRST_REGION, AsRef::as_ref).to_owned();
         Ok(Self {
             bucket: bucket.into(),
             usual: session::s3(options, &shared),

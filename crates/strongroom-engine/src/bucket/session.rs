@@ -14,8 +14,6 @@ use super::{StoreOptions, environment, retry, trust};
 use crate::error::Result;
 use crate::waits::Wait;
 
-/// Where a bucket is looked for when nothing says where it is; S3's answer names the right region.
-pub(super) const FIRST_REGION: &str = "us-east-1";
 /// What the SDK itself allows on top of each wait: where a request is watched, what watches it speaks first.
 const SLACK: Duration = Duration::from_secs(2);
 
@@ -61,7 +59,7 @@ pub(super) async fn shared(options: &StoreOptions, region: Option<Region>) -> Re
         loader = loader.endpoint_url(endpoint);
     }
     let shared = loader.load().await;
-    let region = shared.region().cloned().unwrap_or(Region::from_static(FIRST_REGION));
+    let region = shared.region().cloned().unwrap_or(Region::from_static(environment::FIRST_REGION));
     let mut shared = shared.into_builder().region(region);
     if options.endpoint.is_none() && environment::is_blank("AWS_ENDPOINT_URL") {
         shared.set_endpoint_url(environment::of_profile(options, "endpoint_url").await);

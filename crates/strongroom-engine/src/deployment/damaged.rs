@@ -6,7 +6,7 @@
 use mongo_archive::{DocumentError, check_document};
 use mongodb::bson::{Bson, RawBson};
 
-use super::batches::{Documents, id_of};
+use super::documents::{Documents, id_of};
 use crate::error::{Code, Error};
 
 /// Of the documents of a reply in which something is `wrong`.

@@ -8,6 +8,7 @@ mod batches;
 mod choice;
 mod damaged;
 mod described;
+mod documents;
 mod failure;
 mod insert_buffer;
 mod inserts;
@@ -27,8 +28,9 @@ mod topology;
 mod uri;
 
 pub use apply::Batch as OperationBatch;
-pub use batches::{Batch, Batches, CollectionId, Documents, Find, Position, ReadAt, Scan, id_of};
+pub use batches::{Batch, Batches, CollectionId, Find, Position, ReadAt, Scan};
 pub use described::Described;
+pub use documents::{Documents, id_of};
 pub use insert_buffer::{InsertBuffer, Receiver};
 pub use inserts::{Inserted, RefusedDocument};
 pub use load::Load;

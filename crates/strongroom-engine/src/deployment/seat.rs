@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use mongodb::Client;
 use mongodb::bson::Bson;
-use mongodb::options::ClientOptions;
 
-use super::choice::{Candidate, Wish, choose};
-use super::topology::{self, Look};
+use super::choice::{Candidate, choose};
+use super::topology::{self, Look, Members};
 use super::{Deployment, ReadAt, any_member, oplog, run};
 use crate::error::Result;
 use crate::members::{Member, MemberState, Source};
@@ -29,14 +28,6 @@ pub struct Turn(u32);
 impl Turn {
     /// That of the member that was chosen first.
     pub const FIRST: Self = Self(0);
-}
-
-/// How members are found again and chosen.
-#[derive(Debug)]
-pub(super) struct Members {
-    pub(super) options: ClientOptions,
-    pub(super) wish: Wish,
-    pub(super) names: Vec<String>,
 }
 
 /// The member that is read now, and those before it.

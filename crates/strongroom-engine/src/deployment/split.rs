@@ -2,7 +2,8 @@
 
 use mongodb::bson::{Bson, Document, RawBson, RawDocumentBuf, doc, rawdoc};
 
-use super::batches::{CollectionId, ReadAt, id_of};
+use super::batches::{CollectionId, ReadAt};
+use super::documents::id_of;
 use super::{Deployment, Described};
 use crate::error::Result;
 use crate::names::NamespaceKind;

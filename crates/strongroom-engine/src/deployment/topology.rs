@@ -9,7 +9,6 @@ use mongodb::options::{ClientOptions, ReadPreference, SelectionCriteria, ServerA
 use mongodb::{Client, Database};
 
 use super::choice::{Candidate, Mode, Tags, Wish, choose};
-use super::seat::Members;
 use super::{any_member, run};
 use crate::error::{Code, Error, Result};
 use crate::help;
@@ -19,6 +18,14 @@ use crate::moment::ClusterTime;
 
 /// How long one member of a set is waited for when all are asked what they are.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
+/// How members are found again and chosen.
+#[derive(Debug)]
+pub(super) struct Members {
+    pub(super) options: ClientOptions,
+    pub(super) wish: Wish,
+    pub(super) names: Vec<String>,
+}
 
 /// A connection to the member to read from, and to no other.
 pub(super) struct Chosen {
