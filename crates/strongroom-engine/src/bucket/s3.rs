@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
-use aws_sdk_s3::types::ServerSideEncryption;
+use aws_sdk_s3::types::{CommonPrefix, Object, ServerSideEncryption};
 use bytes::{Bytes, BytesMut};
 use chrono::DateTime;
 
@@ -215,16 +215,8 @@ impl Bucket {
         if page.is_truncated().is_none() && page.name().is_none() {
             return Err(Failure::foreign(meter.answered().status, "a list without the bucket's name"));
         }
-        Ok(Page {
-            folders: page
-                .common_prefixes()
-                .iter()
-                .filter_map(|found| found.prefix().map(str::to_owned))
-                .collect(),
-            objects: page.contents().iter().filter_map(listed).collect(),
-            truncated: page.is_truncated().unwrap_or(false),
-            next: page.next_continuation_token().map(str::to_owned),
-        })
+        let found = (page.common_prefixes(), page.contents());
+        Ok(page_of(found, page.is_truncated(), page.next_continuation_token()))
     }
 
     async fn page_by_marker(
@@ -243,16 +235,8 @@ impl Bucket {
             .set_expected_bucket_owner(self.owner());
         let page = list.customize().interceptor(meter.clone()).send().await;
         let page = page.map_err(|error| Failure::of(&error))?;
-        Ok(Page {
-            folders: page
-                .common_prefixes()
-                .iter()
-                .filter_map(|found| found.prefix().map(str::to_owned))
-                .collect(),
-            objects: page.contents().iter().filter_map(listed).collect(),
-            truncated: page.is_truncated().unwrap_or(false),
-            next: page.next_marker().map(str::to_owned),
-        })
+        let found = (page.common_prefixes(), page.contents());
+        Ok(page_of(found, page.is_truncated(), page.next_marker()))
     }
 
     /// A PUT met an object. It is ours when its bytes are, or when an earlier try of this PUT got no answer and nobody may
@@ -284,7 +268,21 @@ fn refused_at_last(error: Error) -> Error {
     Error::new(Code::StoreHost, format!("{}: {what}", error.message())).caused_by(error)
 }
 
-fn listed(found: &aws_sdk_s3::types::Object) -> Option<Listed> {
+/// What both ways to list answer.
+fn page_of(
+    (folders, objects): (&[CommonPrefix], &[Object]),
+    truncated: Option<bool>,
+    next: Option<&str>,
+) -> Page {
+    Page {
+        folders: folders.iter().filter_map(|found| found.prefix().map(str::to_owned)).collect(),
+        objects: objects.iter().filter_map(listed).collect(),
+        truncated: truncated.unwrap_or(false),
+        next: next.map(str::to_owned),
+    }
+}
+
+fn listed(found: &Object) -> Option<Listed> {
     let modified = found.last_modified();
     Some(Listed {
         name: found.key()?.to_owned(),

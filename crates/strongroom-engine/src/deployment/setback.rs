@@ -68,14 +68,6 @@ impl Setback {
     /// The error, whatever can be done about it.
     #[must_use]
     pub fn into_error(self) -> Error {
-        match self {
-            Self::TooOld(error)
-            | Self::Lost(error)
-            | Self::Damaged(error)
-            | Self::PositionGone(error)
-            | Self::Elsewhere(error)
-            | Self::CollectionGone(error)
-            | Self::Final(error) => error,
-        }
+        self.error().clone()
     }
 }
