@@ -5,11 +5,13 @@ mod compare;
 mod create;
 mod data;
 mod expiry;
+mod granted;
 mod indexes;
 mod item;
 mod known;
 mod left;
 mod metadata;
+mod named;
 mod plan;
 mod present;
 mod preview;
@@ -24,7 +26,9 @@ mod views;
 
 pub use archive::{Archive, Opener as ArchiveOpener};
 pub use expiry::Expiry;
+pub use granted::{Granted, GrantedKind, StoredFunction};
 pub use item::Action;
+pub use named::{Grants, NotAll};
 pub use preview::{Preview, PreviewedNamespace};
 pub use replay::Window;
 pub use settings::{CollectionOptions, Existing, Indexes, Options, Ttl, Users};
@@ -121,6 +125,16 @@ impl Prepared {
     #[must_use]
     pub fn preview(&self) -> &Preview {
         &self.preview
+    }
+
+    /// Reads from the backup which users, roles and stored functions come along, for the preview: at most 16 MiB of them.
+    /// A restore that is not shown first does without; it names users and roles before it merges them.
+    ///
+    /// # Errors
+    /// [`Code::Damaged`] and [`Code::ObjectMissing`]; as the store fails.
+    pub async fn name_grants(&mut self, job: &Job) -> Result<()> {
+        self.preview.grants = named::look(&self.source, &self.items, self.window.is_some(), job).await?;
+        Ok(())
     }
 
     /// Restores what the preview says. Needs a multi-threaded runtime.

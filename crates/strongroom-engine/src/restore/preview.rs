@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Source;
 use super::expiry::{self, Expiry};
 use super::item::{Action, Item};
+use super::named::Grants;
 use super::replay::Window;
 use super::settings::Options;
 use crate::deployment::Target;
@@ -33,6 +34,10 @@ pub struct Preview {
     /// Documents that will expire; how many are past their time is known when they are restored.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub expiring: Vec<Expiry>,
+    /// Users, roles and stored functions that come along, once [`Prepared::name_grants`](super::Prepared::name_grants)
+    /// has looked; none where nothing of the kind comes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grants: Option<Grants>,
     /// Segments to fetch; none of an archive, which comes as one stream.
     pub segments: u64,
     /// Their bytes.
@@ -78,6 +83,7 @@ impl Preview {
             target_set: target.set_name().map(str::to_owned),
             namespaces: items.iter().map(PreviewedNamespace::of).collect(),
             expiring: expiry::previewed(items, settings),
+            grants: None,
             segments,
             stored_bytes,
             replay,

@@ -4,14 +4,16 @@ use std::sync::{Arc, Mutex};
 
 use bson::{Bson, Document, doc};
 use strongroom_engine::deployment::Target;
-use strongroom_engine::restore::{self, Existing, Options, Restored, Source};
+use strongroom_engine::restore::{
+    self, Existing, Grants, NotAll, Options, Restored, Source, StoredFunction, Users,
+};
 use strongroom_engine::{Compression, Event, Filter, Manifest, Observer};
 use testbed::Mongod;
 use testbed::mongod::Options as Arguments;
 use tokio_util::sync::CancellationToken;
 
 use crate::refused::{archive_of, case, opened};
-use crate::setup::{backup, folder, job, options, restore_with};
+use crate::setup::{backup, folder, job, options, restore_with, small_collections, unwatched};
 
 #[derive(Default)]
 struct Warnings(Mutex<Vec<String>>);
@@ -87,6 +89,56 @@ async fn two_restores_at_once_lose_no_user() {
     let heard = heard.0.lock().unwrap().join("\n");
     assert!(heard.contains("user `alice@admin` (root@admin)"), "{heard}");
     assert!(heard.contains("`alice@admin` may do anything"), "{heard}");
+}
+
+/// What a dry run says of users, roles and stored functions.
+async fn grants(source: Source, target: &Mongod, settings: Options) -> Option<Grants> {
+    let target = Target::connect(&target.uri().parse().unwrap()).await.unwrap();
+    let mut prepared = restore::prepare(source, target, settings).await.unwrap();
+    prepared.name_grants(&unwatched()).await.unwrap();
+    prepared.preview().grants.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_names_users_roles_and_stored_functions_and_who_may_do_anything() {
+    let (source, target) = (Mongod::standalone().await.unwrap(), Mongod::standalone().await.unwrap());
+    user(&source, "alice", "root").await;
+    let roles =
+        doc! { "createRole": "plants", "privileges": [], "roles": [{ "role": "read", "db": "shop" }] };
+    source.command("shop", roles).await.unwrap();
+    let plain = doc! { "createUser": "bob", "pwd": "secret", "roles": ["plants"] };
+    source.command("shop", plain).await.unwrap();
+    let total = doc! { "_id": "total", "value": Bson::JavaScriptCode("function () { return 1 }".into()) };
+    let functions = source.client().await.unwrap().database("shop").collection::<Document>("system.js");
+    functions.insert_one(total).await.unwrap();
+    small_collections(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let manifest = Arc::new(backup(&source, &store, options(Compression::None)).await.unwrap());
+    let from_backup = || Source::backup(store.clone(), manifest.clone());
+
+    let named = grants(from_backup(), &target, Options::default()).await.unwrap();
+    let said: Vec<_> = named.users.iter().map(|one| (one.to_string(), one.is_powerful)).collect();
+    let expected = [
+        ("user `alice@admin` (root@admin)", true),
+        ("user `bob@shop` (plants@shop)", false),
+        ("role `plants@shop` (read@shop)", false),
+    ];
+    assert_eq!(said, expected.map(|(one, is_powerful)| (one.to_owned(), is_powerful)));
+    let total = StoredFunction { namespace: "shop.system.js".into(), name: "total".into() };
+    assert_eq!((named.functions, named.not_all), (vec![total], None));
+
+    let without = Options {
+        users: Users::None,
+        filter: Filter::new(vec![], vec!["*.system.js".into()]).unwrap(),
+        ..Options::default()
+    };
+    assert_eq!(grants(from_backup(), &target, without).await, None);
+    assert!(!has_user(&target, "alice").await, "nothing has been changed");
+
+    let archive = opened(archive_of(&[("$admin.system.users", "{}")], &[])).await;
+    let later = grants(archive, &target, Options::default()).await.unwrap();
+    assert_eq!(later, Grants { not_all: Some(NotAll::Archive), ..Grants::default() });
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use strongroom_engine::bucket::StoreOptions;
 use strongroom_engine::deployment::Target;
 use strongroom_engine::restore::{
-    self, Action, Archive, Existing, Expiry, Options, Preview, Restored, Source,
+    self, Action, Archive, Existing, Expiry, Grants, NotAll, Options, Preview, Restored, Source,
 };
 use strongroom_engine::{ClusterTime, Code, Error, Job, Location, Result};
 use tokio_util::sync::CancellationToken;
@@ -47,8 +47,9 @@ pub(crate) async fn run(options: Restore, output: &Output, cancel: CancellationT
         let target = Target::connect(&uri).await?;
         restore::prepare(source, target, work).await
     });
-    let prepared = prepared.await?;
+    let mut prepared = prepared.await?;
     if options.dry_run {
+        prepared.name_grants(&job).await?;
         return output.answer(prepared.preview(), &PreviewText(prepared.preview()));
     }
     let restored = prepared.run(job).await?;
@@ -139,7 +140,31 @@ impl fmt::Display for PreviewText<'_> {
             }
             writeln!(f)?;
         }
-        preview.expiring.iter().try_for_each(|expiry| writeln!(f, "{}", will_expire(expiry)))
+        preview.expiring.iter().try_for_each(|expiry| writeln!(f, "{}", will_expire(expiry)))?;
+        preview.grants.iter().flat_map(come_along).try_for_each(|line| writeln!(f, "{line}"))
+    }
+}
+
+/// Users, roles and stored functions, a line each.
+fn come_along(grants: &Grants) -> impl Iterator<Item = String> {
+    let users = grants.users.iter().map(|one| {
+        let anything = if one.is_powerful { ", which may do anything there" } else { "" };
+        format!("the target gets {}{anything}", in_line(&one.to_string()))
+    });
+    let functions = grants.functions.iter().map(|one| {
+        let (name, namespace) = (in_line(&one.name), in_line(&one.namespace));
+        format!("the target gets stored function `{name}` in `{namespace}`")
+    });
+    users.chain(functions).chain(grants.not_all.map(|why| not_all(why).to_owned()))
+}
+
+fn not_all(why: NotAll) -> &'static str {
+    match why {
+        NotAll::Archive => {
+            "the archive may bring users, roles or stored functions: users and roles are named before they are merged"
+        }
+        NotAll::Oplog => "the oplog that is replayed may bring other users and roles, or change these",
+        NotAll::TooMany => "there are more users, roles or stored functions than are named here",
     }
 }
 

@@ -122,6 +122,33 @@ async fn a_collection_comes_back_beside_the_one_that_is_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_who_comes_along_and_what_they_may_do() {
+    let (source, target) = (small().await, Mongod::standalone().await.unwrap());
+    for (name, role) in [("eve\u{1b}[2J", "root"), ("bob", "read")] {
+        let user = doc! { "createUser": name, "pwd": "secret", "roles": [role] };
+        source.command("admin", user).await.unwrap();
+    }
+    let place = tempfile::tempdir().unwrap();
+    let location = format!("file://{}", place.path().display());
+    run(program(&["backup", "--uri", &source.uri(), "--to", &location, "-q"])).await.ok();
+    let dry = restore(&target, &[&location, "latest", "--dry-run"]).await.ok().text();
+    let eve = "the target gets user `eve\\u{1b}[2J@admin` (root@admin), which may do anything there\n";
+    assert!(dry.contains(eve), "{dry}");
+    assert!(dry.contains("the target gets user `bob@admin` (read@admin)\n"), "{dry}");
+    let uri = target.uri();
+    let json = ["--json", "restore", &location, "latest", "--uri", &uri, "--dry-run"];
+    let users = run(program(&json)).await.ok().json()["grants"]["users"].clone();
+    let said = |user: usize| (users[user]["name"].as_str().unwrap(), users[user]["may_do_anything"].clone());
+    assert_eq!([said(0), said(1)], [("eve\u{1b}[2J@admin", true.into()), ("bob@admin", false.into())]);
+    let none = restore(&target, &[&location, "latest", "--dry-run", "--users", "none"]).await.ok().text();
+    assert!(!none.contains("the target gets"), "{none}");
+
+    let archive = fixture("server-oplog.archive.gz");
+    let dry = restore(&target, &["--archive", archive.to_str().unwrap(), "--dry-run"]).await.ok().text();
+    assert!(dry.contains("users and roles are named before they are merged"), "{dry}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restore_that_cannot_be_meant_is_refused() {
     let nowhere = "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=500";
     let file = fixture("weird.archive");
