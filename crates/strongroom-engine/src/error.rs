@@ -96,11 +96,13 @@ codes! {
     SnapshotTooOld "SR-SNAPSHOT-TOO-OLD" Passing
         "The server no longer keeps the moment at which the snapshot was to be read."
     Stalled "SR-STALLED" Passing
-        "A server was waited for longer than allowed, and nothing came."
+        "MongoDB was waited for longer than allowed, and nothing came."
     StoreHost "SR-STORE-HOST" Passing
         "The storage endpoint cannot be reached, or does not answer as S3 does."
     StoreAddress "SR-STORE-ADDRESS" User
         "The storage endpoint leads to no server: a host name that does not exist, or TLS that one side does not accept."
+    StoreStalled "SR-STORE-STALLED" Passing
+        "The storage was waited for longer than allowed, and nothing came."
     Store "SR-STORE" Lasting
         "The storage answered with an error."
     StoreBusy "SR-STORE-BUSY" Passing

@@ -117,8 +117,17 @@ impl Waits {
         }
     }
 
-    /// The error of a wait for `what` that was too long, such as ``the reply of `a.example.com:27017` ``.
+    /// The error of a wait for MongoDB that was too long; `what` is such as ``the reply of `a.example.com:27017` ``.
     pub fn stalled(&self, wait: Wait, what: impl fmt::Display) -> Error {
+        self.too_long(Code::Stalled, wait, what)
+    }
+
+    /// The same of a wait for the storage.
+    pub fn store_stalled(&self, wait: Wait, what: impl fmt::Display) -> Error {
+        self.too_long(Code::StoreStalled, wait, what)
+    }
+
+    fn too_long(&self, code: Code, wait: Wait, what: impl fmt::Display) -> Error {
         let longest = Period::seconds(self.longest(wait).as_secs());
         let message = match wait {
             Wait::Connect => format!("no connection to {what} within {longest}"),
@@ -128,7 +137,7 @@ impl Waits {
             Wait::Majority => format!("no majority had {what} within {longest}"),
         };
         let limit = WaitLimit { wait, longest };
-        Error::new(Code::Stalled, message).help(help![
+        Error::new(code, message).help(help![
             "Check the server and the network between. ",
             Setting::Wait.to(limit.to_string()),
             " is the limit that was reached."

@@ -31,6 +31,7 @@ pub(crate) fn status(code: Code) -> u8 {
         | Code::Stalled => 3,
         Code::StoreHost
         | Code::StoreAddress
+        | Code::StoreStalled
         | Code::Store
         | Code::StoreBusy
         | Code::NotOffered
@@ -156,6 +157,7 @@ program can decide whether to try again. This page is generated from the table o
             Code::ObjectMissing => "reading_has_its_limits",
             Code::Damaged | Code::NewerFormat => "damage_is_found_and_named_and_never_restored",
             Code::Stalled => "a_wait_that_is_too_long_says_which_it_was",
+            Code::StoreStalled => "a_store_that_never_answers_is_given_up_and_each_retry_is_said",
             Code::NotReplayable => "a_missing_beginning_and_too_many_entries_are_errors",
             Code::TargetNotEmpty | Code::NotABackup => "names_and_targets_that_do_not_fit_are_refused",
             Code::TargetChanged => "a_change_of_what_was_planned_is_named",

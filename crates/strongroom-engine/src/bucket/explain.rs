@@ -255,12 +255,15 @@ fn no_answer(why: &str) -> Error {
         );
     }
     if any(&["connect timeout"]) {
-        return Error::new(Code::Stalled, format!("no connection to the storage was made in time: {why}"))
-            .help(help![
-                "Check the network, and that no firewall is in the way. ",
-                Setting::Wait,
-                " sets the limit."
-            ]);
+        return Error::new(
+            Code::StoreStalled,
+            format!("no connection to the storage was made in time: {why}"),
+        )
+        .help(help![
+            "Check the network, and that no firewall is in the way. ",
+            Setting::Wait,
+            " sets the limit."
+        ]);
     }
     let (what, help) = if any(&["dns error", "lookup address"]) {
         (

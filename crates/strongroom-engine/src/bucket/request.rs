@@ -131,7 +131,7 @@ impl Requests {
     }
 
     fn stalled(&self, wait: Wait) -> Failure {
-        Failure::stalled(self.options.waits.stalled(wait, format!("the bucket `{}`", self.bucket)))
+        Failure::stalled(self.options.waits.store_stalled(wait, format!("the bucket `{}`", self.bucket)))
     }
 
     /// If the answer says that the bucket lies elsewhere: a client for there. Answers carry the region even when they

@@ -483,7 +483,7 @@ async fn every_wait_has_an_end_that_says_which_it_was() {
             true => store.list("").await.unwrap_err(),
             false => store.get("k", None, 100).await.unwrap_err(),
         };
-        assert_eq!(error.code(), Code::Stalled, "{error}");
+        assert_eq!(error.code(), Code::StoreStalled, "{error}");
         assert!(error.help_text().unwrap().to_string().contains(wait), "{error:?}");
         assert_eq!(watcher.0.lock().unwrap().len(), 1, "it is tried once more, and that is said");
     }
@@ -491,11 +491,11 @@ async fn every_wait_has_an_end_that_says_which_it_was() {
     let silent = Silent::start("").await;
     let store = silent.store(&Arc::default());
     let error = put(&*store, "k", &vec![0; 16 << 20], &Sse::None).await.unwrap_err();
-    assert_eq!(error.code(), Code::Stalled, "{error}");
+    assert_eq!(error.code(), Code::StoreStalled, "{error}");
     // No connection: an address that answers nothing (RFC 5737, for documentation).
     let store = short_waits("http://192.0.2.1:9", &Arc::default());
     let error = store.list("").await.unwrap_err();
-    assert!(matches!(error.code(), Code::Stalled | Code::StoreHost), "{error}");
+    assert!(matches!(error.code(), Code::StoreStalled | Code::StoreHost), "{error}");
 }
 
 /// Once a store has shown that it does not answer, the requests after it do not each wait for as long again.
@@ -509,14 +509,14 @@ async fn a_store_that_answers_nothing_is_given_up_by_all_requests_together() {
         async move { store.get(&i.to_string(), None, 1).await }
     });
     for outcome in futures::future::join_all(all).await {
-        assert_eq!(outcome.unwrap_err().code(), Code::Stalled);
+        assert_eq!(outcome.unwrap_err().code(), Code::StoreStalled);
     }
     let again = watcher.0.lock().unwrap().len();
     assert!(again < 10, "{again} of 40 were sent again");
     // Whoever cleans up behind them all is not kept waiting for each.
     let before = silent.accepted.load(Ordering::SeqCst);
     for i in 0..1000 {
-        assert_eq!(store.delete(&i.to_string(), None).await.unwrap_err().code(), Code::Stalled);
+        assert_eq!(store.delete(&i.to_string(), None).await.unwrap_err().code(), Code::StoreStalled);
     }
     assert_eq!(silent.accepted.load(Ordering::SeqCst), before);
 }

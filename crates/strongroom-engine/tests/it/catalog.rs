@@ -338,7 +338,7 @@ const WITHHELD: [Code; 7] = [
     Code::Encryption,
     Code::StoreBusy,
     Code::StoreHost,
-    Code::Stalled,
+    Code::StoreStalled,
     Code::Damaged,
 ];
 

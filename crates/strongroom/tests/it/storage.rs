@@ -96,7 +96,11 @@ async fn a_store_that_never_answers_is_given_up_and_each_retry_is_said() {
         arguments.extend((command == "verify").then_some("latest"));
         arguments.extend(["--wait", "first-byte=1s"]);
         let failed = says.run(&arguments).await;
-        failed.failed("SR-STALLED", 3, &["no answer of the bucket `my-backups`", "--wait first-byte=1s"]);
+        failed.failed(
+            "SR-STORE-STALLED",
+            4,
+            &["no answer of the bucket `my-backups`", "--wait first-byte=1s"],
+        );
         assert_eq!(failed.stderr.matches("trying again in").count(), 1, "{}", failed.stderr);
     }
 }
