@@ -51,6 +51,8 @@ pub enum Entry {
     Deleting(Place),
     /// Its manifest cannot be read.
     Unreadable(Place, Error),
+    /// A whole plan whose folder cannot be listed: which backups it has is not known.
+    Unlisted(PlanName, Error),
 }
 
 /// What a deletion freed.
@@ -110,12 +112,16 @@ impl fmt::Display for Place {
 /// only the beginning is fetched, so memory and time grow with the number of backups and not with what they hold.
 ///
 /// # Errors
-/// As the store fails. A single manifest that cannot be read, for whatever reason, is an entry, not an error.
+/// As the store fails. A single manifest that cannot be read, for whatever reason, is an entry, not an error; so is one
+/// plan of several that may not be listed.
 pub async fn list(store: &dyn ObjectStore, plan: Option<&PlanName>) -> Result<Vec<Entry>> {
-    let places = places(store, plan).await?;
+    let (places, mut entries) = match plan {
+        Some(plan) => (places(store, Some(plan)).await?, Vec::new()),
+        None => places_that_may_be_listed(store).await?,
+    };
     let whole = Semaphore::new(WHOLE_AT_ONCE);
     let mut found = stream::iter(places).map(|place| entry(store, &whole, place)).buffered(LISTED_AT_ONCE);
-    let (mut entries, mut failing) = (Vec::new(), 0);
+    let mut failing = 0;
     while let Some(entry) = found.next().await {
         match entry {
             Entry::Unreadable(_, error) if is_of_the_store(&error) => return Err(error),
@@ -132,6 +138,27 @@ pub async fn list(store: &dyn ObjectStore, plan: Option<&PlanName>) -> Result<Ve
     }
 }
 
+/// The places of all plans in order, and an entry for each plan that may not be listed. Where none may be, that is an
+/// error.
+async fn places_that_may_be_listed(store: &dyn ObjectStore) -> Result<(Vec<Place>, Vec<Entry>)> {
+    let (mut found, mut unlisted, mut listed) = (Vec::new(), Vec::new(), 0);
+    let mut plans = plans(store).await?.into_iter().peekable();
+    while let Some(plan) = plans.next() {
+        match places(store, Some(&plan)).await {
+            Ok(of_plan) => {
+                listed += 1;
+                found.extend(of_plan);
+            }
+            Err(error) if error.code() == Code::Denied && (listed > 0 || plans.peek().is_some()) => {
+                unlisted.push(Entry::Unlisted(plan, error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    found.sort_by(|a, b| (&a.id, &a.plan).cmp(&(&b.id, &b.plan)));
+    Ok((found, unlisted))
+}
+
 /// Where no manifest at all can be had from the store, that is the news, and not a list of it.
 fn refused_all(entries: &[Entry]) -> Option<Error> {
     let mut first = None;
@@ -142,7 +169,7 @@ fn refused_all(entries: &[Entry]) -> Option<Error> {
                 first = first.or_else(|| Some(error.clone()));
             }
             Entry::Unreadable(..) => return None,
-            Entry::Unfinished(..) | Entry::Deleting(_) => {}
+            Entry::Unfinished(..) | Entry::Deleting(_) | Entry::Unlisted(..) => {}
         }
     }
     first

@@ -85,6 +85,18 @@ pub struct Dead {
     pub found: Vec<Found>,
     /// What is no backup either, and stays.
     pub stays: Vec<Stays>,
+    /// Plans that could not be looked at.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unlisted: Vec<Unlisted>,
+}
+
+/// A plan whose folder cannot be listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unlisted {
+    /// Which one.
+    pub plan: PlanName,
+    /// Why.
+    pub reason: String,
 }
 
 /// What was cleared away.
@@ -115,13 +127,17 @@ impl Options {
         .help(format!("Choose {YOUNGEST} or longer.")))
     }
 
-    /// Why what stands at a place can be cleared, or why not; none for a sound backup.
-    fn judge(&self, entry: Entry) -> Option<(Place, Result<Why, String>)> {
+    /// Why what stands at a place can be cleared, or why not; none for a sound backup, and for a plan that is `unlisted`.
+    fn judge(&self, entry: Entry, unlisted: &mut Vec<Unlisted>) -> Option<(Place, Result<Why, String>)> {
         let (place, error) = match entry {
             Entry::Backup(_) => return None,
             Entry::Unfinished(place, _) => return Some((place, Ok(Why::Unfinished))),
             Entry::Deleting(place) => return Some((place, Ok(Why::Deleting))),
             Entry::Unreadable(place, error) => (place, error),
+            Entry::Unlisted(plan, error) => {
+                unlisted.push(Unlisted { plan, reason: error.message().to_owned() });
+                return None;
+            }
         };
         let why = match error.code() {
             Code::Damaged if self.damaged => Ok(Why::Damaged),
@@ -140,7 +156,7 @@ pub async fn look(store: &dyn ObjectStore, options: &Options, job: &Job) -> Resu
     options.check()?;
     let (now, mut dead) = (job.clock.now(), Dead::default());
     for entry in job.unless_cancelled(catalog::list(store, options.plan.as_ref())).await? {
-        let Some((place, why)) = options.judge(entry) else { continue };
+        let Some((place, why)) = options.judge(entry, &mut dead.unlisted) else { continue };
         let contents = job.unless_cancelled(Contents::of(store, &place)).await?;
         let may_go = why.and_then(|why| {
             has_no_manifest(why, &contents)?;

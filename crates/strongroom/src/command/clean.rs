@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use strongroom_engine::clean::{self, Cleared, Dead, Found, Options, Stays, Why};
+use strongroom_engine::clean::{self, Cleared, Dead, Found, Options, Stays, Unlisted, Why};
 use strongroom_engine::{Code, Error, Job, Result, bucket};
 
 use super::confirm;
@@ -22,7 +22,8 @@ pub(crate) async fn run(options: Clean, output: &Output, job: Job) -> Result<()>
     let dead = clean::look(&*store, &wanted, &job).await?;
     if options.dry_run || dead.found.is_empty() {
         drop((store, job));
-        return output.answer(&dead, &Text(&dead));
+        output.answer(&dead, &Text(&dead))?;
+        return missing(0, &dead);
     }
     if !options.yes {
         output.remark(Text(&dead).to_string().trim_end());
@@ -31,11 +32,17 @@ pub(crate) async fn run(options: Clean, output: &Output, job: Job) -> Result<()>
     let cleared = dead.clear(store, &job).await?;
     drop(job);
     output.answer(&Answer { dead: &dead, cleared: &cleared }, &Done(&cleared))?;
-    match cleared.left.len() as u64 {
-        0 => Ok(()),
-        left => Err(Error::new(Code::Incomplete, format!("{} could not be deleted", count(left, "folder")))
-            .help("What is left, and why, is listed above.")),
-    }
+    missing(cleared.left.len() as u64, &dead)
+}
+
+/// What was not done of it.
+fn missing(left: u64, dead: &Dead) -> Result<()> {
+    let message = match (left, dead.unlisted.len() as u64) {
+        (0, 0) => return Ok(()),
+        (0, unlisted) => format!("{} could not be looked at", count(unlisted, "plan")),
+        (left, _) => format!("{} could not be deleted", count(left, "folder")),
+    };
+    Err(Error::new(Code::Incomplete, message).help("What is left, and why, is listed above."))
 }
 
 #[derive(Serialize)]
@@ -60,7 +67,11 @@ impl fmt::Display for Text<'_> {
             let stored = size(found.stored_bytes);
             writeln!(f, "{id:<22} {plan:<12} {:>10} {stored:>10}  {}", found.objects, why(found))?;
         }
-        self.0.stays.iter().try_for_each(|stays| stay(f, "stays", stays))
+        self.0.stays.iter().try_for_each(|stays| stay(f, "stays", stays))?;
+        let unlisted = &self.0.unlisted;
+        unlisted.iter().try_for_each(|Unlisted { plan, reason }| {
+            writeln!(f, "not looked at: plan {plan}: {}", in_line(reason))
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use strongroom_engine::catalog::{self, Entry, Place};
-use strongroom_engine::{Clock, Result, Status, Summary, bucket};
+use strongroom_engine::{Clock, Code, Error, PlanName, Result, Status, Summary, bucket};
 
 use crate::cli::List;
 use crate::clock::SystemClock;
@@ -19,7 +19,23 @@ pub(crate) async fn run(options: List, output: &Output) -> Result<()> {
     let store = bucket::open(&options.place.location, options.place.store.options(output.observer()))?;
     let entries = catalog::list(&*store, options.place.plan.as_ref()).await?;
     drop(store);
-    output.answer(&Answer::of(&entries), &Text { entries: &entries, now: SystemClock.now() })
+    output.answer(&Answer::of(&entries), &Text { entries: &entries, now: SystemClock.now() })?;
+    match unlisted(&entries).count() as u64 {
+        0 => Ok(()),
+        plans => {
+            let message = format!("the backups of {} could not be listed", count(plans, "plan"));
+            Err(Error::new(Code::Incomplete, message).help(
+                "Which, and why, is listed above. Allow this identity to list there, or list one plan with --plan.",
+            ))
+        }
+    }
+}
+
+fn unlisted(entries: &[Entry]) -> impl Iterator<Item = (&PlanName, &Error)> {
+    entries.iter().filter_map(|entry| match entry {
+        Entry::Unlisted(plan, error) => Some((plan, error)),
+        _ => None,
+    })
 }
 
 #[derive(Serialize)]
@@ -27,6 +43,15 @@ struct Answer<'a> {
     backups: Vec<&'a Summary>,
     /// Places that look like backups and are none.
     others: Vec<Other>,
+    /// Plans whose backups could not be listed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unlisted: Vec<Unlisted<'a>>,
+}
+
+#[derive(Serialize)]
+struct Unlisted<'a> {
+    plan: &'a str,
+    error: Why,
 }
 
 #[derive(Serialize)]
@@ -49,19 +74,29 @@ struct Why {
 }
 
 impl Why {
-    fn of(entry: &Entry) -> Option<Self> {
+    fn of(error: &Error) -> Self {
+        Self { code: error.code().as_str(), message: error.message().to_owned() }
+    }
+
+    fn of_entry(entry: &Entry) -> Option<Self> {
         match entry {
-            Entry::Unreadable(_, error) => {
-                Some(Self { code: error.code().as_str(), message: error.message().to_owned() })
-            }
+            Entry::Unreadable(_, error) => Some(Self::of(error)),
             _ => None,
         }
     }
 }
 
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, in_line(&self.message))
+    }
+}
+
 impl<'a> Answer<'a> {
     fn of(entries: &'a [Entry]) -> Self {
-        let mut answer = Self { backups: Vec::new(), others: Vec::new() };
+        let unlisted =
+            unlisted(entries).map(|(plan, error)| Unlisted { plan: plan.as_str(), error: Why::of(error) });
+        let mut answer = Self { backups: Vec::new(), others: Vec::new(), unlisted: unlisted.collect() };
         for entry in entries {
             match entry {
                 Entry::Backup(summary) => answer.backups.push(summary),
@@ -70,7 +105,7 @@ impl<'a> Answer<'a> {
                     plan: place.plan.to_string(),
                     state,
                     last_written: last_written(other),
-                    error: Why::of(other),
+                    error: Why::of_entry(other),
                 })),
             }
         }
@@ -80,7 +115,7 @@ impl<'a> Answer<'a> {
 
 fn state(entry: &Entry) -> Option<(&Place, &'static str)> {
     match entry {
-        Entry::Backup(_) => None,
+        Entry::Backup(_) | Entry::Unlisted(..) => None,
         Entry::Unfinished(place, _) => Some((place, "unfinished")),
         Entry::Deleting(place) => Some((place, "deleting")),
         Entry::Unreadable(place, _) => Some((place, "unreadable")),
@@ -133,7 +168,7 @@ impl fmt::Display for Text<'_> {
                 }
                 (_, Some((place, state))) => {
                     let (id, plan) = (place.id.as_str(), place.plan.as_str());
-                    let why = Why::of(entry).map(|why| format!(" ({}: {})", why.code, in_line(&why.message)));
+                    let why = Why::of_entry(entry).map(|why| format!(" ({why})"));
                     let age = last_written(entry).map(|at| age(at, self.now));
                     let why = why.or(age).unwrap_or_default();
                     writeln!(f, "{id:<22} {plan:<12} {:>12} {:>10}  not a backup: {state}{why}", "", "")?;
@@ -141,7 +176,8 @@ impl fmt::Display for Text<'_> {
                 (_, None) => {}
             }
         }
-        Ok(())
+        unlisted(self.entries)
+            .try_for_each(|(plan, error)| writeln!(f, "plan {plan} could not be listed ({})", Why::of(error)))
     }
 }
 

@@ -169,6 +169,40 @@ async fn empty_variables_count_as_not_set() {
     run(command).await.ok();
 }
 
+/// A plan that somebody keeps to themselves does not hide the others.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_may_not_be_listed_is_named_and_the_others_are_listed() {
+    let (guarded, source) = (Guarded::bucket(&below_a_prefix()).await, small().await);
+    let uri = source.uri();
+    for plan in ["default", "private"] {
+        guarded.backup(&source, &["--plan", plan]).await.ok();
+    }
+    let narrow = below_a_prefix().replace("\"shop/*\"", "\"shop/\",\"shop/default/*\"");
+    guarded.set_policy(&narrow);
+    let location = guarded.location();
+    let listed = guarded.run(&["list", &location]).await;
+    listed.failed("SR-INCOMPLETE", 8, &["the backups of 1 plan could not be listed"]);
+    let text = listed.text();
+    assert!(
+        text.contains("  complete\n") && text.contains("plan private could not be listed (SR-DENIED"),
+        "{text}"
+    );
+    let json = guarded.run(&["--json", "list", &location]).await.json();
+    assert_eq!(json["backups"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        (&json["unlisted"][0]["plan"], &json["unlisted"][0]["error"]["code"]),
+        (&json!("private"), &json!("SR-DENIED"))
+    );
+    guarded.run(&["list", &location, "--plan", "default"]).await.ok();
+    guarded.run(&["list", &location, "--plan", "private"]).await.failed("SR-DENIED", 4, &["s3:ListBucket"]);
+    let cleaned = guarded.run(&["clean", &location, "--yes"]).await;
+    cleaned.failed("SR-INCOMPLETE", 8, &["1 plan could not be looked at"]);
+    assert!(cleaned.text().contains("not looked at: plan private: "), "{}", cleaned.text());
+    // Which backup is the newest of all cannot be said.
+    let latest = guarded.run(&["restore", &location, "latest", "--uri", &uri, "--dry-run"]).await;
+    latest.failed("SR-DENIED", 4, &[]);
+}
+
 /// Some servers answer 403 for a missing key to one who may list below a prefix only, others 404.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_there_is_not_there_whether_the_server_says_403_or_404() {
