@@ -8,7 +8,7 @@ use crate::error::{Code, Error, Result};
 use crate::help;
 use crate::help::Setting;
 use crate::job::Job;
-use crate::layout;
+use crate::layout::{self, PlanName};
 use crate::location::Location;
 use crate::manifest::{self, Manifest};
 use crate::members::Topology;
@@ -36,14 +36,25 @@ pub(super) fn check_store(store: &dyn ObjectStore, options: &Options) -> Result<
     ]))
 }
 
-/// Refuses a folder where the note on restoring cannot be left beside the backups: that would show at the very end.
-/// In a bucket nothing can be in its way.
-pub(super) async fn check_note(store: &dyn ObjectStore) -> Result<()> {
+/// Refuses a folder where a file stands in the place of the plan, or a folder in that of the note on restoring, which
+/// would show at the very end. In a bucket nothing can be in their way.
+pub(super) async fn check_places(store: &dyn ObjectStore, plan: &PlanName) -> Result<()> {
     if !matches!(store.location(), Location::Folder(_)) {
         return Ok(());
     }
     // What cannot be listed now, the first segment will meet.
     let Ok(listing) = store.list("").await else { return Ok(()) };
+    if listing.has(plan.as_str()) {
+        let message = format!(
+            "`{plan}` in {} is a file, and backups of the plan need a folder there",
+            store.location()
+        );
+        return Err(Error::new(Code::Usage, message).help(help![
+            "Choose another name with ",
+            Setting::Plan,
+            ", or move the file away."
+        ]));
+    }
     if !listing.folders.iter().any(|name| name.eq_ignore_ascii_case(layout::RESTORE_NOTE)) {
         return Ok(());
     }

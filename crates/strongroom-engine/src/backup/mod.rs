@@ -73,7 +73,7 @@ pub async fn prepare(
     job.observe(&Event::Began { backup: Some(id.to_string()), plan: Some(options.plan.to_string()) });
     let started_at = job.clock.now();
     before::check_store(&*store, &options)?;
-    before::check_note(&*store).await?;
+    before::check_places(&*store, &options.plan).await?;
     before::introduce(&deployment, job);
     job.phase(Phase::Inspecting);
     match job.unless_cancelled(prepared::inspect(&deployment, &options)).await {

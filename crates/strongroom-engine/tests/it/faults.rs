@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use strongroom_engine::backup::prepare;
+use strongroom_engine::backup::{Options, prepare};
 use strongroom_engine::bucket::{Fetched, Listing, ObjectStore, Sse, Stored};
 use strongroom_engine::catalog::{self, Entry};
 use strongroom_engine::deployment::Deployment;
@@ -350,6 +350,21 @@ async fn a_deletion_that_stops_anywhere_can_be_ended() {
             assert!(!place.path().join("default").exists(), "{fault:?} at {at}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_in_the_place_of_the_plan_is_refused_before_anything_is_read() {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("nightly"), b"mine").unwrap();
+    let wanted = Options { plan: "nightly".parse().unwrap(), ..options(Compression::None) };
+    let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
+    let id: BackupId = "20261123T020000Z-7f3k".parse().unwrap();
+    let error = prepare(deployment, folder(place.path()), wanted, id, &unwatched()).await.unwrap_err();
+    assert_eq!(error.code(), Code::Usage, "{error}");
+    assert!(error.message().contains("`nightly`") && error.message().contains("is a file"), "{error}");
+    assert_eq!(std::fs::read(place.path().join("nightly")).unwrap(), b"mine");
 }
 
 #[tokio::test(flavor = "multi_thread")]
