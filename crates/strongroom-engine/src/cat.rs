@@ -1,6 +1,6 @@
 //! One backup as one mongodump archive, for stock tools.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use futures::{StreamExt, stream};
@@ -19,6 +19,8 @@ use crate::stream::Compressor;
 const FETCHED_AHEAD: usize = 2;
 /// The level of `gzip` where a backup that is stored otherwise is written with it.
 const GZIP_LEVEL: u32 = 6;
+/// Bytes of an archive that are handed on at once.
+const COPIED_BYTES: usize = 64 * 1024;
 
 /// Writes the archive, gzipped if asked; every segment is compared with the manifest before a byte of it is
 /// written. Needs a multi-threaded runtime.
@@ -50,12 +52,14 @@ async fn write_all(
         .buffered(FETCHED_AHEAD);
     while let Some((segment, body)) = fetched.next().await {
         let body = body?;
-        block_in_place(|| write((manifest.compression, segment), gzip, &body, out)).map_err(|e| {
-            Error::new(Code::Internal, format!("the archive cannot be written on: {e}")).caused_by(e)
-        })?;
+        block_in_place(|| write((manifest.compression, segment), gzip, &body, out))?;
         job.observe(&Event::Segment { key: segment.key.clone(), stored_bytes: segment.stored_bytes });
     }
-    out.flush().map_err(|e| Error::new(Code::Internal, "the archive cannot be written on").caused_by(e))
+    out.flush().map_err(unwritable)
+}
+
+fn unwritable(error: io::Error) -> Error {
+    Error::new(Code::Internal, format!("the archive cannot be written on: {error}")).caused_by(error)
 }
 
 /// Gzip members may stand one after the other, so stored gzip segments go out as they are.
@@ -64,22 +68,28 @@ fn write(
     gzip: bool,
     body: &[u8],
     out: &mut (dyn Write + Send),
-) -> io::Result<()> {
-    let as_stored = match compression {
-        Compression::Gzip { .. } => gzip,
-        Compression::None => !gzip,
-        Compression::Zstd { .. } => false,
-    };
-    if as_stored {
-        return out.write_all(body);
+) -> Result<()> {
+    if gzip && matches!(compression, Compression::Gzip { .. }) {
+        return out.write_all(body).map_err(unwritable);
     }
-    let mut archive = segments::open(compression, segment, body).map_err(io::Error::other)?;
-    if gzip {
-        let mut member = Compressor::new(Compression::Gzip { level: GZIP_LEVEL }, out)?;
-        io::copy(&mut archive, &mut member)?;
-        member.finish()?;
-    } else {
-        io::copy(&mut archive, out)?;
+    let mut archive = segments::open(compression, segment, body)?;
+    if !gzip {
+        return copy(segment, &mut archive, out);
     }
-    Ok(())
+    let mut member = Compressor::new(Compression::Gzip { level: GZIP_LEVEL }, out).map_err(unwritable)?;
+    copy(segment, &mut archive, &mut member)?;
+    member.finish().map(|_| ()).map_err(unwritable)
+}
+
+/// What cannot be read is damaged; what cannot be written is not.
+fn copy(segment: &Segment, from: &mut impl Read, to: &mut (impl Write + ?Sized)) -> Result<()> {
+    let mut buffer = vec![0; COPIED_BYTES];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(read) => to.write_all(&buffer[..read]).map_err(unwritable)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(segments::damaged(segment, error)),
+        }
+    }
 }

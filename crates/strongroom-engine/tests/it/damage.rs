@@ -154,8 +154,23 @@ async fn a_manifest_that_says_nothing_or_something_else_is_not_sound_and_white_s
         let report = verify(store.clone(), &other, 2, &unwatched()).await.unwrap();
         assert!(report.problems[0].message.contains("than the manifest says"), "{:?}", report.problems);
         let error = cat(store.clone(), &other, false, &mut Vec::new(), &unwatched()).await.unwrap_err();
-        assert!(error.message().contains("than the manifest says"), "{error}");
+        assert!(
+            error.code() == Code::Damaged && error.message().contains("than the manifest says"),
+            "{error:?}"
+        );
     }
+
+    let plain = backup(&source, &store, options(Compression::None)).await.unwrap();
+    let mut other = plain.clone();
+    other.segments[1].raw_bytes += 1;
+    let error = cat(store.clone(), &other, false, &mut Vec::new(), &unwatched()).await.unwrap_err();
+    assert_eq!(error.code(), Code::Damaged, "of what is not compressed, too: {error}");
+    let error = cat(store.clone(), &plain, false, &mut &mut [0; 10][..], &unwatched()).await.unwrap_err();
+    assert_eq!(
+        error.code(),
+        Code::Internal,
+        "nothing is damaged where the archive cannot be written: {error}"
+    );
 
     for key in ["\u{1b}[2J", "a\nbackup sound"] {
         let mut hostile = made.clone();
