@@ -52,6 +52,9 @@ impl Location {
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         let wrong = |why| unusable(text, "an object", why, "Write it as s3://bucket/key.");
         check_bucket_name(bucket).map_err(wrong)?;
+        if key.to_ascii_lowercase().contains("x-amz-signature=") {
+            return Err(wrong("it is a signed URL, which S3 clients cannot use"));
+        }
         match key.len() {
             0 => Err(wrong("it names a bucket, and no object in it")),
             1..=1024 => Ok(Self::S3 { bucket: bucket.into(), prefix: key.into() }),
@@ -90,12 +93,13 @@ fn unusable(text: &str, what: &str, why: &str, forms: &str) -> Error {
 
 const HIDDEN: &str = "***";
 
-/// A refused text without what may be a secret: what stands before an `@`, and what follows a `?` (a signed URL).
+/// A refused text without what may be a secret: what stands before an `@`, and what follows a `?`, `#` or `;` (a signed
+/// URL, a token).
 fn shown(text: &str) -> String {
     let (scheme, rest) = text.split_once("://").map_or((None, text), |(scheme, rest)| (Some(scheme), rest));
     let rest = rest.rsplit_once('@').map_or(rest.to_owned(), |(_, behind)| format!("{HIDDEN}@{behind}"));
-    let rest = match rest.split_once('?') {
-        Some((before, asked)) if asked.contains('=') => format!("{before}?{HIDDEN}"),
+    let rest = match rest.find(['?', '#', ';']) {
+        Some(at) if rest.len() > at + 1 => format!("{}{HIDDEN}", &rest[..=at]),
         _ => rest,
     };
     scheme.map_or(rest.clone(), |scheme| format!("{scheme}://{rest}"))
@@ -206,6 +210,10 @@ mod tests {
             "mongodb://user:hush@localhost/",
             "https://backups.s3.amazonaws.com/shop?X-Amz-Credential=AKIA&X-Amz-Signature=hush",
             "https://user:hush@host/x?a=b@c",
+            "https://host/x?hush",
+            "https://host/x#token=hush",
+            "https://host/x;token=hush?a",
+            "s3://ab/key?X-Amz-Signature=hush",
         ] {
             for error in [text.parse::<Location>().unwrap_err(), Location::of_object(text).unwrap_err()] {
                 assert!(!error.message().contains("hush"), "{error}");
@@ -221,7 +229,8 @@ mod tests {
             let found = Location::of_object(&format!("s3://backups/{key}")).unwrap();
             assert_eq!(found, s3("backups", key));
         }
-        for wrong in ["s3://backups", "s3://backups/", "s3://UPPER/a"] {
+        for wrong in ["s3://backups", "s3://backups/", "s3://UPPER/a", "s3://backups/k?x-amz-signature=hush"]
+        {
             assert_eq!(Location::of_object(wrong).unwrap_err().code(), Code::Location, "{wrong}");
         }
         assert!(Location::of_object(&format!("s3://backups/{}", "k".repeat(1025))).is_err());

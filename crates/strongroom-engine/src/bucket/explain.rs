@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 
 use super::actions::{self, Level, Operation};
-use super::failure::Failure;
+use super::failure::{Failure, NO_URL};
 use super::retry::Again;
 use crate::error::{Code, Error, Refused};
 use crate::help;
@@ -247,6 +247,12 @@ fn no_answer(why: &str) -> Error {
         return Error::new(Code::Key, "no AWS credentials were found").help(
             "Looked in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the profile (AWS_PROFILE or default) in ~/.aws, \
              web identity, and the roles of containers and instances. Set one of them.",
+        );
+    }
+    if why == NO_URL {
+        return Error::new(Code::Usage, format!("the storage cannot be reached: {NO_URL} of a server")).help(
+            "Write AWS_ENDPOINT_URL (or `endpoint_url` of the profile) as https://host:port, and nothing behind it but a path. \
+             Keys and passwords are no part of it.",
         );
     }
     if any(&["credential"]) {

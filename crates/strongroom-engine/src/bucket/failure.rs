@@ -32,6 +32,9 @@ pub(super) struct Failure {
     pub(super) lost: bool,
 }
 
+/// The message where the endpoint is not one that a request can be sent to.
+pub(super) const NO_URL: &str = "the endpoint is not a URL";
+
 impl Failure {
     pub(super) fn of<E: SdkFailure>(error: &SdkError<E>) -> Self {
         let answer = error.raw_response();
@@ -223,6 +226,10 @@ fn causes(error: &dyn std::error::Error) -> String {
             text = format!("{text}: {more}");
         }
         next = cause.source();
+    }
+    // The SDK quotes an endpoint that is no URL, and somebody may have put a password or a signature there.
+    if text.contains("was not a valid URI") {
+        return NO_URL.to_owned();
     }
     // Some causes are lists over several lines.
     text.split_whitespace().collect::<Vec<_>>().join(" ")

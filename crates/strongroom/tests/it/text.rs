@@ -96,6 +96,42 @@ async fn no_form_of_a_password_is_printed() {
     assert!(!location.stderr.contains("CANARY"), "{}", location.stderr);
 }
 
+/// What somebody wrote into an endpoint, or as the address of an archive, may hold what lets others in.
+#[tokio::test]
+async fn no_endpoint_and_no_signed_url_is_printed_with_what_it_holds() {
+    let nowhere = "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=100";
+    for endpoint in [
+        "u:CANARY@127.0.0.1:9",
+        "http://u:CAN ARY@127.0.0.1:9",
+        "http://127.0.0.1:9/?X-Amz-Signature=CANARY",
+        "127.0.0.1:9?sig=CANARY",
+        "http://[::CANARY",
+        "ftp://u:CANARY@h",
+    ] {
+        for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"] {
+            let mut list = program(&["--json", "list", "s3://my-backups/shop"]);
+            list.env(variable, endpoint).env("AWS_ACCESS_KEY_ID", "AKIA").env("AWS_SECRET_ACCESS_KEY", "x");
+            let outcome = run(list).await;
+            outcome.failed("SR-USAGE", 2, &["the endpoint is not a URL", "AWS_ENDPOINT_URL"]);
+            let printed = format!("{}{}", outcome.stderr, outcome.text());
+            assert!(!printed.contains("CANARY") && !printed.contains("ARY@"), "{endpoint}: {printed}");
+        }
+    }
+    for archive in [
+        "https://b.s3.amazonaws.com/k?X-Amz-Signature=CANARY",
+        "https://h/k?CANARY",
+        "https://h/k#token=CANARY",
+        "s3://my-backups/k?X-Amz-Credential=a&X-Amz-Signature=CANARY",
+        "h/k?X-Amz-Signature=CANARY",
+        "file:///nonexistent/k?X-Amz-Signature=CANARY&x=1",
+    ] {
+        let outcome = run(program(&["--json", "restore", "--archive", archive, "--uri", nowhere])).await;
+        assert_ne!(outcome.status, 0);
+        let printed = format!("{}{}", outcome.stderr, outcome.text());
+        assert!(!printed.contains("CANARY"), "{archive}: {printed}");
+    }
+}
+
 #[tokio::test]
 async fn an_option_of_a_uri_that_is_not_known_is_named_and_ignored() {
     let server = Mongod::standalone().await.unwrap();
