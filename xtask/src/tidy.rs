@@ -5,8 +5,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value;
-
 use crate::steps::root;
 
 /// Every file that git knows or would add, with its text.
@@ -72,32 +70,13 @@ fn neither_the_bucket_knows_mongodb_nor_the_deployment_the_bucket() {
     }
 }
 
-/// Names of all crates that a crate is built with, tests and build scripts left out.
+/// Names of all crates that a crate is built with where it is built by itself, tests and build scripts left out.
 fn dependencies(of: &str) -> BTreeSet<String> {
-    let arguments = ["metadata", "--format-version", "1", "--filter-platform", "x86_64-unknown-linux-gnu"];
-    let metadata =
+    let arguments = ["tree", "--package", of, "--edges", "normal", "--prefix", "none", "--format", "{p}"];
+    let tree =
         Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().expect("cargo answers");
-    let metadata: Value = serde_json::from_slice(&metadata.stdout).expect("cargo answers in JSON");
-    let nodes = metadata["resolve"]["nodes"].as_array().expect("nodes");
-    let name_of = |id: &Value| {
-        let packages = metadata["packages"].as_array().expect("packages");
-        packages.iter().find(|p| p["id"] == *id).expect("a package")["name"]
-            .as_str()
-            .expect("a name")
-            .to_owned()
-    };
-    let mut found = BTreeSet::new();
-    let mut waiting: Vec<&Value> = nodes.iter().map(|n| &n["id"]).filter(|id| name_of(id) == of).collect();
-    while let Some(id) = waiting.pop() {
-        let node = nodes.iter().find(|n| n["id"] == *id).expect("a node");
-        for dependency in node["deps"].as_array().expect("dependencies") {
-            let kinds = dependency["dep_kinds"].as_array().expect("kinds");
-            if kinds.iter().any(|kind| kind["kind"].is_null()) && found.insert(name_of(&dependency["pkg"])) {
-                waiting.push(&dependency["pkg"]);
-            }
-        }
-    }
-    found
+    let tree = String::from_utf8(tree.stdout).expect("cargo answers in UTF-8");
+    tree.lines().skip(1).filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
 }
 
 #[test]

@@ -1,0 +1,9 @@
+//! The service: plans, their schedule, runs, retention, and the API over all of it.
+//!
+//! [`model`] is what the API, the state, files and clients speak of: plain data. What is decided about it is pure and
+//! takes the time as a value: [`job`], [`schedule`], [`retention`]. The edges are thin: the state in a database, the work
+//! through the engine, HTTP.
+
+pub mod model;
+pub mod retention;
+pub mod schedule;
