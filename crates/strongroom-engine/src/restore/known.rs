@@ -79,6 +79,13 @@ const OF_INDEXES: [&str; 24] = [
     "clustered",
 ];
 
+/// What old servers kept among the options of an index and no index was ever built by: its collection, and how the driver
+/// that created it waited for the answer. mongorestore leaves them out without a word, too (`ConvertLegacyIndexOptions`).
+const NEVER_MEANT_INDEXES: [&str; 7] = ["ns", "safe", "w", "wtimeout", "j", "fsync", "writeConcern"];
+/// Versions of the format of indexes, which a server chooses itself where none is given. That before 2.0 is gone.
+const INDEX_VERSIONS: [f64; 2] = [1.0, 2.0];
+const GONE_INDEX_VERSION: f64 = 0.0;
+
 /// How the version of a collation is called among what is left out.
 const COLLATION_VERSION: &str = "collation.version";
 
@@ -149,17 +156,14 @@ fn fewer(options: &Definition) -> Vec<Known> {
 /// An index as servers of today take it. Old ones took more options, versions and directions, and did not say which
 /// version of a geographical or text index they meant, which was the first.
 pub(super) fn index(index: &Definition) -> Known {
-    let left_out: Vec<String> =
-        index.names().filter(|name| !OF_INDEXES.contains(name) && *name != "ns").map(str::to_owned).collect();
+    let is_unknown = |name: &&str| !OF_INDEXES.contains(name) && !NEVER_MEANT_INDEXES.contains(name);
+    let mut left_out: Vec<String> = index.names().filter(is_unknown).map(str::to_owned).collect();
     let mut definition = index.only(|name| OF_INDEXES.contains(&name));
-    let version = definition.get("v").map(number);
-    let mut left_out = left_out;
-    if let Some(version) = version
-        && version != Some(1.0)
-        && version != Some(2.0)
+    if let Some(version) = definition.get("v").map(number)
+        && !version.is_some_and(|version| INDEX_VERSIONS.contains(&version))
     {
         definition = definition.without("v");
-        left_out.push("v".into());
+        left_out.extend((version != Some(GONE_INDEX_VERSION)).then(|| "v".to_owned()));
     }
     if let Some(key) = definition.get("key").and_then(RawBsonRef::as_document) {
         let (versions, key) = (first_versions(key), directions(key));
@@ -289,10 +293,19 @@ mod tests {
         };
         let (found, left_out) = built(
             doc! { "v": 0, "key": { "a": true, "b": 0.0, "c": -5.5, "d": "", "e": "hashed" }, "name": "x",
-            "ns": "shop.a", "safe": Bson::Null, "w": 1 },
+            "ns": "shop.a", "safe": Bson::Null, "w": 1, "colour": "red" },
         );
         assert_eq!(found, doc! { "key": { "a": 1, "b": 1, "c": -5.5, "d": 1, "e": "hashed" }, "name": "x" });
-        assert_eq!(left_out, ["safe", "w", "v"]);
+        assert_eq!(left_out, ["colour"], "what never meant the index is not missed");
+        for (version, expected) in
+            [(Bson::Int32(3), &["v"][..]), (Bson::Boolean(true), &["v"]), (Bson::Double(0.0), &[])]
+        {
+            let (found, left_out) = built(doc! { "v": version, "key": { "a": 1 }, "name": "x" });
+            assert_eq!(
+                (found, left_out),
+                (doc! { "key": { "a": 1 }, "name": "x" }, expected.iter().map(ToString::to_string).collect())
+            );
+        }
         let (found, left_out) = built(doc! { "v": 1, "key": { "l": "2dsphere" }, "name": "l" });
         assert_eq!(
             found,
