@@ -227,6 +227,21 @@ pub enum Warning {
         /// Those whose roles lead to any right.
         powerful: Vec<String>,
     },
+    /// Documents are added to a collection whose own rule deletes them after some time, though such rules were to be held
+    /// back.
+    ExpiryNotHeld {
+        /// `db.collection`.
+        namespace: String,
+        /// The index that has the rule; none: the collection itself.
+        index: Option<String>,
+        /// What switches it off, for `mongosh`.
+        switched_off_by: Option<String>,
+    },
+    /// Documents are added to collections of which the user may not see whether they delete them after some time.
+    ExpiryNotSeen {
+        /// `db.collection` of each.
+        namespaces: Vec<String>,
+    },
     /// Copies of users, which a restore that did not end had left in the target, are dropped.
     CopiesOfUsersDropped {
         /// `db.collection`.
@@ -289,6 +304,20 @@ impl fmt::Display for Warning {
                     powerful => write!(f, "; {} may do anything there", first_of(powerful, "`")),
                 }
             }
+            Self::ExpiryNotHeld { namespace, index, switched_off_by } => {
+                let by = index.as_ref().map(|index| format!(" by its index `{index}`")).unwrap_or_default();
+                write!(f, "documents of `{namespace}` in the target expire{by} already, and what is restored there expires too")?;
+                match switched_off_by {
+                    Some(command) => write!(f, "; to switch that off: {command}"),
+                    None => Ok(()),
+                }
+            }
+            Self::ExpiryNotSeen { namespaces } => write!(
+                f,
+                "this user may not see the indexes of {} in the target: if one of them lets documents expire, what is restored \
+                 there expires too",
+                few(namespaces)
+            ),
             Self::CopiesOfUsersDropped { namespace } => write!(
                 f,
                 "`{namespace}` was in the target, left by a restore that did not end: it is dropped, since it holds copies of \

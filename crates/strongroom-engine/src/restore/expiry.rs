@@ -48,18 +48,21 @@ pub struct Expiry {
 
 /// A rule, and what it looks at.
 #[derive(Debug, Clone, PartialEq)]
-struct Rule {
-    on: Name,
-    index: Option<String>,
+pub(super) struct Rule {
+    pub(super) on: Name,
+    pub(super) index: Option<String>,
     after: Option<i64>,
     field: Option<String>,
     partial: Option<Definition>,
+    /// Whether it is held back.
+    held: bool,
 }
 
-/// The rules of what is restored.
+/// The rules of what is restored, and those that the target has for it already.
 #[derive(Debug)]
 pub(super) struct Expiries {
     rules: Vec<Rule>,
+    in_force: Vec<Rule>,
     held: bool,
 }
 
@@ -68,14 +71,13 @@ pub(super) fn without(options: &Definition) -> Definition {
     options.without(AFTER)
 }
 
-/// What the source says of rules, before anything is restored.
-pub(super) fn previewed(items: &[Item], settings: &Options) -> Vec<Expiry> {
-    let expiries = Expiries::of(&Left::of(items), settings);
-    expiries.rules.iter().map(|rule| expiries.told(rule, None)).collect()
+/// What the source says of rules, before anything is restored; those that are `in_force` are the target's.
+pub(super) fn previewed(items: &[Item], settings: &Options, in_force: &[Rule]) -> Vec<Expiry> {
+    Expiries::of(&Left::of(items), settings, in_force).all().map(|rule| rule.told(None)).collect()
 }
 
 impl Expiries {
-    pub(super) fn of(left: &Left, settings: &Options) -> Self {
+    pub(super) fn of(left: &Left, settings: &Options, in_force: &[Rule]) -> Self {
         let with_rule = |build: &Build| {
             let with_rule = build.indexes.iter().filter(|index| index.contains(AFTER));
             with_rule.map(|index| Rule::of_index(&build.on, index)).collect::<Vec<_>>()
@@ -87,22 +89,34 @@ impl Expiries {
         };
         let created = left.created.iter().filter(|(_, options)| has_options(options));
         let of_collections = created.filter_map(|(on, options)| Rule::of_collection(on, options));
-        Self { rules: of_collections.chain(of_indexes).collect(), held: settings.ttl == Ttl::Hold }
+        let held = settings.ttl == Ttl::Hold;
+        let rules = of_collections.chain(of_indexes).map(|rule| Rule { held, ..rule });
+        let rules =
+            rules.filter(|rule| !in_force.iter().any(|other| other.is_of(&rule.on, rule.index.as_deref())));
+        Self { rules: rules.collect(), in_force: in_force.to_vec(), held }
     }
 
-    /// Indexes as they are built.
+    fn all(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().chain(&self.in_force)
+    }
+
+    /// Indexes as they are built. One that the target has already stays as it is.
     pub(super) fn hold(&self, mut builds: Vec<Build>, version: &str) -> Vec<Build> {
-        if self.held {
-            let all = builds.iter_mut().flat_map(|build| &mut build.indexes);
-            all.filter(|index| index.contains(AFTER)).for_each(|index| *index = held(index, version));
+        for build in builds.iter_mut().filter(|_| self.held) {
+            for index in build.indexes.iter_mut().filter(|index| index.contains(AFTER)) {
+                let name = index.text("name");
+                if !self.in_force.iter().any(|rule| rule.is_of(&build.on, name)) {
+                    *index = held(index, version);
+                }
+            }
         }
         builds
     }
 
     /// Counts what is past its time: the data is there, and no rule is on yet.
     pub(super) async fn count(&self, target: &Target, job: &Job) -> Result<Vec<Expiry>> {
-        let mut told = Vec::with_capacity(self.rules.len());
-        for rule in &self.rules {
+        let mut told = Vec::new();
+        for rule in self.all() {
             job.check()?;
             let past = match rule.past(job.clock.now().timestamp_millis()) {
                 Some(past) => {
@@ -112,7 +126,7 @@ impl Expiries {
                 }
                 None => None,
             };
-            told.push(self.told(rule, past));
+            told.push(rule.told(past));
         }
         Ok(told)
     }
@@ -129,20 +143,31 @@ impl Expiries {
         }
         Ok(refused)
     }
-
-    fn told(&self, rule: &Rule, past: Option<u64>) -> Expiry {
-        Expiry {
-            namespace: rule.on.to_string(),
-            index: rule.index.clone(),
-            after_seconds: rule.after,
-            past,
-            held: self.held,
-            switched_on_by: self.held.then(|| rule.switched_on_by()).flatten(),
-        }
-    }
 }
 
 impl Rule {
+    /// The rules of a collection that has these options and indexes.
+    pub(super) fn of_existing(on: &Name, options: &Definition, indexes: &[Definition]) -> Vec<Self> {
+        let of_indexes = indexes.iter().filter(|index| index.contains(AFTER));
+        let of_indexes = of_indexes.map(|index| Self::of_index(on, index));
+        Self::of_collection(on, options).into_iter().chain(of_indexes).collect()
+    }
+
+    fn is_of(&self, on: &Name, index: Option<&str>) -> bool {
+        self.on == *on && self.index.as_deref() == index
+    }
+
+    fn told(&self, past: Option<u64>) -> Expiry {
+        Expiry {
+            namespace: self.on.to_string(),
+            index: self.index.clone(),
+            after_seconds: self.after,
+            past,
+            held: self.held,
+            switched_on_by: self.held.then(|| self.switched_on_by()).flatten(),
+        }
+    }
+
     fn of_index(on: &Name, index: &Definition) -> Self {
         let key = index.part("key").unwrap_or_default();
         Self {
@@ -151,6 +176,7 @@ impl Rule {
             after: seconds(index),
             field: key.names().next().map(str::to_owned),
             partial: index.part("partialFilterExpression"),
+            held: false,
         }
     }
 
@@ -159,7 +185,7 @@ impl Rule {
             let series = options.part("timeseries");
             let field = series.as_ref().map_or(Some("_id"), |series| series.text("timeField"));
             let field = field.map(str::to_owned);
-            Self { on: on.clone(), index: None, after: seconds(options), field, partial: None }
+            Self { on: on.clone(), index: None, after: seconds(options), field, partial: None, held: false }
         })
     }
 
@@ -176,9 +202,21 @@ impl Rule {
     }
 
     fn switched_on_by(&self) -> Option<String> {
+        self.changed_to(&self.after?.to_string())
+    }
+
+    /// What switches it off, for `mongosh`: an index has no such switch, and gets a time that never comes.
+    pub(super) fn switched_off_by(&self) -> Option<String> {
+        match self.index {
+            Some(_) => self.changed_to(&NEVER.to_string()),
+            None => self.changed_to("\"off\""),
+        }
+    }
+
+    fn changed_to(&self, after: &str) -> Option<String> {
         let quoted = |text: &str| serde_json::to_string(text).ok();
         let (db, collection) = (quoted(&self.on.db)?, quoted(&self.on.collection)?);
-        let after = format!("{AFTER}: {}", self.after?);
+        let after = format!("{AFTER}: {after}");
         let rule = match &self.index {
             Some(index) => format!("index: {{name: {}, {after}}}", quoted(index)?),
             None => after,
@@ -235,7 +273,7 @@ mod tests {
 
     #[test]
     fn rules_of_indexes_and_collections_are_found_and_how_they_are_switched_on() {
-        let held = previewed(&[sessions(), hits()], &holding(Ttl::Hold));
+        let held = previewed(&[sessions(), hits()], &holding(Ttl::Hold), &[]);
         let found: Vec<_> =
             held.iter().map(|e| (e.namespace.as_str(), e.index.as_deref(), e.after_seconds)).collect();
         assert_eq!(
@@ -250,15 +288,15 @@ mod tests {
                 r#"db.getSiblingDB("shop").runCommand({collMod: "sessions", index: {name: "old \"ones\"", expireAfterSeconds: 3600}})"#,
             ]
         );
-        let kept = previewed(&[sessions(), hits()], &holding(Ttl::Keep));
+        let kept = previewed(&[sessions(), hits()], &holding(Ttl::Keep), &[]);
         assert!(kept.iter().all(|e| !e.held && e.switched_on_by.is_none()));
         let none = Options { indexes: Indexes::None, ..Options::default() };
-        assert!(previewed(&[sessions()], &none).is_empty(), "its index is not built");
+        assert!(previewed(&[sessions()], &none, &[]).is_empty(), "its index is not built");
     }
 
     #[test]
     fn what_is_past_is_found_by_the_date_and_by_what_the_index_holds() {
-        let rule = |item: Item| Expiries::of(&Left::of(&[item]), &Options::default()).rules.remove(0);
+        let rule = |item: Item| Expiries::of(&Left::of(&[item]), &Options::default(), &[]).rules.remove(0);
         let before = |seconds: i64| doc! { "$lt": DateTime::from_millis(seconds * 1000) };
         let past = rule(sessions()).past(10_000_000).unwrap();
         let wanted = doc! { "$and": [{ "at": before(6_400) }, { "done": true }] };
@@ -271,12 +309,28 @@ mod tests {
     fn a_held_index_has_no_rule_or_one_that_never_comes_true() {
         let left = || Left::of(&[sessions()]);
         let after = |ttl, version| {
-            let builds = Expiries::of(&left(), &holding(ttl)).hold(left().indexes, version);
+            let builds = Expiries::of(&left(), &holding(ttl), &[]).hold(left().indexes, version);
             seconds(&builds[0].indexes[0])
         };
         assert_eq!(after(Ttl::Keep, "6.0.5"), Some(3600));
         assert_eq!(after(Ttl::Hold, "6.0.5"), None);
         assert_eq!(after(Ttl::Hold, "5.1.0"), None);
         assert_eq!(after(Ttl::Hold, "5.0.14"), Some(NEVER.into()));
+    }
+
+    #[test]
+    fn what_the_target_has_already_is_not_called_held() {
+        let (on, name) = (Name::new("shop", "sessions"), "old \"ones\"");
+        let index = definition(doc! { "key": { "at": 1 }, "name": name, AFTER: 60 });
+        let in_force = Rule::of_existing(&on, &Definition::default(), &[index]);
+        let told = previewed(&[sessions()], &holding(Ttl::Hold), &in_force);
+        assert_eq!(told.iter().map(|e| (e.after_seconds, e.held)).collect::<Vec<_>>(), [(Some(60), false)]);
+        let left = Left::of(&[sessions()]);
+        let builds = Expiries::of(&left, &holding(Ttl::Hold), &in_force).hold(left.indexes, "6.0.5");
+        assert_eq!(seconds(&builds[0].indexes[0]), Some(3600), "it stays what it was");
+        assert_eq!(
+            in_force[0].switched_off_by().unwrap(),
+            r#"db.getSiblingDB("shop").runCommand({collMod: "sessions", index: {name: "old \"ones\"", expireAfterSeconds: 2147483647}})"#
+        );
     }
 }

@@ -6,6 +6,7 @@ mod create;
 mod data;
 mod expiry;
 mod granted;
+mod in_force;
 mod indexes;
 mod item;
 mod known;
@@ -49,6 +50,7 @@ use crate::progress::{Phase, Warning};
 use crate::spool::Spool;
 use create::Created;
 use expiry::Expiries;
+use in_force::InForce;
 use item::Item;
 use left::Left;
 use present::Present;
@@ -91,6 +93,7 @@ pub struct Prepared {
     items: Vec<Item>,
     window: Option<Window>,
     present: Present,
+    in_force: InForce,
     preview: Preview,
 }
 
@@ -116,8 +119,9 @@ pub async fn prepare(source: Source, target: Target, settings: Options) -> Resul
         Indexes::Only => None,
         Indexes::Build | Indexes::None => replay::window(&source, settings.at)?,
     };
-    let preview = Preview::of(&source, &target, &items, (window, &settings));
-    Ok(Prepared { source: Arc::new(source), target, settings, items, window, present, preview })
+    let in_force = InForce::look(&target, &items, &settings).await?;
+    let preview = Preview::of(&source, &target, &items, (window, &settings, &in_force));
+    Ok(Prepared { source: Arc::new(source), target, settings, items, window, present, in_force, preview })
 }
 
 impl Prepared {
@@ -156,6 +160,7 @@ impl Prepared {
         if !namespaces.is_empty() {
             job.warn(Warning::ServersOwnSkipped { namespaces });
         }
+        self.in_force.warn(&job);
         match self.change(known, &job).await {
             Ok(restored) => Ok(restored),
             Err(error) => Err(self.unfinished(error)),
@@ -252,7 +257,7 @@ impl Prepared {
     /// Indexes, views and users: by then the data is as of one moment.
     async fn finish(&self, left: Left, kept: &Kept, restored: &mut Restored, job: &Job) -> Result<()> {
         restored.namespaces = left.names.len() as u64;
-        let expiries = Expiries::of(&left, &self.settings);
+        let expiries = Expiries::of(&left, &self.settings, &self.in_force.rules);
         restored.exceptions.extend(left.exceptions);
         restored.expiring = expiries.count(&self.target, job).await?;
         if self.settings.indexes != Indexes::None {

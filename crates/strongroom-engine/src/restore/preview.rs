@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Source;
 use super::expiry::{self, Expiry};
+use super::in_force::InForce;
 use super::item::{Action, Item};
 use super::named::Grants;
 use super::replay::Window;
@@ -73,7 +74,7 @@ impl Preview {
         source: &Source,
         target: &Target,
         items: &[Item],
-        (replay, settings): (Option<Window>, &Options),
+        (replay, settings, in_force): (Option<Window>, &Options, &InForce),
     ) -> Self {
         let (segments, stored_bytes) = to_fetch(source, items);
         Self {
@@ -82,7 +83,7 @@ impl Preview {
             target_version: target.version().to_owned(),
             target_set: target.set_name().map(str::to_owned),
             namespaces: items.iter().map(PreviewedNamespace::of).collect(),
-            expiring: expiry::previewed(items, settings),
+            expiring: expiry::previewed(items, settings, &in_force.rules),
             grants: None,
             segments,
             stored_bytes,

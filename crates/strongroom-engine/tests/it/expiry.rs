@@ -1,13 +1,18 @@
 //! Documents that expire: after a restore, not while it runs, and only if they should.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bson::{DateTime, Document, doc};
-use strongroom_engine::restore::{self, Expiry, Restored, Source, Ttl};
+use strongroom_engine::deployment::Target;
+use strongroom_engine::restore::{self, Existing, Expiry, Restored, Source, Ttl};
 use strongroom_engine::{Compression, Manifest};
 use testbed::{Mongod, mongod};
+use tokio_util::sync::CancellationToken;
 
-use crate::setup::{backup, folder, options, restore_with};
+use crate::setup::{backup, folder, job, options, restore_with};
+use crate::users::Warnings;
 
 const PAST: i64 = 1_577_836_800_000; // 2020
 // 2035. Later than 2038 MongoDB 7.0 lets nothing of a time-series expire.
@@ -116,4 +121,61 @@ async fn what_is_held_stays_until_it_is_switched_on() {
         target.command("shop", command).await.unwrap();
     }
     becomes(&target, [1, 1, 1]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_target_lets_expire_already_is_not_called_held_and_said_in_time() {
+    let (source, target) = (source().await, Mongod::replica_set().await.unwrap());
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let manifest = backup(&source, &store, options(Compression::None)).await.unwrap();
+    // The same index and another one, and a collection with a rule of its own.
+    let index = |name: &str, seconds: i32| {
+        let index = doc! { "key": { name: 1 }, "name": format!("{name}_1"), "expireAfterSeconds": seconds };
+        doc! { "createIndexes": "plain", "indexes": [index] }
+    };
+    let clustered = doc! { "key": { "_id": 1 }, "unique": true };
+    for command in [
+        index("at", 3600),
+        index("other", 60),
+        doc! { "create": "clustered", "clusteredIndex": clustered, "expireAfterSeconds": 7200_i64 },
+    ] {
+        target.command("shop", command).await.unwrap();
+    }
+    let settings =
+        restore::Options { ttl: Ttl::Hold, existing: Existing::Keep, ..restore::Options::default() };
+    let connected = Target::connect(&target.uri().parse().unwrap()).await.unwrap();
+    let prepared =
+        restore::prepare(Source::backup(store, manifest.into()), connected, settings).await.unwrap();
+    let held = |expiring: &[Expiry]| {
+        let rules = expiring.iter().map(|e| (e.namespace.clone(), e.index.clone(), e.after_seconds, e.held));
+        rules.collect::<BTreeSet<_>>()
+    };
+    let index = |name: &str| Some(name.to_owned());
+    let expected = BTreeSet::from([
+        ("shop.series".to_owned(), None, Some(3600), true),
+        ("shop.clustered".to_owned(), None, Some(7200), false),
+        ("shop.plain".to_owned(), index("at_1"), Some(3600), false),
+        ("shop.plain".to_owned(), index("other_1"), Some(60), false),
+    ]);
+    assert_eq!(held(&prepared.preview().expiring), expected);
+    let heard = Arc::new(Warnings::default());
+    let done = prepared.run(job(heard.clone(), CancellationToken::new())).await.unwrap();
+    assert_eq!((held(&done.expiring), &done.exceptions), (expected, &vec![]));
+    let heard = heard.0.lock().unwrap().clone();
+    let switches = [
+        r#"runCommand({collMod: "clustered", expireAfterSeconds: "off"})"#,
+        r#"runCommand({collMod: "plain", index: {name: "at_1", expireAfterSeconds: 2147483647}})"#,
+        r#"runCommand({collMod: "plain", index: {name: "other_1", expireAfterSeconds: 2147483647}})"#,
+    ];
+    for switch in switches {
+        assert_eq!(heard.iter().filter(|said| said.contains(switch)).count(), 1, "{switch}: {heard:?}");
+    }
+    // The same as a driver sends it, which is what the sentences say.
+    for command in [
+        doc! { "collMod": "clustered", "expireAfterSeconds": "off" },
+        doc! { "collMod": "plain", "index": { "name": "at_1", "expireAfterSeconds": i32::MAX } },
+    ] {
+        target.command("shop", command).await.unwrap();
+    }
 }

@@ -16,7 +16,7 @@ use crate::refused::{archive_of, case, opened};
 use crate::setup::{backup, folder, job, options, restore_with, small_collections, unwatched};
 
 #[derive(Default)]
-struct Warnings(Mutex<Vec<String>>);
+pub(crate) struct Warnings(pub(crate) Mutex<Vec<String>>);
 
 impl Observer for Warnings {
     fn observe(&self, event: &Event) {
