@@ -9,8 +9,9 @@ use crate::Outcome;
 pub(crate) const OTHER_VERSIONS: [Version; 2] = [Version::V6_0_27, Version::V7_0_28];
 
 /// What the names of these tests begin with: round trips, consistency, replay, archives and pace.
-const CHOSEN: [&str; 8] = [
+const CHOSEN: [&str; 9] = [
     "round_trip::",
+    "anew::",
     "consistency::",
     "replay::",
     "archives::",

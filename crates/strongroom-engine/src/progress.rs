@@ -20,7 +20,8 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         plan: Option<String>,
     },
-    /// The work is known: what will be done to how much. Sizes are estimates while a deployment is read.
+    /// The work is known: what will be done to how much. Sizes are estimates while a deployment is read. A backup that
+    /// begins anew says it again; what advanced until then no longer counts.
     Planned {
         /// Collections and views.
         namespaces: u64,
@@ -186,10 +187,18 @@ pub enum Warning {
         /// Why.
         reason: String,
     },
-    /// The moment of the snapshot is gone: the rest of a collection is read as it is now.
+    /// The server no longer had the snapshot's moment: the rest of some collections was read as it was then.
     SnapshotGone {
-        /// `db.collection`.
-        namespace: String,
+        /// How many collections.
+        namespaces: u64,
+        /// `db.collection` of one.
+        example: String,
+    },
+    /// A backup begins anew at a later moment: the oplog could not lead on from the first one. What was stored is
+    /// deleted again.
+    BegunAnew {
+        /// Why.
+        reason: String,
     },
     /// A collection was dropped while it was read.
     DroppedWhileRead {
@@ -273,9 +282,18 @@ impl fmt::Display for Warning {
                 write!(f, "{privileges}: for a backup the built-in role `backup` is enough")
             }
             Self::LoadUnknown { reason } => write!(f, "the backup cannot give way to other work: {reason}"),
-            Self::SnapshotGone { namespace } => write!(
+            Self::SnapshotGone { namespaces: 1, example } => write!(
                 f,
-                "`{namespace}` could not be read at the snapshot's moment to its end; the rest is read as it is now"
+                "`{example}` could not be read at the snapshot's moment to its end; the rest was read as it was then"
+            ),
+            Self::SnapshotGone { namespaces, example } => write!(
+                f,
+                "{namespaces} collections, such as `{example}`, could not be read at the snapshot's moment to their ends; the \
+                 rest of them was read as it was then"
+            ),
+            Self::BegunAnew { reason } => write!(
+                f,
+                "the backup begins anew at a later moment: the oplog does not lead on from this one, as {reason}"
             ),
             Self::DroppedWhileRead { namespace } => write!(f, "`{namespace}` was dropped while it was read"),
             Self::ReadAgain { namespace, reason } => {
@@ -363,6 +381,13 @@ impl Observer for Silent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn collections_that_came_too_late_for_the_snapshot_are_counted_and_one_is_named() {
+        let gone = |namespaces| Warning::SnapshotGone { namespaces, example: "shop.a".into() }.to_string();
+        assert!(gone(1).starts_with("`shop.a` could not be read at the snapshot's moment"), "{}", gone(1));
+        assert!(gone(812).starts_with("812 collections, such as `shop.a`,"), "{}", gone(812));
+    }
 
     #[test]
     fn what_is_left_is_counted_and_said_to_be_removed_by_a_command() {

@@ -29,7 +29,10 @@ impl Bars {
 impl Observer for Bars {
     fn observe(&self, event: &Event) {
         match event {
-            Event::Planned { bytes, .. } => self.0.set_length(*bytes),
+            Event::Planned { bytes, .. } => {
+                self.0.set_length(*bytes);
+                self.0.set_position(0);
+            }
             Event::Phase { phase: step } => self.0.set_message(phase(*step)),
             Event::Advanced { bytes, .. } => self.0.inc(*bytes),
             Event::Warning(warning) => self.0.println(visible(&format!("warning: {warning}"))),
@@ -70,7 +73,7 @@ impl Observer for Lines {
         let mut tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Planned { namespaces, documents, bytes } => {
-                tally.planned = *bytes;
+                (tally.planned, tally.bytes, tally.documents) = (*bytes, 0, 0);
                 let documents = count(*documents, "document");
                 say(&format!("{}, {documents}, {}", words::namespaces(*namespaces), size(*bytes)));
             }

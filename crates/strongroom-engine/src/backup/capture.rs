@@ -12,13 +12,12 @@ use tokio::time::Instant;
 
 use super::lost;
 use super::moment::Moment;
+use super::reach::{Reach, no_moment};
 use super::read::NamespaceRead;
 use super::resume::Elsewhere;
 use super::writer::StretchWriter;
 use crate::deployment::{Batch, Deployment, Setback, Turn};
 use crate::error::{Code, Error, Result};
-use crate::help;
-use crate::help::Setting;
 use crate::job::Job;
 use crate::manifest::{OplogWindow, Segment};
 use crate::moment::ClusterTime;
@@ -59,11 +58,11 @@ pub(super) struct Captured {
 impl Capture {
     /// Keeps what `filter` accepts of what comes after the moment; of what stands before it, the parts of
     /// transactions that are under way then. Nothing, where the moment needs no oplog. `writer` writes it, as the
-    /// namespace at `place`.
+    /// namespace at `place`. It ends at once, with the cause, if `reach` needs an entry that cannot be replayed.
     pub(super) fn start(
         deployment: &Arc<Deployment>,
         filter: &Filter,
-        moment: &Moment,
+        (moment, reach): (&Moment, &Arc<Reach>),
         writer: StretchWriter,
         place: usize,
     ) -> Option<Self> {
@@ -74,6 +73,7 @@ impl Capture {
             job: writer.job().clone(),
             writer,
             from,
+            reach: reach.clone(),
             seen: Seen::UpToBefore(begin),
             read: NamespaceRead::new(place),
             cut_short: None,
@@ -110,15 +110,7 @@ impl Capture {
         match needed {
             Some(needed) if captured.window.to < needed => {
                 let cause = captured.window.cut_short.as_deref().unwrap_or(NO_MAJORITY);
-                Err(Error::new(
-                    Code::Mongo,
-                    format!("no consistent moment: the oplog is needed up to {needed}, but {cause}"),
-                )
-                .help(help![
-                    "Back up again when no such change is under way and all members are up; a larger oplog or more ",
-                    Setting::Readers,
-                    " may help too."
-                ]))
+                Err(no_moment(needed, cause))
             }
             _ => Ok(captured),
         }
@@ -132,6 +124,7 @@ struct Keeper {
     /// Its cancel ends the readers too.
     job: Job,
     from: ClusterTime,
+    reach: Arc<Reach>,
     /// The newest entry that was seen.
     seen: Seen,
     read: NamespaceRead,
@@ -277,16 +270,15 @@ impl Keeper {
                 }
             }
             if let Err(cause) = self.follow(&entry) {
-                self.cut(cause);
-                return Ok(());
+                return self.end_before(&entry, cause);
             }
             if entry.ts <= self.from {
                 self.hold(&entry, document)?;
             } else {
                 self.write_early()?;
                 if let Some(cause) = self.refused(&entry)? {
-                    self.cut(format!("its entry at {} cannot be replayed: {cause}", entry.ts));
-                    return Ok(());
+                    let cause = format!("its entry at {} cannot be replayed: {cause}", entry.ts);
+                    return self.end_before(&entry, cause);
                 }
                 if self.wants(&entry)? {
                     self.write(document)?;
@@ -365,6 +357,13 @@ impl Keeper {
         self.cut(format!(
             "it has rolled over: the entry at {seen} is no longer there (a larger oplog helps)"
         ));
+    }
+
+    /// What comes from `entry` on is of no use.
+    fn end_before(&mut self, entry: &Entry<'_>, cause: String) -> Result<()> {
+        let ended = self.reach.ends_before(entry.ts, &cause);
+        self.cut(cause);
+        ended
     }
 
     fn cut(&mut self, cause: String) {

@@ -32,6 +32,8 @@ pub(super) struct Cursor<'a> {
     described: &'a Described,
     job: &'a Job,
     progress: Progress,
+    /// How it was read at first.
+    began_at: ReadAt,
     /// The reply that was asked for while the one before it is worked on.
     coming: Option<AbortOnDropHandle<Reply>>,
     was_dropped: bool,
@@ -54,14 +56,21 @@ impl<'a> Cursor<'a> {
         let by_place = matches!(collection, CollectionId::Uuid(_)) && !described.clustered;
         let batch_documents = batch_documents(described, REPLY_BYTES);
         let is_raw = described.is_raw;
+        let began_at = at;
         let find = Find { db: described.db.clone(), collection, at, scan, is_raw, batch_documents };
         let progress = Progress::new(find, replayed && by_place && !described.capped);
-        Self { deployment, described, job, progress, coming: None, was_dropped: false, turn: Turn::FIRST }
+        let (coming, was_dropped, turn) = (None, false, Turn::FIRST);
+        Self { deployment, described, job, progress, began_at, coming, was_dropped, turn }
     }
 
     /// Whether any of it was not read at the snapshot's moment.
     pub(super) fn plainly(&self) -> bool {
         self.progress.plainly
+    }
+
+    /// Whether the server lost the snapshot's moment before the end, so that the rest is read as it is now.
+    pub(super) fn has_lost_the_moment(&self) -> bool {
+        self.progress.find.at != self.began_at
     }
 
     /// Whether the collection was dropped while it was read.
@@ -122,7 +131,6 @@ impl<'a> Cursor<'a> {
                 };
                 self.job.unless_cancelled(recovering).await?;
             }
-            Next::ReadPlainly => self.job.warn(Warning::SnapshotGone { namespace: self.described.name() }),
             Next::Dropped => {
                 self.job.warn(Warning::DroppedWhileRead { namespace: self.described.name() });
                 self.was_dropped = true;

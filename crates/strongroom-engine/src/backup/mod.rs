@@ -6,6 +6,7 @@
 //! identity may delete.
 
 mod assemble;
+mod attempt;
 mod before;
 mod bounds;
 mod capture;
@@ -17,6 +18,7 @@ mod moment;
 mod pace;
 mod prepared;
 mod presence;
+mod reach;
 mod read;
 mod reader;
 mod readers;
@@ -36,6 +38,7 @@ pub use sample::sample;
 pub use settings::{ConsistencyMode, Options, readers_default};
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::bucket::ObjectStore;
 use crate::deployment::Deployment;
@@ -43,19 +46,16 @@ use crate::error::{Code, Error, Result};
 use crate::job::Job;
 use crate::layout::BackupId;
 use crate::manifest::Manifest;
-use crate::moment::ClusterTime;
-use crate::progress::{Event, Phase};
+use crate::progress::{Event, Phase, Warning};
 use crate::quantity::Bytes;
-use assemble::Contents;
-use capture::{Capture, Captured};
-use moment::Reached;
+use attempt::{Attempt, Failed};
 use pace::Pace;
-use prepared::Inspected;
-use read::StretchRead;
-use reader::Reader;
-use readers::{more_telling, read_all};
 use sink::Sink;
-use writer::StretchWriter;
+
+/// How often the moment is settled anew.
+const ANEW_MAX: u32 = 3;
+/// How long is waited before that the first time; the second time twice as long, and so on. Renames rarely come alone.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Looks at the deployment, settles the moment and shares the work out: the backup `id`, ready to be run. Nothing is
 /// stored yet.
@@ -80,7 +80,7 @@ pub async fn prepare(
         Ok(inspected) => {
             let deployment = Arc::new(deployment);
             let prepared = Prepared { deployment, store, options, id, started_at, inspected };
-            prepared.announce(job);
+            prepared.announce(&[], job);
             Ok(prepared)
         }
         Err(error) => {
@@ -91,19 +91,39 @@ pub async fn prepare(
 }
 
 impl Prepared {
-    /// Makes the backup and gives its manifest. Needs a multi-threaded runtime.
+    /// Makes the backup and gives its manifest. Needs a multi-threaded runtime. If an entry of the oplog that cannot be
+    /// replayed comes before the capped collections were read, or within the first five minutes, the moment is settled
+    /// anew, three times at most: the manifest says which one it became.
     ///
     /// # Errors
     /// As the deployment or the store fails, and [`Code::Cancelled`]; then there is no backup.
-    pub async fn run(self, job: &Job) -> Result<Manifest> {
-        let name = (self.options.plan.clone(), self.id.clone());
-        let sse = self.options.sse.clone();
-        let sink = Arc::new(Sink::new(self.store.clone(), name, self.options.compression, sse, job));
-        let pace = Arc::new(Pace::new(self.options.max_rate.map(Bytes::get), sink.job.cancel.clone()));
+    pub async fn run(mut self, job: &Job) -> Result<Manifest> {
+        let pace = Arc::new(Pace::new(self.options.max_rate.map(Bytes::get)));
         // The capture of the oplog reads too.
         let own = self.options.readers as u64 + 1;
-        let watching = load::watched(&self.deployment, &pace, own, &sink.job);
-        let outcome = self.read_and_store(&sink, &pace).await;
+        let watching = load::watched(&self.deployment, &pace, own, job);
+        self.deployment.may_go_elsewhere();
+        let (mut anew, mut first_part) = (0, 0);
+        let (sink, outcome) = loop {
+            let sink = Arc::new(self.sink(job));
+            match Attempt::new(&self, &sink, &pace, first_part).run().await {
+                Ok(manifest) => break (sink, Ok(manifest)),
+                Err(Failed { unlucky: Some(reason), .. })
+                    if anew < ANEW_MAX && !job.cancel.is_cancelled() =>
+                {
+                    job.warn(Warning::BegunAnew { reason });
+                    sink.clean_up().await;
+                    (anew, first_part) = (anew + 1, first_part.max(sink.next_part()));
+                    if let Err(error) = self.settle_anew(PAUSE * anew, job).await {
+                        break (sink, Err(error));
+                    }
+                }
+                Err(Failed { error, unlucky: Some(_) }) if anew > 0 => {
+                    break (sink, Err(error.context(format!("after {anew} tries at a later moment"))));
+                }
+                Err(Failed { error, .. }) => break (sink, Err(error)),
+            }
+        };
         drop(watching);
         self.deployment.close().await;
         if outcome.is_err() {
@@ -112,71 +132,22 @@ impl Prepared {
         outcome.map_err(|error| if sink.is_undecided() { error } else { worded(error) })
     }
 
-    async fn read_and_store(&self, sink: &Arc<Sink>, pace: &Arc<Pace>) -> Result<Manifest> {
-        sink.job.phase(Phase::Reading);
-        self.deployment.may_go_elsewhere();
-        let capture = self.capture(sink);
-        let reader = Arc::new(self.reader(sink, pace));
-        let read = read_all(&reader, self.options.readers).await;
-        let captured = match capture {
-            Some(capture) => capture.finish(reader.reached.newest()).await.map(Some),
-            None => Ok(None),
+    fn sink(&self, job: &Job) -> Sink {
+        let name = (self.options.plan.clone(), self.id.clone());
+        Sink::new(self.store.clone(), name, self.options.compression, self.options.sse.clone(), job)
+    }
+
+    /// Looks at the deployment again, after a pause.
+    async fn settle_anew(&mut self, pause: Duration, job: &Job) -> Result<()> {
+        job.phase(Phase::Inspecting);
+        let looked = async {
+            tokio::time::sleep(pause).await;
+            prepared::inspect(&self.deployment, &self.options).await
         };
-        lost::tell(&self.deployment, &sink.job);
-        match (read, captured) {
-            (Ok(read), Ok(captured)) => self.commit(sink, read, captured, reader.reached.newest()).await,
-            (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
-            (Err(one), Err(other)) => Err(more_telling(Some(one), other)),
-        }
-    }
-
-    fn capture(&self, sink: &Arc<Sink>) -> Option<Capture> {
-        let (stretches, place) = (&self.inspected.stretches, self.inspected.namespaces.len());
-        let writer = StretchWriter::new(sink.clone(), stretches.segment_bytes, stretches.oplog_number(), 0);
-        Capture::start(&self.deployment, &self.options.filter, &self.inspected.moment, writer, place)
-    }
-
-    fn reader(&self, sink: &Arc<Sink>, pace: &Arc<Pace>) -> Reader {
-        Reader {
-            deployment: self.deployment.clone(),
-            namespaces: self.inspected.namespaces.clone(),
-            stretches: self.inspected.stretches.clone(),
-            query: self.options.query.clone(),
-            moment: self.inspected.moment,
-            reached: Reached::new(&self.inspected.moment),
-            pace: pace.clone(),
-            sink: sink.clone(),
-        }
-    }
-
-    /// Stores what is left, and last the manifest: from then on there is a backup.
-    async fn commit(
-        &self,
-        sink: &Sink,
-        read: Vec<StretchRead>,
-        captured: Option<Captured>,
-        reached: Option<ClusterTime>,
-    ) -> Result<Manifest> {
-        sink.job.phase(Phase::Committing);
-        let Inspected { namespaces, moment, stretches, .. } = &self.inspected;
-        let source = self.deployment.source_as_read();
-        let joined = assemble::join(stretches, read);
-        let archive = assemble::archive(sink, &source.server_version, namespaces, joined, captured).await?;
-        let asked = (source.topology, self.options.consistency);
-        let contents = Contents {
-            started_at: self.started_at,
-            finished_at: sink.job.clock.now(),
-            source,
-            selection: self.options.selection(),
-            consistency: assemble::consistency(moment, reached, archive.plainly, asked),
-            oplog: archive.oplog,
-            namespaces: archive.namespaces,
-            segments: archive.segments,
-        };
-        let manifest = assemble::manifest(sink, contents);
-        sink.leave_restore_note().await?;
-        sink.commit(&manifest).await?;
-        Ok(manifest)
+        let inspected = job.unless_cancelled(looked).await?;
+        let before = std::mem::replace(&mut self.inspected, inspected);
+        self.announce(&before.warnings, job);
+        Ok(())
     }
 }
 

@@ -3,8 +3,6 @@
 //! The catalogue (which collections, options and indexes there are) cannot be read in the past, so it is listed
 //! first, and the moment is put after it, provided that nothing in the oplog changed it in between.
 
-use std::sync::{Mutex, PoisonError};
-
 use serde::Serialize;
 
 use super::settings::{ConsistencyMode, Options};
@@ -52,35 +50,6 @@ pub(super) fn plainly(at: ReadAt) -> ReadAt {
     match at {
         ReadAt::Now => ReadAt::Now,
         ReadAt::Committed | ReadAt::Snapshot(_) => ReadAt::Committed,
-    }
-}
-
-/// How far the oplog must reach: up to the newest entry at the end of each read that was not at the moment.
-#[derive(Debug)]
-pub(super) struct Reached {
-    is_kept: bool,
-    newest: Mutex<Option<ClusterTime>>,
-}
-
-impl Reached {
-    pub(super) fn new(moment: &Moment) -> Self {
-        Self { is_kept: moment.from.is_some(), newest: Mutex::new(moment.reach) }
-    }
-
-    /// Notes that something was just read as it is now: [`ReadAt::Committed`] where a majority of the set has it,
-    /// [`ReadAt::Now`] where it need not have it yet.
-    pub(super) async fn note(&self, deployment: &Deployment, at: ReadAt) -> Result<()> {
-        if self.is_kept {
-            let now = deployment.newest(at).await?;
-            let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-            *newest = newest.max(Some(now));
-        }
-        Ok(())
-    }
-
-    /// The moment that the oplog must reach, if it is needed.
-    pub(super) fn newest(&self) -> Option<ClusterTime> {
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

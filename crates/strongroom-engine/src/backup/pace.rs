@@ -16,26 +16,24 @@ const CRAWL: Duration = Duration::from_secs(5);
 pub(super) struct Pace {
     budget: Option<Mutex<Budget>>,
     overloaded: watch::Sender<bool>,
-    stop: CancellationToken,
 }
 
 impl Pace {
-    /// At most `rate_max` bytes of documents a second; none: as fast as it goes. Nothing waits once `stop` is
-    /// cancelled.
-    pub(super) fn new(rate_max: Option<u64>, stop: CancellationToken) -> Self {
+    /// At most `rate_max` bytes of documents a second; none: as fast as it goes.
+    pub(super) fn new(rate_max: Option<u64>) -> Self {
         let budget = rate_max.map(|rate| Mutex::new(Budget { rate, paid_until: None }));
-        Self { budget, overloaded: watch::Sender::new(false), stop }
+        Self { budget, overloaded: watch::Sender::new(false) }
     }
 
-    /// Takes note that `bytes` were read, and waits until more may be.
-    pub(super) async fn spend(&self, bytes: u64) {
+    /// Takes note that `bytes` were read, and waits until more may be. Nothing waits once `stop` is cancelled.
+    pub(super) async fn spend(&self, bytes: u64, stop: &CancellationToken) {
         let now = Instant::now();
         let wait = self.budget.as_ref().map_or(Duration::ZERO, |budget| {
             budget.lock().unwrap_or_else(PoisonError::into_inner).spend(bytes, now)
         });
         tokio::select! {
             () = self.hold_back(wait) => {}
-            () = self.stop.cancelled() => {}
+            () = stop.cancelled() => {}
         }
     }
 
@@ -89,9 +87,9 @@ mod tests {
     #[tokio::test]
     async fn a_cancelled_backup_waits_for_nothing() {
         let stop = CancellationToken::new();
-        let pace = Pace::new(Some(1), stop.clone());
+        let pace = Pace::new(Some(1));
         pace.set_overloaded(true);
         stop.cancel();
-        pace.spend(u32::MAX.into()).await;
+        pace.spend(u32::MAX.into(), &stop).await;
     }
 }

@@ -80,7 +80,7 @@ pub(super) struct Inspected {
     pub(super) namespaces: Arc<[Described]>,
     pub(super) moment: Moment,
     pub(super) stretches: Arc<Stretches>,
-    warnings: Vec<Warning>,
+    pub(super) warnings: Vec<Warning>,
 }
 
 /// Looks at the deployment, settles the moment and shares the work out. Refuses what cannot become a good backup.
@@ -150,9 +150,9 @@ impl Prepared {
         }
     }
 
-    /// Reports what is planned, and what the person should know about it.
-    pub(super) fn announce(&self, job: &Job) {
-        for warning in &self.inspected.warnings {
+    /// Reports what is planned, and what the person should know about it and was not `told` yet.
+    pub(super) fn announce(&self, told: &[Warning], job: &Job) {
+        for warning in self.inspected.warnings.iter().filter(|warning| !told.contains(warning)) {
             job.warn(warning.clone());
         }
         let namespaces = &self.inspected.namespaces;

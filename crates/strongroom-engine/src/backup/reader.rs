@@ -1,12 +1,14 @@
 //! One reader's work on one stretch: cursors in, segments out.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::block_in_place;
 
 use super::cursor::Cursor;
-use super::moment::{Moment, Reached, plainly};
+use super::moment::{Moment, plainly};
 use super::pace::Pace;
+use super::reach::Reach;
 use super::read::{NamespaceRead, StretchRead};
 use super::resume::Stop;
 use super::segment::archived;
@@ -41,9 +43,13 @@ pub(super) struct Reader {
     pub(super) stretches: Arc<Stretches>,
     pub(super) query: Option<Query>,
     pub(super) moment: Moment,
-    pub(super) reached: Reached,
+    /// The first part number of every stretch.
+    pub(super) first_part: usize,
+    pub(super) reach: Arc<Reach>,
     pub(super) pace: Arc<Pace>,
     pub(super) sink: Arc<Sink>,
+    /// Names of collections of which the server lost the snapshot's moment.
+    pub(super) late: Mutex<BTreeSet<String>>,
 }
 
 impl Ended {
@@ -65,10 +71,18 @@ impl Ended {
 }
 
 impl Reader {
+    /// Says once what could not be read at the snapshot's moment, as the server no longer had it.
+    pub(super) fn tell_what_came_late(&self) {
+        let late = self.late.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(example) = late.first().cloned() {
+            self.sink.job.warn(Warning::SnapshotGone { namespaces: late.len() as u64, example });
+        }
+    }
+
     /// Reads the stretch at `place`. Where a cursor is lost that cannot be taken up, what was stored of this stretch
     /// is taken back and it is read again, as it is then or at the same moment.
     pub(super) async fn read(&self, place: usize) -> Result<Ended> {
-        self.read_from(place, self.stretches.list[place].range.as_ref(), 0).await
+        self.read_from(place, self.stretches.list[place].range.as_ref(), self.first_part).await
     }
 
     /// Reads the whole of a collection whose ranges meant nothing any more, as the stretch at `place`, which is the
@@ -158,9 +172,12 @@ impl Reader {
             let replayed = self.moment.from.is_some();
             let mut cursor = Cursor::new(&self.deployment, described, (at, scan), replayed, &self.sink.job);
             let outcome = self.drain(writer, &mut cursor, last, &mut read).await;
+            if cursor.has_lost_the_moment() {
+                self.late.lock().unwrap_or_else(PoisonError::into_inner).insert(described.name());
+            }
             outcome.map_err(|stop| stop.context(format!("reading `{}`", described.name())))?;
             read.plainly = cursor.plainly();
-            self.note(&cursor).await?;
+            self.note(place, &cursor).await?;
         }
         read.crc = if range.is_some() { writer.end_range()? } else { writer.end_namespace()? };
         self.sink.job.observe(&Event::Namespace { name: described.name(), documents: read.documents });
@@ -168,13 +185,13 @@ impl Reader {
     }
 
     /// Takes note of how far the oplog must reach because of what was just read.
-    async fn note(&self, cursor: &Cursor<'_>) -> Result<()> {
+    async fn note(&self, place: usize, cursor: &Cursor<'_>) -> Result<()> {
         let noted = async {
             if cursor.was_dropped() {
-                self.reached.note(&self.deployment, ReadAt::Now).await?;
+                self.reach.note(&self.deployment, ReadAt::Now, place).await?;
             }
             if cursor.plainly() {
-                self.reached.note(&self.deployment, ReadAt::Committed).await?;
+                self.reach.note(&self.deployment, ReadAt::Committed, place).await?;
             }
             Ok(())
         };
@@ -189,6 +206,9 @@ impl Reader {
         read: &mut NamespaceRead,
     ) -> Result<(), Stop> {
         while let Some(batch) = cursor.next().await? {
+            if cursor.plainly() {
+                self.reach.check()?;
+            }
             let last = end.as_ref().filter(|end| reaches(&batch, end));
             let before = (read.documents, read.bytes);
             let mut documents = batch.documents()?;
@@ -201,7 +221,7 @@ impl Reader {
             };
             let (documents, bytes) = (read.documents - before.0, read.bytes - before.1);
             self.sink.job.observe(&Event::Advanced { documents, bytes });
-            self.pace.spend(bytes).await;
+            self.pace.spend(bytes, &self.sink.job.cancel).await;
             if last.is_some() {
                 return end_of_range(&taken, cursor.plainly()).map_err(Stop::from);
             }

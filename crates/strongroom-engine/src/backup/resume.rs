@@ -62,8 +62,6 @@ pub(super) enum Next {
         /// What went wrong.
         why: String,
     },
-    /// Go on, but what comes is read as it is now: the snapshot's moment is gone.
-    ReadPlainly,
     /// There is nothing to go on with: the collection was dropped.
     Dropped,
 }
@@ -134,8 +132,9 @@ impl Progress {
             Setback::TooOld(_) if !self.plainly => {
                 self.plainly = true;
                 self.find.at = plainly(self.find.at);
+                // The rest is read as it is now.
                 self.resume(Error::new(Code::SnapshotTooOld, "the snapshot's moment is gone"), true)?;
-                Ok(Next::ReadPlainly)
+                Ok(Next::GoOn)
             }
             Setback::Lost(error) | Setback::TooOld(error) => {
                 self.failures += if error.code() == Code::Stalled { STALL_FAILURES } else { 1 };
@@ -254,7 +253,7 @@ mod tests {
     fn without_its_moment_the_rest_is_read_as_it_is_now() {
         let mut progress = natural(SNAPSHOT, false);
         let too_old = || Setback::TooOld(Error::new(Code::SnapshotTooOld, "too old"));
-        assert_eq!(progress.after(too_old(), 0.5).unwrap(), Next::ReadPlainly);
+        assert_eq!(progress.after(too_old(), 0.5).unwrap(), Next::GoOn);
         assert_eq!((progress.plainly, progress.find.at), (true, ReadAt::Committed));
         assert!(
             matches!(progress.after(too_old(), 0.5), Ok(Next::Wait { .. })),

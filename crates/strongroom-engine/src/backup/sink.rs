@@ -1,7 +1,7 @@
 //! The store, as one backup sees it: what was sent, what came of it, and how to take it back.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +37,8 @@ pub(super) struct Sink {
     pub(super) sse: Sse,
     /// What was sent to the store, whether or not an answer came.
     attempted: Mutex<Vec<Attempt>>,
+    /// The part number after the greatest that was sent.
+    next_part: AtomicUsize,
     /// Whether the manifest was sent and nobody knows what became of it.
     undecided: AtomicBool,
     /// Its cancel ends every reader: the person's does, and the failure of one of them.
@@ -69,6 +71,7 @@ impl Sink {
             compression,
             sse,
             attempted: Mutex::default(),
+            next_part: AtomicUsize::new(0),
             undecided: AtomicBool::new(false),
             job,
             buffers: Buffers::default(),
@@ -84,6 +87,7 @@ impl Sink {
     ) -> Result<Segment> {
         let extension = self.compression.extension();
         let key = layout::segment_key(&self.plan, &self.id, stretch, part, extension);
+        self.next_part.fetch_max(part + 1, Ordering::Relaxed);
         let stored_bytes = finished.body.len() as u64;
         let stored = self.put_hashed(&key, finished.body, &finished.sha256).await?;
         self.job.observe(&Event::Segment { key: key.clone(), stored_bytes });
@@ -156,6 +160,11 @@ impl Sink {
             }
         }
         self.report_left(&left);
+    }
+
+    /// No stretch has used this part number or one after it.
+    pub(super) fn next_part(&self) -> usize {
+        self.next_part.load(Ordering::Relaxed)
     }
 
     /// Whether nobody knows if there is a backup.

@@ -3,8 +3,8 @@
 //! The writer keeps a ledger: transactions move amounts between accounts in several collections, so that at every
 //! moment all balances sum to zero. A copy that mixes moments does not.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bson::{Document, doc};
@@ -15,7 +15,9 @@ use strongroom_engine::backup::{self, ConsistencyMode};
 use strongroom_engine::bucket::ObjectStore;
 use strongroom_engine::deployment::Deployment;
 use strongroom_engine::restore::{self, Existing, Source};
-use strongroom_engine::{Compression, Consistency, Event, Filter, Manifest, NamespaceKind, Observer};
+use strongroom_engine::{
+    Compression, Consistency, Event, Filter, Manifest, NamespaceKind, Observer, Warning,
+};
 use testbed::Mongod;
 use testbed::mongod::Options;
 use tokio_util::sync::CancellationToken;
@@ -165,17 +167,36 @@ async fn without_a_ring_a_snapshot_needs_no_replay() {
     assert_eq!(restored(&store, &manifest).await.0, 0);
 }
 
+/// How many collections were late for the snapshot, each time that it is said.
+#[derive(Default)]
+struct Late(Mutex<Vec<u64>>);
+
+impl Observer for Late {
+    fn observe(&self, event: &Event) {
+        if let Event::Warning(Warning::SnapshotGone { namespaces, .. }) = event {
+            self.0.lock().unwrap().push(*namespaces);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_snapshots_moment_is_lost_the_oplog_makes_it_one() {
     // A history of no seconds: the moment is gone as soon as a write comes after it.
     let arguments = ["--setParameter", "minSnapshotHistoryWindowInSeconds=0"].map(String::from).to_vec();
     let server = Mongod::start(Options { replica_set: true, arguments, ..Options::default() }).await.unwrap();
     open_books(&server.client().await.unwrap()).await;
-    let (_place, store, manifest) = backup_under_writes(&server, wanted(ConsistencyMode::Snapshot)).await;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let late = Arc::new(Late::default());
+    let writer = Writer::start(&server).await;
+    let manifest = backup_observed(&server, &store, ConsistencyMode::Snapshot, late.clone()).await.unwrap();
+    writer.end().await;
     let Consistency::Oplog { read_plainly, .. } = &manifest.consistency else {
         panic!("{:?}", manifest.consistency)
     };
     assert!(read_plainly.len() > 1, "nothing had to be read plainly but {read_plainly:?}");
+    // The ring is no surprise.
+    assert_eq!(*late.0.lock().unwrap(), [read_plainly.len() as u64 - 1], "it is said once, for all of them");
     assert_eq!(restored(&store, &manifest).await, (0, true));
 }
 
@@ -312,19 +333,36 @@ async fn what_is_dropped_or_made_meanwhile_is_as_at_the_moment() {
     assert_comes_back(&server, &store, &manifest).await;
 }
 
+/// Renames `a` to `z`, or back.
+async fn rename(db: mongodb::Database) {
+    let rename = |from: &str, to: &str| {
+        doc! { "renameCollection": format!("shop.{from}"), "to": format!("shop.{to}") }
+    };
+    let admin = db.client().database("admin");
+    if admin.run_command(rename("a", "z")).await.is_err() {
+        admin.run_command(rename("z", "a")).await.unwrap();
+    }
+}
+
+/// Does something each time that a moment is fixed.
+struct EachTime<F>(F);
+
+impl<F: Fn() -> Fut + Send + Sync, Fut: Future<Output = ()>> Observer for EachTime<F> {
+    fn observe(&self, event: &Event) {
+        if planned(event) {
+            tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on((self.0)()));
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rename_that_would_have_to_be_replayed_fails_the_backup() {
     let (server, db) = shop().await;
     let before = testbed::fingerprint(db.client()).await.unwrap();
     let place = tempfile::tempdir().unwrap();
     let store = folder(place.path());
-    let made = backup_meanwhile(&server, &store, move || {
-        let rename = doc! { "renameCollection": "shop.a", "to": "shop.z" };
-        let admin = db.client().database("admin");
-        async move { drop(admin.run_command(rename).await.unwrap()) }
-    })
-    .await;
-    let error = match made {
+    let always = Arc::new(EachTime(move || rename(db.clone())));
+    let error = match backup_observed(&server, &store, ConsistencyMode::Snapshot, always).await {
         Err(error) => error,
         Ok(manifest) => {
             assert!(survives_drops(&manifest));
@@ -334,8 +372,27 @@ async fn a_rename_that_would_have_to_be_replayed_fails_the_backup() {
             return assert_eq!(ours, before);
         }
     };
-    assert!(error.to_string().contains("`shop.a` was renamed to `shop.z`"), "{error}");
+    assert!(error.to_string().contains("`shop.z` was renamed to `shop.a`"), "{error}");
     assert_eq!(store.list("default").await.unwrap().folders, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_rename_that_would_have_to_be_replayed_costs_no_backup() {
+    for consistency in [ConsistencyMode::Snapshot, ConsistencyMode::Oplog] {
+        let (server, db) = shop().await;
+        let before = testbed::fingerprint(db.client()).await.unwrap();
+        let place = tempfile::tempdir().unwrap();
+        let store = folder(place.path());
+        let (when, done) = (planned as fn(&Event) -> bool, AtomicBool::new(false));
+        let once = Arc::new(Meanwhile { when, act: move || rename(db.clone()), done });
+        let manifest = backup_observed(&server, &store, consistency, once).await.unwrap();
+        let target = Mongod::replica_set().await.unwrap();
+        restore(&store, &manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();
+        let ours = testbed::fingerprint(&target.client().await.unwrap()).await.unwrap();
+        let now = testbed::fingerprint(&server.client().await.unwrap()).await.unwrap();
+        let is_first_moment = consistency == ConsistencyMode::Snapshot && survives_drops(&manifest);
+        assert_eq!(ours, if is_first_moment { before } else { now });
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use bson::{Document, doc};
 use strongroom_engine::deployment::{Deployment, Target};
 use strongroom_engine::restore::{self, Source};
-use strongroom_engine::{Code, Compression, Event, Filter, Manifest, Observer, Phase, Silent, verify};
+use strongroom_engine::{
+    Code, Compression, Consistency, Event, Filter, Manifest, Observer, Phase, Silent, verify,
+};
 use testbed::Mongod;
 use testbed::mongod::Options;
 use tokio_util::sync::CancellationToken;
@@ -112,9 +114,14 @@ async fn a_broken_connection_is_made_again() {
 async fn a_moment_that_is_lost_midway_costs_no_second_reading() {
     let server = server().await;
     // 239 is SnapshotTooOld.
-    fail(&server, 1, doc! { "failCommands": ["getMore"], "errorCode": 239, "appName": "strongroom" }).await;
-    let (manifest, read, _) = watched(&server).await;
+    let data = doc! { "failCommands": ["getMore"], "errorCode": 239, "namespace": "shop.orders", "appName": "strongroom" };
+    fail(&server, 1, data).await;
+    let (manifest, read, warnings) = watched(&server).await;
     assert_whole(&manifest, read);
+    let said = "`shop.orders` could not be read at the snapshot's moment to its end; the rest was read as it was then";
+    assert_eq!(warnings, [said]);
+    let Consistency::Oplog { read_plainly, .. } = &manifest.consistency else { panic!("{manifest:?}") };
+    assert_eq!(read_plainly, &["shop.orders", "shop.ring"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,7 @@
 //! The engine against a real mongod and real stores.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic, that is how it fails")]
 
+mod anew;
 mod archives;
 mod bucket;
 mod bucket_contract;
@@ -19,6 +20,7 @@ mod faults;
 mod format;
 mod interruptions;
 mod lost_members;
+mod on_the_way;
 mod open_files;
 mod partial;
 mod prepared;
