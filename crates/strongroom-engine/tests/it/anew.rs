@@ -173,6 +173,31 @@ async fn what_cannot_be_replayed_and_always_comes_again_fails_the_backup_with_th
     assert_eq!(files(place.path()), Vec::<PathBuf>::new());
 }
 
+/// Cancels the backup when it begins anew.
+struct Cancelling(Arc<Changing>, CancellationToken);
+
+impl Observer for Cancelling {
+    fn observe(&self, event: &Event) {
+        self.0.observe(event);
+        if matches!(event, Event::Warning(Warning::BegunAnew { .. })) {
+            self.1.cancel();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_is_cancelled_when_it_begins_anew_leaves_nothing() {
+    let (server, db) = shop().await;
+    let place = tempfile::tempdir().unwrap();
+    let (changing, cancel) = (Changing::new(&db, Change::Rename, 1), CancellationToken::new());
+    let observer = Arc::new(Cancelling(changing.clone(), cancel.clone()));
+    let deployment = Deployment::connect(&server.uri().parse().unwrap()).await.unwrap();
+    let wanted = Options { readers: 1, ..options(Compression::None) };
+    let made = back_up(deployment, folder(place.path()), wanted, job(observer, cancel)).await;
+    assert_eq!(made.unwrap_err().code(), Code::Cancelled);
+    assert_eq!((changing.anew().len(), files(place.path())), (1, Vec::new()));
+}
+
 /// Deletes nothing, as for an identity that may only write.
 #[derive(Debug)]
 struct WriteOnly(Arc<dyn ObjectStore>);
