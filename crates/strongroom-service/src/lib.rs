@@ -7,3 +7,4 @@
 pub mod model;
 pub mod retention;
 pub mod schedule;
+pub mod state;

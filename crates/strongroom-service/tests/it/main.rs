@@ -1,0 +1,3 @@
+//! The service against real databases.
+
+mod state;

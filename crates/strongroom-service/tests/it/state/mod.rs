@@ -1,0 +1,4 @@
+//! The state: the same contract on SQLite and on PostgreSQL.
+
+mod bed;
+mod opening;
