@@ -147,6 +147,8 @@ codes! {
         "The job finished, but something is missing; it was listed."
     NotProved "SR-NOT-PROVED" User
         "The bucket's security is not as it should be; what is wrong was listed."
+    MasterKey "SR-MASTER-KEY" User
+        "The master key of the service is missing, cannot be used, or is not the one that a secret was sealed with."
     Cancelled "SR-CANCELLED" User
         "The job was cancelled, and it ended cleanly."
 }

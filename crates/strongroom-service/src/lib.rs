@@ -7,4 +7,5 @@
 pub mod model;
 pub mod retention;
 pub mod schedule;
+pub mod secrets;
 pub mod state;

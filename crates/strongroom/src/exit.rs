@@ -20,7 +20,12 @@ pub(crate) const TABLE: [(u8, &str); 11] = [
 /// The exit status of a command that ends with an error of this code.
 pub(crate) fn status(code: Code) -> u8 {
     match code {
-        Code::Usage | Code::Uri | Code::Location | Code::NotReplayable | Code::SeveralPlans => 2,
+        Code::Usage
+        | Code::Uri
+        | Code::Location
+        | Code::NotReplayable
+        | Code::SeveralPlans
+        | Code::MasterKey => 2,
         Code::MongoHost
         | Code::MongoAddress
         | Code::MongoBusy
@@ -164,6 +169,7 @@ program can decide whether to try again. This page is generated from the table o
             Code::SeveralPlans => "latest_is_of_one_plan_only",
             Code::Incomplete => "what_an_archive_lacks_is_told_by_the_exit_status",
             Code::NotProved => "a_fail_comes_with_the_statement_that_fixes_it",
+            Code::MasterKey => "a_master_key_that_others_can_read_is_refused",
             Code::Cancelled => "ctrl_c_ends_a_restore_that_waits_for_its_archive",
         }
     }
@@ -191,7 +197,7 @@ program can decide whether to try again. This page is generated from the table o
     #[test]
     fn every_code_is_provoked_by_a_test() {
         let mut paths = Vec::new();
-        for krate in ["strongroom", "strongroom-engine"] {
+        for krate in ["strongroom", "strongroom-engine", "strongroom-service"] {
             sources(&Path::new(ROOT).join("crates").join(krate), &mut paths);
         }
         let texts: Vec<String> = paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
