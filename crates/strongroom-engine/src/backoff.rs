@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How often something that failed is tried again, and how long to pause before each time. Pauses double.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     first: Duration,
     longest: Duration,
     retries: u32,
@@ -12,17 +12,20 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// Tries again up to `retries` times, the first time after `first`, and never pauses longer than `longest`.
-    pub(crate) const fn new(first: Duration, longest: Duration, retries: u32) -> Self {
+    #[must_use]
+    pub const fn new(first: Duration, longest: Duration, retries: u32) -> Self {
         Self { first, longest, retries }
     }
 
     /// How often it is tried again.
-    pub(crate) const fn retries(&self) -> u32 {
+    #[must_use]
+    pub const fn retries(&self) -> u32 {
         self.retries
     }
 
     /// The pause after this many failures in a row (1 after the first); none when it is time to give up.
-    pub(crate) fn pause(&self, failures: u32) -> Option<Duration> {
+    #[must_use]
+    pub fn pause(&self, failures: u32) -> Option<Duration> {
         if failures > self.retries {
             return None;
         }
@@ -32,7 +35,8 @@ impl Backoff {
 
     /// The same pause, shortened by up to half, so that many that failed together do not return together.
     /// `random` is evenly spread over 0 to 1.
-    pub(crate) fn jittered_pause(&self, failures: u32, random: f64) -> Option<Duration> {
+    #[must_use]
+    pub fn jittered_pause(&self, failures: u32, random: f64) -> Option<Duration> {
         self.pause(failures).map(|pause| pause.mul_f64(0.5 + random.clamp(0.0, 1.0) / 2.0))
     }
 }

@@ -93,6 +93,7 @@ mod timestamps;
 mod verify;
 mod waits;
 
+pub use backoff::Backoff;
 pub use cat::cat;
 pub use clock::Clock;
 pub use compression::{Compression, ZSTD_DEFAULT_LEVEL};

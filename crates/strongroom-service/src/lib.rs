@@ -4,8 +4,10 @@
 //! takes the time as a value: [`job`], [`schedule`], [`retention`]. The edges are thin: the state in a database, the work
 //! through the engine, HTTP.
 
+pub mod job;
 pub mod model;
 pub mod retention;
+pub mod retry;
 pub mod schedule;
 pub mod secrets;
 pub mod state;

@@ -8,7 +8,9 @@ use utoipa::ToSchema;
 
 use super::deployment::Problem;
 use super::location::Proof;
-use super::{BackupKey, DeploymentId, Few, Line, LocationId, Name, Pattern, PlanId, RunId, UserId};
+use super::{
+    BackupKey, DeploymentId, Few, Int, Line, LocationId, Name, Pattern, PlanId, RunId, Running, UserId,
+};
 
 /// What kind of work a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -45,6 +47,19 @@ pub enum RunState {
 }
 
 impl RunState {
+    /// Its name in data.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Skipped => "skipped",
+        }
+    }
+
     /// Whether it is over.
     #[must_use]
     pub fn ended(self) -> bool {
@@ -80,6 +95,20 @@ pub enum RunRequest {
     Prove(ProveRequest),
     /// Delete what expired in a location and whose grace is over.
     Sweep(SweepRequest),
+}
+
+impl RunRequest {
+    /// What kind of work it asks for.
+    #[must_use]
+    pub fn kind(&self) -> RunKind {
+        match self {
+            Self::Backup(_) => RunKind::Backup,
+            Self::Verify(_) => RunKind::Verify,
+            Self::Restore(_) => RunKind::Restore,
+            Self::Prove(_) => RunKind::Prove,
+            Self::Sweep(_) => RunKind::Sweep,
+        }
+    }
 }
 
 /// Make a backup as a plan says.
@@ -200,10 +229,16 @@ pub struct Run {
     pub scheduled_for: Option<DateTime<Utc>>,
     /// It does not start before; for a run that waits for its next try, the time of it.
     pub due_at: DateTime<Utc>,
-    /// How many times it was begun.
+    /// An occurrence that did not start by then is missed; none: it waits for as long as it takes.
+    pub start_by: Option<DateTime<Utc>>,
+    /// How often it is tried, and for how long.
+    pub limits: RunLimits,
+    /// How many times it was begun. A try that a worker handed over, since it was stopped, does not count.
     pub attempt: u64,
     /// When it was first begun.
     pub started_at: Option<DateTime<Utc>>,
+    /// It is stopped and fails then, if it has not ended; none: it may take as long as it takes.
+    pub deadline_at: Option<DateTime<Utc>>,
     /// When it ended.
     pub ended_at: Option<DateTime<Utc>>,
     /// Whether somebody asked for it to stop.
@@ -219,6 +254,36 @@ pub struct Run {
     pub outcome: Option<RunOutcome>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
+}
+
+/// How often a run is tried, and for how long: as its plan said when the run was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunLimits {
+    /// How many times it is tried, the first time included. What only a person can put right is not tried again.
+    #[schema(inline)]
+    pub attempts: Int<1, 20>,
+    /// The pause before the second try, in seconds. It doubles with each, up to an hour.
+    #[schema(inline)]
+    pub retry_after_seconds: Int<1, 3600>,
+    /// Minutes after its first beginning at which it is stopped and fails, all tries together; none: no limit.
+    #[schema(inline)]
+    pub deadline_minutes: Option<Int<1, 43_200>>,
+}
+
+impl Default for RunLimits {
+    fn default() -> Self {
+        Self::of(&Running::default())
+    }
+}
+
+impl RunLimits {
+    /// Those of a plan.
+    #[must_use]
+    pub fn of(plan: &Running) -> Self {
+        let Running { attempts, retry_after_seconds, deadline_minutes, .. } = *plan;
+        Self { attempts, retry_after_seconds, deadline_minutes }
+    }
 }
 
 /// How far a run is.
