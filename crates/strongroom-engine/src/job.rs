@@ -83,11 +83,23 @@ impl Job {
         patience: Duration,
         request: impl Future<Output = T>,
     ) -> Result<T> {
-        self.check()?;
         let too_late = async {
             self.cancel.cancelled().await;
             tokio::time::sleep(patience).await;
         };
+        self.answered_before(too_late, request).await
+    }
+
+    /// The same, where the end of `too_late` ends the wait.
+    ///
+    /// # Errors
+    /// As [`answered_within`](Self::answered_within).
+    pub(crate) async fn answered_before<T>(
+        &self,
+        too_late: impl Future<Output = ()>,
+        request: impl Future<Output = T>,
+    ) -> Result<T> {
+        self.check()?;
         tokio::select! {
             biased;
             answer = request => Ok(answer),

@@ -256,6 +256,13 @@ pub enum Warning {
         /// `db.collection`.
         namespace: String,
     },
+    /// Objects that belong to no backup may come to be in the storage, which gave no answer in time.
+    ObjectsMayCome {
+        /// How many.
+        objects: u64,
+        /// The key of one.
+        example: String,
+    },
     /// Objects that belong to no backup could not be deleted.
     ObjectsLeft {
         /// How many.
@@ -340,6 +347,16 @@ impl fmt::Display for Warning {
                 f,
                 "`{namespace}` was in the target, left by a restore that did not end: it is dropped, since it holds copies of \
                  users"
+            ),
+            Self::ObjectsMayCome { objects: 1, example } => write!(
+                f,
+                "the storage did not say in time whether `{example}` is stored: if it is, it belongs to no backup, and the \
+                 command `clean` removes it"
+            ),
+            Self::ObjectsMayCome { objects, example } => write!(
+                f,
+                "the storage did not say in time whether {objects} objects are stored, such as `{example}`: those that are \
+                 belong to no backup, and the command `clean` removes them"
             ),
             Self::ObjectsLeft { objects: 1, example } => {
                 write!(f, "`{example}` belongs to no backup and could not be deleted: the command `clean` removes it")

@@ -125,9 +125,12 @@ impl Prepared {
             }
         };
         drop(watching);
-        self.deployment.close().await;
-        if outcome.is_err() {
-            sink.clean_up().await;
+        match &outcome {
+            Ok(_) => self.deployment.close().await,
+            // Side by side: a person who stopped it is answered within two seconds.
+            Err(_) => {
+                tokio::join!(self.deployment.close(), sink.clean_up());
+            }
         }
         outcome.map_err(|error| if sink.is_undecided() { error } else { worded(error) })
     }

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::{StreamExt, stream};
+use tokio_util::sync::CancellationToken;
 
 use super::segment::{Buffers, Finished};
 use super::{before, presence};
@@ -23,10 +25,15 @@ use crate::manifest::{Manifest, Segment};
 use crate::progress::{Event, Phase, Warning};
 use crate::summary::Encryption;
 
-/// How long a backup that ends waits for the answers to what it sent: with them it knows what to take back.
+/// How long a backup that fails waits for the answers to what it sent: with them it knows what to take back.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// How long it then looks whether the manifest is there.
 const LAST_LOOK: Duration = Duration::from_secs(10);
+/// How long each of these, and each object that is taken back, is waited for once a person has stopped the backup: with
+/// the end of the cursors they are answered within two seconds.
+const WHEN_STOPPED: Duration = Duration::from_millis(500);
+/// Objects that are taken back at once.
+const TAKEN_BACK_AT_ONCE: usize = 8;
 
 /// Where one backup goes.
 pub(super) struct Sink {
@@ -43,6 +50,8 @@ pub(super) struct Sink {
     undecided: AtomicBool,
     /// Its cancel ends every reader: the person's does, and the failure of one of them.
     pub(super) job: Job,
+    /// Cancelled when a person stops it.
+    stopped: CancellationToken,
     pub(super) buffers: Buffers,
 }
 
@@ -52,6 +61,16 @@ struct Attempt {
     key: String,
     sha256: [u8; 32],
     stored: Option<Stored>,
+    /// Nobody waited for its answer any longer: it may take effect later.
+    given_up: bool,
+}
+
+/// What became of something that was to be taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Gone,
+    Left,
+    MayCome,
 }
 
 impl Sink {
@@ -63,6 +82,7 @@ impl Sink {
         sse: Sse,
         job: &Job,
     ) -> Self {
+        let stopped = job.cancel.clone();
         let job = Job { cancel: job.cancel.child_token(), ..job.clone() };
         Self {
             store,
@@ -74,6 +94,7 @@ impl Sink {
             next_part: AtomicUsize::new(0),
             undecided: AtomicBool::new(false),
             job,
+            stopped,
             buffers: Buffers::default(),
         }
     }
@@ -107,26 +128,46 @@ impl Sink {
     }
 
     async fn put_hashed(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
-        self.attempted().push(Attempt { key: key.into(), sha256: *sha256, stored: None });
+        self.job.check()?;
+        self.attempted().push(Attempt { key: key.into(), sha256: *sha256, stored: None, given_up: false });
         let answer = self.send(key, body, sha256).await;
         let mut attempted = self.attempted();
-        match &answer {
-            Ok(stored) => {
-                if let Some(attempt) = attempted.iter_mut().rfind(|attempt| attempt.key == key) {
-                    attempt.stored = Some(stored.clone());
-                }
-            }
-            // What was refused is not there, and what was met is somebody else's.
-            Err(error) if is_not_there(error) => attempted.retain(|attempt| attempt.key != key),
-            Err(_) => {}
+        // What was refused is not there, and what was met is somebody else's.
+        if answer.as_ref().is_err_and(is_not_there) {
+            attempted.retain(|attempt| attempt.key != key);
+        } else if let Some(attempt) = attempted.iter_mut().rfind(|attempt| attempt.key == key) {
+            attempt.given_up = answer.as_ref().is_err_and(|error| error.code() == Code::Cancelled);
+            attempt.stored = answer.as_ref().ok().cloned();
         }
         drop(attempted);
         answer
     }
 
-    /// A store that gives no answer must not hold up the end.
+    /// A store that gives no answer must not hold up the end for long.
     async fn send(&self, key: &str, body: Bytes, sha256: &[u8; 32]) -> Result<Stored> {
-        self.job.answered_within(LAST_ANSWERS, self.store.put(key, body, sha256, &self.sse)).await?
+        let given_up = async {
+            self.job.cancel.cancelled().await;
+            tokio::select! {
+                () = self.waited_enough() => {}
+                () = tokio::time::sleep(LAST_ANSWERS) => {}
+            }
+        };
+        self.job.answered_before(given_up, self.store.put(key, body, sha256, &self.sse)).await?
+    }
+
+    /// Ends when a person has stopped the backup, and has then waited for one answer for long enough.
+    async fn waited_enough(&self) {
+        self.stopped.cancelled().await;
+        tokio::time::sleep(WHEN_STOPPED).await;
+    }
+
+    /// The outcome of `work`, or [`Code::Cancelled`] when a person has waited for it for long enough.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            outcome = work => outcome,
+            () = self.waited_enough() => Err(Error::new(Code::Cancelled, "the storage did not answer in time")),
+        }
     }
 
     fn attempted(&self) -> MutexGuard<'_, Vec<Attempt>> {
@@ -153,13 +194,44 @@ impl Sink {
         }
         self.job.phase(Phase::CleaningUp);
         let attempted = std::mem::take(&mut *self.attempted());
-        let mut left = Vec::new();
-        for attempt in attempted.into_iter().rev() {
-            if self.take_back(&attempt).await.is_err() {
-                left.push(attempt.key);
-            }
+        self.take_all_back(attempted.into_iter().rev().collect()).await;
+    }
+
+    /// Where the storage shows that it does not answer a person in time, it is not asked about the rest.
+    async fn take_all_back(&self, attempted: Vec<Attempt>) {
+        let silent = &AtomicBool::new(false);
+        let fates = stream::iter(attempted).map(async |attempt| {
+            let fate = self.take_back_in_time(&attempt, silent).await;
+            (attempt.key, fate)
+        });
+        let fates: Vec<(String, Fate)> = fates.buffer_unordered(TAKEN_BACK_AT_ONCE).collect().await;
+        let of = |wanted| {
+            let mut keys = fates.iter().filter(|(_, fate)| *fate == wanted).map(|(key, _)| key.clone());
+            keys.next().map(|first| (keys.count() as u64 + 1, first))
+        };
+        if let Some((objects, example)) = of(Fate::Left) {
+            self.job.warn(Warning::ObjectsLeft { objects, example });
         }
-        self.report_left(&left);
+        if let Some((objects, example)) = of(Fate::MayCome) {
+            self.job.warn(Warning::ObjectsMayCome { objects, example });
+        }
+    }
+
+    async fn take_back_in_time(&self, attempt: &Attempt, silent: &AtomicBool) -> Fate {
+        let taken = match silent.load(Ordering::Relaxed) {
+            true => None,
+            false => Some(self.in_time(self.take_back(attempt)).await),
+        };
+        if matches!(&taken, Some(Err(error)) if error.code() == Code::Cancelled) {
+            silent.store(true, Ordering::Relaxed);
+        }
+        match taken {
+            Some(Ok(true)) => Fate::Gone,
+            // Nothing is there yet, or nobody knows.
+            _ if attempt.given_up => Fate::MayCome,
+            Some(Ok(false)) => Fate::Gone,
+            Some(Err(_)) | None => Fate::Left,
+        }
     }
 
     /// No stretch has used this part number or one after it.
@@ -172,25 +244,19 @@ impl Sink {
         self.undecided.load(Ordering::Relaxed)
     }
 
-    fn report_left(&self, left: &[String]) {
-        if let Some(first) = left.first() {
-            let (objects, example) = (left.len() as u64, first.clone());
-            self.job.warn(Warning::ObjectsLeft { objects, example });
-        }
-    }
-
-    async fn take_back(&self, attempt: &Attempt) -> Result<()> {
+    /// Whether there was anything to take back.
+    async fn take_back(&self, attempt: &Attempt) -> Result<bool> {
         let version = match &attempt.stored {
             Some(stored) => stored.version_id.clone(),
             None => match self.store.get(&attempt.key, None, OBJECT_BYTES_MAX).await {
                 // Somebody else's.
-                Ok(found) if sha256(&found.body) != attempt.sha256 => return Ok(()),
+                Ok(found) if sha256(&found.body) != attempt.sha256 => return Ok(true),
                 Ok(found) => found.version_id,
-                Err(error) if error.code() == Code::ObjectMissing => return Ok(()),
+                Err(error) if error.code() == Code::ObjectMissing => return Ok(false),
                 Err(error) => return Err(error),
             },
         };
-        self.store.delete(&attempt.key, version.as_deref()).await
+        self.store.delete(&attempt.key, version.as_deref()).await.map(|()| true)
     }
 
     /// Deletes the segments of a stretch that is read again. What cannot be deleted is no part of the backup, and is
@@ -204,13 +270,7 @@ impl Sink {
             .into_iter()
             .partition::<Vec<_>, _>(|attempt| keys.contains(&attempt.key));
         self.attempted().extend(kept);
-        let mut left = Vec::new();
-        for attempt in taken {
-            if self.take_back(&attempt).await.is_err() {
-                left.push(attempt.key);
-            }
-        }
-        self.report_left(&left);
+        self.take_all_back(taken).await;
     }
 
     /// What each PUT reported was compared with the request as it came; here they are only gathered.
@@ -250,11 +310,11 @@ impl Sink {
     async fn undo(&self, key: &str, error: Error) -> Error {
         let attempt = self.attempted().iter().find(|attempt| attempt.key == key).cloned();
         let undone = match &attempt {
-            Some(attempt) => self.take_back(attempt).await,
-            None => Ok(()),
+            Some(attempt) => self.in_time(self.take_back(attempt)).await,
+            None => Ok(false),
         };
         match undone {
-            Ok(()) => {
+            Ok(_) => {
                 self.attempted().retain(|attempt| attempt.key != key);
                 error
             }
@@ -271,7 +331,8 @@ impl Sink {
     /// The manifest was sent, and no answer says what became of it. If it is there, there is a backup. If it is not there
     /// yet it may still come: a request can arrive long after it was given up.
     async fn decide(&self, key: &str, text: &Bytes, error: Error) -> Result<()> {
-        let look = tokio::time::timeout(LAST_LOOK, self.store.get(key, None, OBJECT_BYTES_MAX)).await;
+        let look = self.in_time(self.store.get(key, None, OBJECT_BYTES_MAX));
+        let look = tokio::time::timeout(LAST_LOOK, look).await;
         if matches!(look, Ok(Ok(found)) if found.body == *text) {
             return Ok(());
         }

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bucket_contract::put;
 use crate::setup::{back_up, backup, folder, job, options, small_collections, unwatched};
+use crate::users::Warnings;
 
 /// What goes wrong with the n-th write or deletion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -233,6 +234,84 @@ async fn a_manifest_that_may_be_there_keeps_its_segments() {
         assert_eq!(sound_backups(&inner).await, 0);
         silent.arrives().await;
         assert_eq!(sound_backups(&inner).await, 1, "{late:?}");
+    }
+}
+
+/// A store that answers nothing any more, from the moment on at which a person stops the backup.
+#[derive(Debug)]
+struct Hanging {
+    inner: Arc<dyn ObjectStore>,
+    /// What is in the key of the object that it happens at.
+    at: &'static str,
+    cancel: CancellationToken,
+}
+
+impl Hanging {
+    async fn answers(&self) {
+        if self.cancel.is_cancelled() {
+            std::future::pending().await
+        }
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Hanging {
+    fn location(&self) -> &Location {
+        self.inner.location()
+    }
+
+    async fn put(&self, key: &str, body: Bytes, sha256: &[u8; 32], sse: &Sse) -> Result<Stored> {
+        if key.contains(self.at) {
+            self.cancel.cancel();
+        }
+        self.answers().await;
+        self.inner.put(key, body, sha256, sse).await
+    }
+
+    async fn get(&self, key: &str, version_id: Option<&str>, bytes_max: u64) -> Result<Fetched> {
+        self.answers().await;
+        self.inner.get(key, version_id, bytes_max).await
+    }
+
+    async fn get_start(&self, key: &str, bytes_max: u64) -> Result<Fetched> {
+        self.answers().await;
+        self.inner.get_start(key, bytes_max).await
+    }
+
+    async fn list(&self, folder: &str) -> Result<Listing> {
+        self.answers().await;
+        self.inner.list(folder).await
+    }
+
+    async fn delete(&self, key: &str, version_id: Option<&str>) -> Result<()> {
+        self.answers().await;
+        self.inner.delete(key, version_id).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_backup_does_not_wait_for_a_store_that_hangs_and_names_what_may_be_there() {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    for (at, said) in [
+        // The first one is stored last of all segments.
+        ("segments/00000-", ["did not say in time whether `default/", "could not be deleted"]),
+        ("manifest.json", ["", ""]),
+    ] {
+        let (place, cancel) = (tempfile::tempdir().unwrap(), CancellationToken::new());
+        let store = Arc::new(Hanging { inner: folder(place.path()), at, cancel: cancel.clone() });
+        let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
+        let heard = Arc::new(Warnings::default());
+        let making = back_up(deployment, store, options(Compression::None), job(heard.clone(), cancel));
+        // As long as a loaded machine may need. A store that hangs does so for ever.
+        let made = tokio::time::timeout(std::time::Duration::from_secs(60), making).await;
+        let error = made.expect("it ends").unwrap_err();
+        assert_eq!(error.code(), Code::Cancelled, "{error:?}");
+        let is_unknown = error.message().contains("not known whether the backup `default/");
+        assert_eq!(is_unknown, at == "manifest.json", "{error:?}");
+        let heard = heard.0.lock().unwrap().join("\n");
+        assert!(said.iter().all(|part| heard.contains(part)), "{at}: {heard}");
+        assert_eq!(sound_backups(&folder(place.path())).await, 0);
     }
 }
 
