@@ -4,10 +4,13 @@
 //! takes the time as a value: [`job`], [`schedule`], [`retention`]. The edges are thin: the state in a database, the work
 //! through the engine, HTTP.
 
+pub mod api;
+pub mod control;
 pub mod job;
 pub mod model;
 pub mod retention;
 pub mod retry;
 pub mod schedule;
 pub mod secrets;
+pub mod service;
 pub mod state;
