@@ -10,6 +10,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::help::Help;
+use crate::role::AssumedRole;
 
 /// Who or what can put an error right. It tells a program whether to try again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -173,6 +174,9 @@ pub struct Refused {
     /// The AWS profile whose credentials were refused; without one, those of the environment.
     #[serde(default)]
     pub profile: Option<String>,
+    /// The role that they took on.
+    #[serde(default)]
+    pub role: Option<AssumedRole>,
 }
 
 #[derive(Clone, PartialEq, Eq)]

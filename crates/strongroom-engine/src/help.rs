@@ -56,6 +56,10 @@ pub enum Setting {
     ExpectedOwner,
     /// The AWS profile whose credentials are used.
     Profile,
+    /// The role that the credentials take on.
+    AssumedRole,
+    /// What the owner of that role wants to hear.
+    ExternalId,
     /// Credentials of an administrator.
     AdminProfile,
     /// The policy of an identity.

@@ -11,8 +11,8 @@ use strongroom_engine::bucket::{Checksum, Sse, StoreOptions};
 use strongroom_engine::deployment::{CommitQuorum, ConnectionString};
 use strongroom_engine::restore::{CollectionOptions, Indexes, Ttl, Users};
 use strongroom_engine::{
-    Bytes, ClusterTime, Code, Compression, Error, Filter, Location, Observer, Period, PlanName, Query,
-    RenameRule, Result, WaitLimit, Waits,
+    AssumedRole, Bytes, ClusterTime, Code, Compression, Error, Filter, Location, Observer, Period, PlanName,
+    Query, RenameRule, Result, WaitLimit, Waits,
 };
 
 use crate::exit;
@@ -110,6 +110,12 @@ pub(crate) struct Store {
     /// AWS profile to take credentials, region and endpoint from
     #[arg(long, value_name = "NAME")]
     profile: Option<String>,
+    /// Assume this IAM role with these credentials, and again before each of its sessions ends
+    #[arg(long, value_name = "ARN")]
+    role_arn: Option<String>,
+    /// The external ID that the role's trust policy asks for
+    #[arg(long, value_name = "ID", requires = "role_arn")]
+    external_id: Option<String>,
     /// Fail unless this AWS account owns the bucket
     #[arg(long, value_name = "ACCOUNT")]
     expected_bucket_owner: Option<String>,
@@ -127,9 +133,10 @@ impl Store {
     /// How to talk to the store; `observer` is told of requests that are sent again.
     pub(crate) fn options(self, observer: Arc<dyn Observer>) -> StoreOptions {
         let waits = self.waits();
-        let Self { profile, expected_bucket_owner: expected_owner, wait: _, checksum } = self;
-        let watcher = observer.into();
-        StoreOptions { profile, expected_owner, waits, checksum, watcher, ..StoreOptions::default() }
+        let Self { profile, role_arn, external_id, expected_bucket_owner: expected_owner, wait: _, checksum } =
+            self;
+        let (role, watcher) = (role_arn.map(|arn| AssumedRole { arn, external_id }), observer.into());
+        StoreOptions { profile, role, expected_owner, waits, checksum, watcher, ..StoreOptions::default() }
     }
 
     pub(crate) fn waits(&self) -> Waits {

@@ -33,6 +33,8 @@ fn flag(setting: Setting) -> &'static str {
         Setting::Checksum => "--checksum",
         Setting::ExpectedOwner => "--expected-bucket-owner",
         Setting::Profile => "--profile",
+        Setting::AssumedRole => "--role-arn",
+        Setting::ExternalId => "--external-id",
         Setting::AdminProfile => "--admin-profile",
         Setting::IdentityPolicy => "--identity-policy",
         Setting::Access => "--access",

@@ -12,7 +12,9 @@ use crate::layout::{self, PlanName};
 use crate::location::Location;
 use crate::manifest::{self, Manifest};
 use crate::members::Topology;
+use crate::names::is_server_database;
 use crate::progress::{Event, Warning};
+use crate::selection::Filter;
 
 /// Says which member is read and which are not, and what else a person should know.
 pub(super) fn introduce(deployment: &Deployment, job: &Job) {
@@ -64,6 +66,41 @@ pub(super) async fn check_places(store: &dyn ObjectStore, plan: &PlanName) -> Re
     ))
 }
 
+/// The built-in role that is enough for a backup.
+pub(super) const ROLE: &str = "backup";
+
+/// What keeping the oplog takes, where it is to be kept.
+pub(super) fn needed_for_oplog(topology: Topology, consistency: ConsistencyMode) -> Vec<Privilege> {
+    if consistency == ConsistencyMode::None || topology != Topology::ReplicaSet {
+        return Vec::new();
+    }
+    let oplog = [("local", "oplog.rs"), ("config", "transactions")];
+    oplog.map(|(db, name)| Privilege::on_collection("find", db, name)).into()
+}
+
+/// What listing takes: of all databases, or of those that the patterns name.
+pub(super) fn needed_for_lists(filter: &Filter) -> Vec<Privilege> {
+    const LISTS: [&str; 2] = ["listCollections", "listIndexes"];
+    match filter.databases() {
+        Some(named) => {
+            let of = |db: &String| LISTS.map(|action| Privilege::on_collection(action, db, ""));
+            named.iter().filter(|db| !is_server_database(db)).flat_map(of).collect()
+        }
+        None => {
+            let lists = LISTS.map(Privilege::on_every_database);
+            ["listDatabases", "useUUID"].map(Privilege::on_cluster).into_iter().chain(lists).collect()
+        }
+    }
+}
+
+/// What reading takes.
+pub(super) fn needed_for_collections(namespaces: &[Described]) -> Vec<Privilege> {
+    let find = |namespace: &Described| {
+        Some(Privilege::on_collection("find", &namespace.db, &namespace.data_collection()?))
+    };
+    namespaces.iter().filter_map(find).collect()
+}
+
 /// Refuses a user who may not read the oplog, where it is to be kept.
 pub(super) fn check_oplog(
     privileges: Option<&Privileges>,
@@ -71,12 +108,7 @@ pub(super) fn check_oplog(
     consistency: ConsistencyMode,
 ) -> Result<()> {
     let Some(privileges) = privileges else { return Ok(()) };
-    if consistency == ConsistencyMode::None || topology != Topology::ReplicaSet {
-        return Ok(());
-    }
-    let oplog = [("local", "oplog.rs"), ("config", "transactions")];
-    let needed = oplog.map(|(db, name)| Privilege::on_collection("find", db, name));
-    privileges.require(&needed, "backup").map_err(|error| {
+    privileges.require(&needed_for_oplog(topology, consistency), ROLE).map_err(|error| {
         let help = error.help_text().cloned().unwrap_or_default();
         let help = help.and(" Without the oplog, ").and(Setting::Consistency.to("none"));
         error.help(help.and(" reads each collection as it is when its turn comes."))
@@ -100,10 +132,7 @@ pub(super) fn check_selection(namespaces: &[Described], options: &Options) -> Re
 /// Refuses a user who may not read all of what is to be backed up.
 pub(super) fn check_collections(privileges: Option<&Privileges>, namespaces: &[Described]) -> Result<()> {
     let Some(privileges) = privileges else { return Ok(()) };
-    let needed = namespaces.iter().filter_map(|namespace| {
-        Some(Privilege::on_collection("find", &namespace.db, &namespace.data_collection()?))
-    });
-    privileges.require(&needed.collect::<Vec<_>>(), "backup")
+    privileges.require(&needed_for_collections(namespaces), ROLE)
 }
 
 /// Warns of a user who may write.

@@ -12,6 +12,7 @@ mod bounds;
 mod capture;
 mod cursor;
 mod cut;
+mod examine;
 mod load;
 mod lost;
 mod moment;
@@ -32,6 +33,7 @@ mod stretches;
 mod testing;
 mod writer;
 
+pub use examine::{Examination, examine};
 pub use moment::Moment;
 pub use prepared::{Outline, Planned, Prepared};
 pub use sample::sample;

@@ -96,8 +96,16 @@ impl Admin {
     }
 
     pub(super) fn explained(&self, failure: &Failure, operation: Operation) -> Error {
-        let profile = self.options.profile.as_deref();
-        failure.explain(&Asked { operation, bucket: &self.bucket, prefix: "", key: "", sse: None, profile })
+        let (profile, role) = (self.options.profile.as_deref(), self.options.role.as_ref());
+        failure.explain(&Asked {
+            operation,
+            bucket: &self.bucket,
+            prefix: "",
+            key: "",
+            sse: None,
+            profile,
+            role,
+        })
     }
 
     fn done<T, E: SdkFailure>(&self, answer: Result<T, SdkError<E>>, operation: Operation) -> Result<T> {

@@ -5,11 +5,13 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 
 use super::actions::{self, Level, Operation};
+use super::credentials;
 use super::failure::{Failure, NO_URL};
 use super::retry::Again;
 use crate::error::{Code, Error, Refused};
 use crate::help;
 use crate::help::{Command, Help, Setting};
+use crate::role::AssumedRole;
 
 /// What was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +26,8 @@ pub(super) struct Asked<'a> {
     pub(super) sse: Option<&'a str>,
     /// The AWS profile whose credentials signed it; none: those of the environment.
     pub(super) profile: Option<&'a str>,
+    /// The role that they took on.
+    pub(super) role: Option<&'a AssumedRole>,
 }
 
 impl Failure {
@@ -32,7 +36,7 @@ impl Failure {
         if let Some((error, _)) = &self.settled {
             return error.clone();
         }
-        let Some(status) = self.status else { return no_answer(&self.message) };
+        let Some(status) = self.status else { return no_answer(&self.message, asked.role) };
         let said = self.said(status);
         if self.foreign {
             return not_s3(asked.operation, &said);
@@ -146,13 +150,14 @@ impl Failure {
             );
         }
         let context = asked.context();
-        let profile = asked.profile.map(str::to_owned);
+        let (profile, role) = (asked.profile.map(str::to_owned), asked.role.cloned());
         error.help(asked.help(said)).refused(Refused {
             action: action.into(),
             resource,
             context,
             said: said.into(),
             profile,
+            role,
         })
     }
 }
@@ -241,24 +246,16 @@ fn now() -> DateTime<Utc> {
 }
 
 /// A request that nobody answered, or that was never sent.
-fn no_answer(why: &str) -> Error {
+fn no_answer(why: &str, role: Option<&AssumedRole>) -> Error {
     let any = |parts: &[&str]| parts.iter().any(|part| why.to_ascii_lowercase().contains(part));
-    if any(&["no credentials found in chain", "no providers in chain"]) {
-        return Error::new(Code::Key, "no AWS credentials were found").help(
-            "Looked in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the profile (AWS_PROFILE or default) in ~/.aws, \
-             web identity, and the roles of containers and instances. Set one of them.",
-        );
-    }
     if why == NO_URL {
         return Error::new(Code::Usage, format!("the storage cannot be reached: {NO_URL} of a server")).help(
             "Write AWS_ENDPOINT_URL (or `endpoint_url` of the profile) as https://host:port, and nothing behind it but a path. \
              Keys and passwords are no part of it.",
         );
     }
-    if any(&["credential"]) {
-        return key_error("the AWS credentials cannot be loaded", why).help(
-            "Check the profile (AWS_PROFILE or default) in ~/.aws; for SSO, `aws sso login` gets a new session.",
-        );
+    if let Some(error) = credentials::error(why, role) {
+        return error;
     }
     if any(&["connect timeout"]) {
         return Error::new(
@@ -376,7 +373,15 @@ mod tests {
 
     fn explained(operation: Operation, failure: &Failure) -> Error {
         let (bucket, prefix, key) = ("backups", "shop", "shop/a");
-        failure.explain(&Asked { operation, bucket, prefix, key, sse: None, profile: Some("admin") })
+        failure.explain(&Asked {
+            operation,
+            bucket,
+            prefix,
+            key,
+            sse: None,
+            profile: Some("admin"),
+            role: None,
+        })
     }
 
     #[test]
@@ -469,7 +474,7 @@ mod tests {
                 "be loaded",
             ),
         ] {
-            let error = no_answer(why);
+            let error = no_answer(why, None);
             assert_eq!(error.code(), code, "{why}");
             assert!(error.message().contains(told), "{error}");
         }

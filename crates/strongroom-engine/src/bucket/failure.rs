@@ -2,6 +2,7 @@
 
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 
+use super::credentials;
 use super::meter::Meter;
 use super::retry::Again;
 use crate::error::Error;
@@ -48,6 +49,7 @@ impl Failure {
         let body = answer.and_then(|answer| answer.body().bytes()).unwrap_or_default();
         let html = header("content-type").is_some_and(|kind| kind.to_ascii_lowercase().contains("html"));
         let text = body.trim_ascii_start();
+        let transient = is_transient(error) && !credentials::are_refused(&message);
         Self {
             status: answer.map(|a| a.status().as_u16()),
             foreign: code.is_empty() && (html || !(text.is_empty() || is_xml(text))),
@@ -56,7 +58,7 @@ impl Failure {
             bucket_region: header("x-amz-bucket-region"),
             date: header("date"),
             location: header("location"),
-            transient: is_transient(error),
+            transient,
             settled: None,
             lost: false,
         }

@@ -19,7 +19,15 @@ const VERSIONS_MAX: usize = 5;
 
 fn refused(failure: &Failure, operation: Operation) -> Error {
     // No policy of the bucket bears on it, so nobody is asked to explain it.
-    failure.explain(&Asked { operation, bucket: "", prefix: "", key: "", sse: None, profile: None })
+    failure.explain(&Asked {
+        operation,
+        bucket: "",
+        prefix: "",
+        key: "",
+        sse: None,
+        profile: None,
+        role: None,
+    })
 }
 
 fn done<T, E: SdkFailure>(answer: Result<T, SdkError<E>>, operation: Operation) -> Result<T> {

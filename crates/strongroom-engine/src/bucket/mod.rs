@@ -6,6 +6,7 @@ pub mod actions;
 pub mod admin;
 pub mod administration;
 mod checksum;
+mod credentials;
 mod environment;
 mod explain;
 pub mod facts;
@@ -41,6 +42,7 @@ use crate::error::{Code, Error, Result};
 use crate::help;
 use crate::help::Setting;
 use crate::location::Location;
+use crate::role::AssumedRole;
 use crate::settings::as_text;
 use crate::summary::Encryption;
 use crate::waits::Waits;
@@ -149,6 +151,9 @@ pub struct StoreOptions {
     /// The AWS profile whose credentials sign, whatever the environment holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub profile: Option<String>,
+    /// The role that the credentials take on first, whichever they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role: Option<AssumedRole>,
     /// How long the server is waited for.
     #[serde(skip_serializing_if = "Waits::are_default")]
     pub waits: Waits,
@@ -295,13 +300,15 @@ pub fn open(location: &Location, options: StoreOptions) -> Result<Arc<dyn Object
         {
             Err(Error::new(
                 Code::Usage,
-                "a folder has neither an owning account nor an endpoint, region, key or AWS profile",
+                "a folder has neither an owning account nor an endpoint, region, key, AWS profile or role",
             )
             .help(help![
                 "Leave ",
                 Setting::ExpectedOwner,
-                " and ",
+                ", ",
                 Setting::Profile,
+                " and ",
+                Setting::AssumedRole,
                 " out, or name an s3:// location."
             ]))
         }

@@ -39,8 +39,8 @@ impl Bucket {
 
     /// A request of this bucket, for its errors.
     fn asked<'a>(&'a self, operation: Operation, key: &'a str) -> Asked<'a> {
-        let profile = self.options.profile.as_deref();
-        Asked { operation, bucket: &self.bucket, prefix: &self.prefix, key, sse: None, profile }
+        let (profile, role) = (self.options.profile.as_deref(), self.options.role.as_ref());
+        Asked { operation, bucket: &self.bucket, prefix: &self.prefix, key, sse: None, profile, role }
     }
 
     fn key(&self, key: &str) -> String {

@@ -2,20 +2,31 @@
 
 use std::time::Duration;
 
+use aws_config::identity::IdentityCache;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::{Credentials, RequestChecksumCalculation, ResponseChecksumValidation};
+use aws_sdk_s3::config::{
+    Credentials, RequestChecksumCalculation, ResponseChecksumValidation, SharedCredentialsProvider,
+};
 
 use super::{StoreOptions, environment, retry, trust};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
+use crate::role::{AssumedRole, SESSION_NAME};
 use crate::waits::Wait;
 
 /// What the SDK itself allows on top of each wait: where a request is watched, what watches it speaks first.
 const SLACK: Duration = Duration::from_secs(2);
+
+/// How long before the end of a role's session the next one begins.
+const RENEWED_BEFORE: Duration = Duration::from_secs(60);
+
+/// What the names of Amazon's servers hold.
+const AMAZONS: &str = ".amazonaws.com";
 
 /// What all services share.
 ///
@@ -64,7 +75,39 @@ pub(super) async fn shared(options: &StoreOptions, region: Option<Region>) -> Re
     if options.endpoint.is_none() && environment::is_blank("AWS_ENDPOINT_URL") {
         shared.set_endpoint_url(environment::of_profile(options, "endpoint_url").await);
     }
-    Ok(shared.build())
+    let shared = shared.build();
+    match &options.role {
+        Some(role) => as_role(role, options, shared, 2 * answered).await,
+        None => Ok(shared),
+    }
+}
+
+/// Takes a role on with the credentials that were found. Its session lasts an hour, or what the role allows if that is
+/// less, and is renewed before it ends.
+async fn as_role(
+    role: &AssumedRole,
+    options: &StoreOptions,
+    shared: SdkConfig,
+    longest: Duration,
+) -> Result<SdkConfig> {
+    if !role.is_named() {
+        return Err(Error::new(Code::Usage, format!("`{}` is not the ARN of a role", role.arn))
+            .help("Write it as IAM shows it, such as arn:aws:iam::111122223333:role/backups."));
+    }
+    let mut asking = shared.clone().into_builder();
+    if let Some(endpoint) = &options.endpoint {
+        // Amazon's S3 knows no roles; other servers have both behind one address.
+        let same = Some(endpoint.clone()).filter(|url| !url.contains(AMAZONS));
+        asking.set_endpoint_url(environment::set("AWS_ENDPOINT_URL_STS").or(same));
+    }
+    let mut provider =
+        AssumeRoleProvider::builder(&role.arn).session_name(SESSION_NAME).configure(&asking.build());
+    if let Some(id) = &role.external_id {
+        provider = provider.external_id(id);
+    }
+    let cache = IdentityCache::lazy().load_timeout(longest).buffer_time(RENEWED_BEFORE).build();
+    let provider = SharedCredentialsProvider::new(provider.build().await);
+    Ok(shared.into_builder().credentials_provider(provider).identity_cache(cache).build())
 }
 
 /// A server that is not Amazon's is addressed by path (`https://server/bucket/key`), which needs no DNS entry for
@@ -163,7 +206,7 @@ fn region_of(url: &str) -> Option<String> {
 pub(super) fn endpoint(options: &StoreOptions, shared: &SdkConfig) -> Option<String> {
     let named = options.endpoint.clone().or_else(|| environment::set("AWS_ENDPOINT_URL_S3"));
     let endpoint = named.or(shared.endpoint_url().map(str::to_owned));
-    let endpoint = endpoint.filter(|url| !url.contains(".amazonaws.com"))?;
+    let endpoint = endpoint.filter(|url| !url.contains(AMAZONS))?;
     let has_path = parts(&endpoint).is_some_and(|(_, _, path)| !path.is_empty() && !path.ends_with('/'));
     Some(if has_path { format!("{endpoint}/") } else { endpoint })
 }

@@ -51,7 +51,9 @@ impl Privilege {
 
     /// As `grantPrivilegesToRole` takes it.
     fn as_granted(&self) -> String {
-        let on = |db: &str, collection: &str| format!("{{db: {db:?}, collection: {collection:?}}}");
+        let on = |db: &str, collection: &str| {
+            format!("{{db: {}, collection: {}}}", quoted(db), quoted(collection))
+        };
         let resource = match &self.on {
             On::Collection(db, collection) => on(db, collection),
             On::EveryDatabase => on("", ""),
@@ -64,11 +66,19 @@ impl Privilege {
 impl fmt::Display for Privilege {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.on {
+            On::Collection(db, collection) if collection.is_empty() => {
+                write!(f, "`{}` on the database `{db}`", self.action)
+            }
             On::Collection(db, collection) => write!(f, "`{}` on `{db}.{collection}`", self.action),
             On::EveryDatabase => write!(f, "`{}` on every database", self.action),
             On::Cluster => write!(f, "`{}` on the cluster", self.action),
         }
     }
+}
+
+/// A text as JavaScript writes it.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// What one user may do.
@@ -142,21 +152,37 @@ impl Privileges {
     /// # Errors
     /// [`Code::MongoPrivilege`].
     pub fn require(&self, needed: &[Privilege], role: &str) -> Result<()> {
-        let missing: Vec<&Privilege> = needed.iter().filter(|needed| !self.allows(needed)).collect();
+        let missing: Vec<&Privilege> = self.lacks(needed).collect();
         let Some(first) = missing.first() else { return Ok(()) };
         let more = match missing.len() {
             1 => String::new(),
             all => format!(", and {} more privileges", all - 1),
         };
-        let (user, db) = (&self.user, &self.db);
-        let only = first.as_granted();
+        let (user, grant, only) = (&self.user, self.grant(role), first.as_granted());
         Err(Error::new(Code::MongoPrivilege, format!("the MongoDB user `{user}` lacks {first}{more}")).help(
             format!(
-                "Grant the built-in role `{role}`: db.getSiblingDB({db:?}).grantRolesToUser({user:?}, \
-                 [{{role: {role:?}, db: \"admin\"}}]); or, to a role of your own, what is missing, such as {only}. \
+                "Grant the built-in role `{role}`: {grant}; or, to a role of your own, what is missing, such as {only}. \
                  Nothing was touched."
             ),
         ))
+    }
+
+    /// What of `needed` the user may not do.
+    pub fn lacks<'a>(&self, needed: &'a [Privilege]) -> impl Iterator<Item = &'a Privilege> {
+        needed.iter().filter(|needed| !self.allows(needed))
+    }
+
+    /// The command of mongosh that grants a built-in role to the user, whatever the user's name holds.
+    #[must_use]
+    pub fn grant(&self, role: &str) -> String {
+        let (user, db, role) = (quoted(&self.user), quoted(&self.db), quoted(role));
+        format!("db.getSiblingDB({db}).grantRolesToUser({user}, [{{role: {role}, db: \"admin\"}}])")
+    }
+
+    /// The name of the user.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
     }
 
     /// What the user may write of people's data, in words; none if nothing.
@@ -324,6 +350,15 @@ mod tests {
             help.contains(r#"{resource: {db: "shop", collection: "items"}, actions: ["find"]}"#),
             "{help}"
         );
+    }
+
+    #[test]
+    fn a_users_name_is_quoted_whatever_it_holds() {
+        let users = [doc! { "user": "o'\"b\\\n${x}", "db": "$external" }];
+        let info = doc! { "authenticatedUsers": users, "authenticatedUserPrivileges": [] };
+        let nobody = Privileges::of(&doc! { "authInfo": info }).unwrap();
+        let grant = r#"db.getSiblingDB("$external").grantRolesToUser("o'\"b\\\n${x}", [{role: "backup", db: "admin"}])"#;
+        assert_eq!(nobody.grant("backup"), grant);
     }
 
     #[test]

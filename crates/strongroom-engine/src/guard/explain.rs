@@ -13,6 +13,9 @@ use crate::error::{Code, Error, Result};
 use crate::help;
 use crate::help::{Help, Setting};
 
+/// What the policy of the bucket is called in reasons.
+const BUCKET_POLICY: &str = "bucket policy";
+
 /// The policies that bear on a request, as far as they are known.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
@@ -54,10 +57,26 @@ impl Sources {
         work(&Policies {
             account: &self.account,
             identity: &identity,
-            resource: self.bucket.as_ref().map(|policy| Named::new("bucket policy", policy)),
+            resource: self.bucket.as_ref().map(|policy| Named::new(BUCKET_POLICY, policy)),
             boundary: self.boundary.as_ref().map(|policy| Named::new("permissions boundary", policy)),
             session: None,
         })
+    }
+
+    pub(super) fn evaluate(&self, request: &Request) -> Evaluation {
+        self.with(|policies| evaluate(policies, request))
+    }
+
+    /// A statement of the policy that is called so, by its place from 0.
+    pub(super) fn statement(&self, policy: &str, place: usize) -> Value {
+        let identity = self.identity.iter().map(|(name, policy)| (name.as_str(), policy));
+        let bucket = self.bucket.as_ref().map(|policy| (BUCKET_POLICY, policy));
+        let found = identity.chain(bucket).find(|(name, _)| *name == policy);
+        match found.map(|(_, policy)| &policy.document()["Statement"]) {
+            Some(Value::Array(statements)) => statements.get(place).cloned().unwrap_or_default(),
+            Some(one) => one.clone(),
+            None => Value::Null,
+        }
     }
 
     pub(super) fn decide(&self, request: &Request) -> Decision {
@@ -94,7 +113,7 @@ pub struct Explained {
 /// Explains what comes of a request under these policies.
 #[must_use]
 pub fn explain(sources: &Sources, request: &Request) -> Explained {
-    let evaluation = sources.with(|policies| evaluate(policies, request));
+    let evaluation = sources.evaluate(request);
     let because = evaluation.deciding().map(ToString::to_string).collect();
     let (advice, statement) = advice(sources, request, &evaluation);
     Explained {

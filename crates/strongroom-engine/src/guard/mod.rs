@@ -10,6 +10,7 @@ mod policy;
 mod prove;
 pub mod provision;
 mod refusal;
+mod refused;
 mod settings;
 mod steps;
 mod table;
@@ -20,7 +21,8 @@ pub use explain::{Checked, Explained, Sources, explain, plan_check};
 pub use formats::{Format, render};
 pub use policy::{Attached, Document, documents, is_own_sid};
 pub use prove::{Counts, Credentials, Finding, Report, Verdict, html, prove};
-pub use refusal::{explain_refusal, gather, principal};
+pub use refusal::{explain_refusal, gather, known_policies, principal};
+pub use refused::{KnownPolicies, PlanRefusal, Refusing, refused};
 
 pub use settings::{Access, Dialect, Retention, RetentionMode, Settings, Trust, partition};
 pub use table::iam_page;

@@ -3,6 +3,7 @@
 use iam_policy::{Principal, Request};
 
 use super::explain::{Explained, Sources, explain};
+use super::refused::KnownPolicies;
 use crate::bucket::admin::{Admin, Opened};
 use crate::bucket::{StoreOptions, identity};
 use crate::error::{Refused, Result};
@@ -36,19 +37,41 @@ pub async fn explain_refusal(options: &StoreOptions, refused: &Refused) -> Optio
 pub async fn gather(options: &StoreOptions, arn: &str, bucket: &str) -> Result<Sources> {
     let account = arn.split(':').nth(4).unwrap_or_default().to_owned();
     let mut sources = Sources { account, ..Sources::default() };
-    if let Ok(policies) = identity::policies_of(options, arn).await {
-        sources.identity_known = true;
-        for (name, text) in policies {
-            sources.add_identity(&name, &text)?;
-        }
+    let known = read(options, arn, bucket).await;
+    sources.identity_known = known.identity.is_some();
+    for (name, text) in known.identity.unwrap_or_default() {
+        sources.add_identity(&name, &text)?;
     }
-    if let Ok(Opened { admin, exists: true }) = Admin::open(bucket, options.clone()).await
-        && let Ok(seen) = admin.policy().await
-        && let Some(Some(text)) = seen.known()
-    {
-        sources.set_bucket("bucket policy", text)?;
+    if let Some(text) = known.bucket {
+        sources.set_bucket("bucket policy", &text)?;
     }
     Ok(sources)
+}
+
+/// The same as texts, of whoever these credentials are: for [`refused`](super::refused), now or later. What may not be
+/// read, or does not answer, is not known.
+pub async fn known_policies(options: &StoreOptions, bucket: &str) -> KnownPolicies {
+    match identity::caller(options).await {
+        Ok(caller) => read(options, &caller.arn, bucket).await,
+        // Who it is need not be known to read the bucket's.
+        Err(_) => of_bucket(options, bucket, KnownPolicies::default()).await,
+    }
+}
+
+async fn read(options: &StoreOptions, arn: &str, bucket: &str) -> KnownPolicies {
+    let identity = identity::policies_of(options, arn).await.ok();
+    let known = KnownPolicies { caller: Some(arn.to_owned()), identity, ..KnownPolicies::default() };
+    of_bucket(options, bucket, known).await
+}
+
+async fn of_bucket(options: &StoreOptions, bucket: &str, known: KnownPolicies) -> KnownPolicies {
+    if let Ok(Opened { admin, exists: true }) = Admin::open(bucket, options.clone()).await
+        && let Ok(seen) = admin.policy().await
+        && let Some(text) = seen.known()
+    {
+        return KnownPolicies { bucket: text.clone(), bucket_known: true, ..known };
+    }
+    known
 }
 
 fn arn_in(said: &str) -> Option<&str> {

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use bson::doc;
+use strongroom_engine::backup::{Examination, examine};
 use strongroom_engine::deployment::{ConnectOptions, Target};
 use strongroom_engine::restore::{self, Source};
-use strongroom_engine::{Code, Compression, Consistency};
+use strongroom_engine::{Code, Compression, Consistency, Filter, Period, Topology, Waits, backup};
 use testbed::certificates::{self, Certificates};
 use testbed::mongod::Options;
 use testbed::{Mongod, Set, dataset};
 
-use crate::setup::{backup, folder, options, unwatched};
+use crate::setup::{backup as made_backup, folder, options, unwatched};
 use crate::topology::backup_of;
 
 async fn guarded() -> Mongod {
@@ -84,6 +85,80 @@ async fn a_missing_privilege_is_named_before_anything_is_stored() {
     assert!(error.help_text().unwrap().to_string().contains("grantRolesToUser(\"nobody\""), "{error:?}");
 }
 
+async fn examined(uri: &str) -> Examination {
+    examine(&uri.parse().unwrap(), &backup::Options::default(), Waits::default()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_examination_names_what_is_missing_and_the_command_that_grants_it() {
+    let server = guarded().await;
+    let client = server.client().await.unwrap();
+    client.database("shop").collection("orders").insert_one(doc! { "_id": 1, "n": "x" }).await.unwrap();
+    client.database("crm").collection("people").insert_one(doc! { "_id": 1 }).await.unwrap();
+    let name = "o'\"brien";
+    let uri = user(&server, name, vec![]).await.replace(name, "o'%22brien");
+    let found = examined(&uri).await;
+    assert_eq!(found.problem.as_ref().unwrap().code(), Code::MongoPrivilege, "{found:?}");
+    assert_eq!(found.user.as_deref(), Some(name));
+    assert_eq!(found.source.as_ref().unwrap().topology, Topology::ReplicaSet);
+    for missing in [
+        "`listDatabases` on the cluster",
+        "`listCollections` on every database",
+        "`find` on `local.oplog.rs`",
+    ] {
+        assert!(found.missing.contains(&missing.to_owned()), "{:?}", found.missing);
+    }
+    assert_eq!((found.databases, found.bytes), (None, None), "what may not be listed is not counted");
+    let grant = found.grant.as_deref().unwrap();
+    assert!(!serde_json::to_string(&found).unwrap().contains("secret"));
+
+    // As mongosh does it: the command's arguments are JavaScript.
+    let (db, rest) =
+        grant.strip_prefix("db.getSiblingDB(").unwrap().split_once(").grantRolesToUser(").unwrap();
+    let (named, roles) = rest.split_once(", ").unwrap();
+    assert_eq!((db, roles), (r#""admin""#, r#"[{role: "backup", db: "admin"}])"#));
+    let named: String = serde_json::from_str(named).unwrap();
+    let roles = [doc! { "role": "backup", "db": "admin" }];
+    server.command("admin", doc! { "grantRolesToUser": named, "roles": &roles }).await.unwrap();
+    let found = examined(&uri).await;
+    assert!(found.problem.is_none(), "{found:?}");
+    assert_eq!((found.missing.len(), found.grant.as_deref()), (0, None), "{:?}", found.missing);
+    assert_eq!((found.databases, found.missing_more), (Some(3), 0), "shop, crm and admin with its users");
+    assert!(found.bytes.unwrap() > 0 && found.collections.unwrap() >= 4, "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_examination_names_the_one_collection_that_may_not_be_read() {
+    let server = guarded().await;
+    let client = server.client().await.unwrap();
+    for name in ["orders", "items"] {
+        client.database("shop").collection(name).insert_one(doc! { "_id": 1 }).await.unwrap();
+    }
+    let privileges = vec![
+        doc! { "resource": { "db": "shop", "collection": "" }, "actions": ["listCollections", "listIndexes"] },
+        doc! { "resource": { "db": "shop", "collection": "orders" }, "actions": ["find"] },
+    ];
+    let role = doc! { "createRole": "some", "privileges": privileges, "roles": [] };
+    client.database("admin").run_command(role).await.unwrap();
+    let uri = user(&server, "partly", vec!["some".into()]).await;
+    let filter = Filter::new(vec!["shop.*".into()], vec![]).unwrap();
+    let options = backup::Options { filter, ..backup::Options::default() };
+    let found = examine(&uri.parse().unwrap(), &options, Waits::default()).await;
+    let missing = ["`find` on `local.oplog.rs`", "`find` on `config.transactions`", "`find` on `shop.items`"];
+    assert_eq!(found.missing, missing, "{found:?}");
+    assert_eq!((found.databases, found.collections), (Some(1), Some(2)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_examination_of_nothing_says_that_nothing_answers() {
+    let waits = Waits { connect: Period::seconds(1), ..Waits::default() };
+    let uri = "mongodb://u:secret@127.0.0.1:9/?directConnection=true".parse().unwrap();
+    let found = examine(&uri, &backup::Options::default(), waits).await;
+    let problem = found.problem.as_ref().unwrap();
+    assert!(matches!(problem.code(), Code::MongoHost | Code::Stalled), "{problem:?}");
+    assert!(found.source.is_none() && !format!("{found:?}").contains("secret"), "{found:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_role_restore_is_enough_but_for_what_is_named() {
     let (source, target) = (guarded().await, guarded().await);
@@ -102,7 +177,7 @@ async fn the_role_restore_is_enough_but_for_what_is_named() {
     orders.update_one(doc! { "_id": 3 }, set).await.unwrap();
     let place = tempfile::tempdir().unwrap();
     let store = folder(place.path());
-    let manifest = Arc::new(backup(&source, &store, options(Compression::None)).await.unwrap());
+    let manifest = Arc::new(made_backup(&source, &store, options(Compression::None)).await.unwrap());
     assert!(matches!(manifest.consistency, Consistency::Snapshot { .. }));
 
     let restore_as = async |uri: &str| {
@@ -133,7 +208,7 @@ async fn the_role_restore_is_enough_but_for_what_is_named() {
     orders.insert_one(doc! { "_id": 10 }).await.unwrap();
     let set = vec![doc! { "$set": { "at": { "$literal": empty } } }];
     orders.update_one(doc! { "_id": 10 }, set).await.unwrap();
-    let manifest = Arc::new(backup(&source, &store, options(Compression::None)).await.unwrap());
+    let manifest = Arc::new(made_backup(&source, &store, options(Compression::None)).await.unwrap());
     let into = Target::connect(&restorer.parse().unwrap()).await.unwrap();
     let keep = restore::Options { existing: restore::Existing::Keep, ..restore::Options::default() };
     let prepared = restore::prepare(Source::backup(store.clone(), manifest), into, keep).await.unwrap();

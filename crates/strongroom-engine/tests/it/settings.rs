@@ -80,6 +80,8 @@ fn a_location_and_its_options_have_one_written_form() {
         (r#"{"key": {"id": "AKIA", "secret": "hush"}}"#, "unknown field `key`"),
         (r#"{"user": 1}"#, "unknown field `user`"),
         (r#"{"checksum": "crc32"}"#, "`crc32` is not a checksum"),
+        (r#"{"role": {"external-id": "acme-7"}}"#, "missing field `arn`"),
+        (r#"{"role": {"arn": "arn:aws:iam::1:role/b", "mfa": "1"}}"#, "unknown field `mfa`"),
     ]);
 }
 

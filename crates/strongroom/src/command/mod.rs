@@ -61,7 +61,8 @@ async fn one(command: Command, output: &Output, cancel: CancellationToken) -> Re
 async fn explained(error: Error, cancel: CancellationToken) -> Error {
     const LONGEST: Duration = Duration::from_secs(10);
     let Some(refused) = error.refusal().cloned() else { return error };
-    let options = StoreOptions { profile: refused.profile.clone(), ..StoreOptions::default() };
+    let (profile, role) = (refused.profile.clone(), refused.role.clone());
+    let options = StoreOptions { profile, role, ..StoreOptions::default() };
     let told = tokio::select! {
         told = tokio::time::timeout(LONGEST, guard::explain_refusal(&options, &refused)) => told.ok().flatten(),
         () = cancel.cancelled() => None,

@@ -8,6 +8,7 @@ mod interop_with_mongorestore;
 mod jobs;
 mod members;
 mod restore;
+mod roles;
 mod setup;
 mod snapshots;
 mod storage;
