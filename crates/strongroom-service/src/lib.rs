@@ -5,7 +5,9 @@
 //! through the engine, HTTP.
 
 pub mod api;
+pub mod config;
 pub mod control;
+pub mod egress;
 pub mod job;
 pub mod model;
 pub mod retention;
