@@ -81,6 +81,9 @@ pub struct Backup {
     pub reasons: Vec<String>,
     /// When it expired.
     pub expired_at: Option<DateTime<Utc>>,
+    /// Who deleted it; none: it expired by the rules of its plan, and is kept again if they change.
+    #[schema(inline)]
+    pub expired_by: Option<UserId>,
     /// When its grace is over.
     pub sweep_after: Option<DateTime<Utc>>,
     /// When it was deleted.
