@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{BackupKey, ChangeId, NewPlan, PlanId, UserId};
+use super::{BackupKey, ChangeId, NewPlan, PlanId, Settings, UserId};
 
 /// What a waiting change will do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -16,6 +16,8 @@ pub enum Loosening {
     DeletePlan(DeletePlan),
     /// A hold is lifted.
     LiftHold(LiftHold),
+    /// The service gets other settings.
+    ChangeSettings(ChangeSettings),
 }
 
 /// A plan gets other settings.
@@ -55,6 +57,13 @@ pub struct LiftHold {
     /// The backup. All its holds are lifted.
     #[schema(inline)]
     pub backup: BackupKey,
+}
+
+/// The service gets other settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ChangeSettings {
+    /// All of them from then on.
+    pub settings: Settings,
 }
 
 /// Where a change is.
