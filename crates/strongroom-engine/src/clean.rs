@@ -170,6 +170,31 @@ pub async fn look(store: &dyn ObjectStore, options: &Options, job: &Job) -> Resu
     Ok(dead)
 }
 
+/// Clears away what a backup left under its name that never came about, however young it is: for one who started it, and
+/// knows that nobody writes it any more. A deletion that was cut off is ended. None where it is a backup, which stays.
+///
+/// # Errors
+/// [`Code::Cancelled`]; as the store fails. The same again goes on from there.
+pub async fn one(store: Arc<dyn ObjectStore>, place: Place, job: &Job) -> Result<Option<Cleared>> {
+    let contents = job.unless_cancelled(Contents::of(&*store, &place)).await?;
+    if contents.has(layout::MANIFEST) {
+        return Ok(None);
+    }
+    let mut cleared = Cleared::default();
+    if let Err(reason) = nothing_foreign(&contents) {
+        cleared.left.push(Stays { place, reason });
+        return Ok(Some(cleared));
+    }
+    if contents.0.is_empty() {
+        return Ok(Some(cleared));
+    }
+    let why = if contents.has(layout::DELETING) { Why::Deleting } else { Why::Unfinished };
+    let found = Found::new(place, why, contents);
+    job.unless_cancelled(found.clear(&store, job, &mut cleared)).await?;
+    cleared.folders = 1;
+    Ok(Some(cleared))
+}
+
 /// What was taken for one without a manifest may have got one since.
 fn has_no_manifest(why: Why, contents: &Contents) -> Result<(), String> {
     match why {
@@ -180,11 +205,16 @@ fn has_no_manifest(why: Why, contents: &Contents) -> Result<(), String> {
     }
 }
 
+fn nothing_foreign(contents: &Contents) -> Result<(), String> {
+    match contents.0.iter().find(|object| !layout::is_ours(&object.name)) {
+        Some(foreign) => Err(format!("Strongroom did not write `{}`, which is in it", foreign.name)),
+        None => Ok(()),
+    }
+}
+
 /// Whether nobody writes it any more, and nothing of anybody else is in it; else why it stays.
 fn may_go(place: &Place, contents: &Contents, now: DateTime<Utc>, older_than: Period) -> Result<(), String> {
-    if let Some(foreign) = contents.0.iter().find(|object| !layout::is_ours(&object.name)) {
-        return Err(format!("Strongroom did not write `{}`, which is in it", foreign.name));
-    }
+    nothing_foreign(contents)?;
     let written = if contents.0.is_empty() { place.id.time() } else { contents.newest() };
     let Some(written) = written else { return Err("when it was written is not known".into()) };
     // As far as time can be counted, nothing is older.

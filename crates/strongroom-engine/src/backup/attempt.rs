@@ -115,6 +115,7 @@ impl<'a> Attempt<'a> {
         };
         let manifest = assemble::manifest(sink, contents);
         sink.leave_restore_note().await?;
+        sink.job.unless_cancelled(prepared.permit.may_commit()).await?;
         sink.commit(&manifest).await?;
         Ok(manifest)
     }

@@ -17,6 +17,7 @@ mod load;
 mod lost;
 mod moment;
 mod pace;
+mod permit;
 mod prepared;
 mod presence;
 mod reach;
@@ -35,6 +36,7 @@ mod writer;
 
 pub use examine::{Examination, examine};
 pub use moment::Moment;
+pub use permit::Permit;
 pub use prepared::{Outline, Planned, Prepared};
 pub use sample::sample;
 pub use settings::{ConsistencyMode, Options, readers_default};
@@ -81,7 +83,8 @@ pub async fn prepare(
     match job.unless_cancelled(prepared::inspect(&deployment, &options)).await {
         Ok(inspected) => {
             let deployment = Arc::new(deployment);
-            let prepared = Prepared { deployment, store, options, id, started_at, inspected };
+            let permit = Arc::new(permit::Always);
+            let prepared = Prepared { deployment, store, options, id, started_at, inspected, permit };
             prepared.announce(&[], job);
             Ok(prepared)
         }
@@ -93,6 +96,13 @@ pub async fn prepare(
 }
 
 impl Prepared {
+    /// The same, with somebody who is asked before the manifest is stored.
+    #[must_use]
+    pub fn permitted_by(mut self, permit: Arc<dyn Permit>) -> Self {
+        self.permit = permit;
+        self
+    }
+
     /// Makes the backup and gives its manifest. Needs a multi-threaded runtime. If an entry of the oplog that cannot be
     /// replayed comes before the capped collections were read, or within the first five minutes, the moment is settled
     /// anew, three times at most: the manifest says which one it became.

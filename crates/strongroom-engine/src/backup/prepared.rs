@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
 use super::moment::Moment;
+use super::permit::Permit;
 use super::settings::{ConsistencyMode, Options};
 use super::stretches::{self, Stretches};
 use super::{before, bounds, moment};
@@ -30,6 +31,7 @@ pub struct Prepared {
     pub(super) id: BackupId,
     pub(super) started_at: DateTime<Utc>,
     pub(super) inspected: Inspected,
+    pub(super) permit: Arc<dyn Permit>,
 }
 
 /// What is known of a backup before it is run.

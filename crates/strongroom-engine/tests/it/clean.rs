@@ -340,3 +340,26 @@ async fn one_who_may_delete_and_not_read_clears_a_bucket_and_one_who_may_neither
     assert_eq!(error.code(), Code::Denied);
     assert!(matches!(&catalog::list(&*store, None).await.unwrap()[..], [Entry::Unfinished(_, Some(_))]));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_dead_run_left_goes_at_once_and_a_backup_stays() {
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let id = sound(&store).await;
+    unfinished(&store, DEAD).await;
+    unfinished(&store, "20200101T000000Z-mine").await;
+    add(&store, "default/20200101T000000Z-mine/notes.txt").await;
+    let job = unwatched();
+    let one = |id: &str| {
+        let (plan, id) = ("default".parse().unwrap(), id.parse().unwrap());
+        clean::one(store.clone(), catalog::Place { plan, id }, &job)
+    };
+    assert_eq!(one(&id).await.unwrap(), None);
+    let cleared = one(DEAD).await.unwrap().unwrap();
+    assert_eq!((cleared.folders, cleared.objects), (1, 3));
+    assert_eq!(one(DEAD).await.unwrap(), Some(Cleared::default()), "once more is no error");
+    let left = one("20200101T000000Z-mine").await.unwrap().unwrap();
+    assert_eq!((left.objects, left.left.len()), (0, 1), "{left:?}");
+    assert!(!exists(place.path(), DEAD) && exists(place.path(), "20200101T000000Z-mine"));
+    is_sound(&store, &id).await;
+}

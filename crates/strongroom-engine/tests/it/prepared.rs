@@ -78,3 +78,28 @@ async fn a_backup_that_is_cancelled_between_the_two_steps_leaves_nothing() {
     assert_eq!(prepared.run(&job).await.unwrap_err().code(), Code::Cancelled);
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0);
 }
+
+/// Somebody else has taken the work over by the time that everything but the manifest is stored.
+struct TakenOver;
+
+#[async_trait::async_trait]
+impl backup::Permit for TakenOver {
+    async fn may_commit(&self) -> strongroom_engine::Result<()> {
+        Err(strongroom_engine::Error::new(Code::Cancelled, "taken over"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_that_was_taken_over_stores_no_manifest() {
+    let source = Mongod::standalone().await.unwrap();
+    small_collections(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let job = unwatched();
+    let deployment = Deployment::connect(&source.uri().parse().unwrap()).await.unwrap();
+    let wanted = options(Compression::None);
+    let prepared = backup::prepare(deployment, folder(place.path()), wanted, id(), &job).await.unwrap();
+    let error = prepared.permitted_by(Arc::new(TakenOver)).run(&job).await.unwrap_err();
+    assert_eq!(error.code(), Code::Cancelled);
+    let store = folder(place.path());
+    assert!(strongroom_engine::catalog::list(&*store, None).await.unwrap().is_empty());
+}
