@@ -13,6 +13,7 @@ pub mod loosening;
 pub mod model;
 pub mod retention;
 pub mod retry;
+pub mod runs;
 pub mod schedule;
 pub mod secrets;
 pub mod service;
