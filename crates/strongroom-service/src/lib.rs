@@ -17,4 +17,5 @@ pub mod runs;
 pub mod schedule;
 pub mod secrets;
 pub mod service;
+pub mod simulate;
 pub mod state;

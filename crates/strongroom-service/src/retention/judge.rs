@@ -34,14 +34,14 @@ pub fn apply(backups: &[Candidate], rules: &Retention, zone: Zone, now: DateTime
 
 /// A backup and the hour, day, week, month and year that it is in, as numbers that grow with time.
 #[derive(Debug)]
-struct Dated<'a> {
+pub(crate) struct Dated<'a> {
     backup: &'a Candidate,
     local: NaiveDateTime,
     units: [i64; Unit::ALL.len()],
 }
 
 impl<'a> Dated<'a> {
-    fn of(backup: &'a Candidate, zone: Zone) -> Self {
+    pub(crate) fn of(backup: &'a Candidate, zone: Zone) -> Self {
         let local = backup.at.with_timezone(&zone.tz()).naive_local();
         let date = local.date();
         // The hour that comes twice when clocks go back is two hours.
@@ -67,7 +67,7 @@ impl<'a> Dated<'a> {
 }
 
 /// Judges backups in the order in which they are given.
-fn judge(backups: &[&Dated<'_>], rules: &Retention, now: DateTime<Utc>) -> Vec<Judged> {
+pub(crate) fn judge(backups: &[&Dated<'_>], rules: &Retention, now: DateTime<Utc>) -> Vec<Judged> {
     let mut newest_first: Vec<_> = backups.iter().copied().enumerate().collect();
     newest_first.sort_by(|(_, a), (_, b)| (b.backup.at, &b.backup.id).cmp(&(a.backup.at, &a.backup.id)));
     let last_good = newest_first.iter().find(|(_, dated)| dated.backup.standing == Standing::Good);

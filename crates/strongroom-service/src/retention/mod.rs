@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::model::{Backup, BackupKey, BackupState, Int, PlanId};
 
+pub(crate) use judge::{Dated, judge};
 pub use judge::{Judged, apply};
 pub use reason::{Reason, Unit};
 

@@ -19,7 +19,7 @@ pub use cron::CronPattern;
 pub use due::{Decision, Due, Gap, Look, decide, start_within};
 pub use occurrences::{Occurrence, Occurrences, between, last_until, next_after, preview};
 pub use quiet::{QuietHours, starts_at};
-pub use zone::{TimeOfDay, Zone};
+pub use zone::{TimeOfDay, Zone, start_of_day};
 
 /// When a plan runs. Each kind has its own members.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]

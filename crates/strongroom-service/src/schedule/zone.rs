@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, MappedLocalTime, NaiveDateTime, NaiveTime, TimeZone, Timelike};
+use chrono::{DateTime, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Timelike, Utc};
 use chrono_tz::{GapInfo, TZ_VARIANTS, Tz};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -187,6 +187,15 @@ pub(super) fn shown(zone: Tz, wall: NaiveDateTime) -> Option<Shown> {
             (!whole_date).then_some(Shown::Skipped(begin, end))
         }
     }
+}
+
+/// When a date begins in a zone: the first moment at which its clock shows that date or a later one.
+#[must_use]
+pub fn start_of_day(zone: Zone, date: NaiveDate) -> DateTime<Utc> {
+    let midnight = date.and_time(NaiveTime::MIN);
+    let shown = shown(zone.tz(), midnight).map(|shown| shown.moment().to_utc());
+    // Of a date that was skipped as a whole, the next one.
+    shown.or_else(|| Some(GapInfo::new(&midnight, &zone.tz())?.end?.to_utc())).unwrap_or(midnight.and_utc())
 }
 
 #[cfg(test)]
