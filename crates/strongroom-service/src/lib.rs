@@ -16,6 +16,7 @@ pub mod retry;
 pub mod runs;
 pub mod schedule;
 pub mod secrets;
+pub mod serve;
 pub mod service;
 pub mod simulate;
 pub mod state;

@@ -1,6 +1,7 @@
 //! The command line.
 
 pub(crate) mod bucket;
+pub(crate) mod serve;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -76,6 +77,18 @@ pub(crate) enum Command {
     /// Secure a bucket: print policies, apply them, prove them, explain and check them
     #[command(subcommand, before_help = "Example: strongroom bucket prove s3://my-backups/shop")]
     Bucket(bucket::Bucket),
+    /// Run the service: plans, their schedule, and the API
+    #[command(before_help = "Example: strongroom serve --config /etc/strongroom/config.yaml")]
+    Serve(serve::Serve),
+    /// Make and change the master keys that the service seals secrets with
+    #[command(subcommand, before_help = "Example: strongroom key generate /etc/strongroom/master.key")]
+    Key(serve::Key),
+    /// Print a script that completes commands and options in a shell
+    #[command(before_help = "Example: strongroom completions bash > /etc/bash_completion.d/strongroom")]
+    Completions(serve::Completions),
+    /// Write pages for man
+    #[command(before_help = "Example: strongroom man /usr/local/share/man/man1")]
+    Man(serve::Man),
 }
 
 #[derive(Debug, Args)]

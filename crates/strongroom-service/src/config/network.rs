@@ -12,6 +12,12 @@ use serde::{Deserialize, Deserializer};
 pub struct Network(IpNet);
 
 impl Network {
+    /// The network as such.
+    #[must_use]
+    pub fn net(&self) -> IpNet {
+        self.0
+    }
+
     /// Whether the address is in it.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {

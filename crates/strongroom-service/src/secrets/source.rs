@@ -105,18 +105,64 @@ fn key(line: &str) -> Result<MasterKey> {
 /// # Errors
 /// `SR-MASTER-KEY` if the file exists or cannot be written.
 pub fn write_new_key(path: &Path) -> Result<MasterKey> {
-    let bytes = MasterKey::random_bytes()?;
-    let text = Zeroizing::new(format!("{}\n", *Zeroizing::new(STANDARD.encode(*bytes))));
-    let written = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()
-    };
-    written().map_err(|e| {
-        Error::new(Code::MasterKey, format!("the master key cannot be written to `{}`: {e}", path.display()))
-            .caused_by(e)
+    let (key, line) = new_key()?;
+    write_private(path, &line).map_err(|e| unwritten(path, e))?;
+    Ok(key)
+}
+
+/// Puts a new key in front of those in a file. The file is replaced in one step: who reads it meanwhile sees the old
+/// keys or all of them.
+///
+/// # Errors
+/// `SR-MASTER-KEY` if the file holds no keys, others may read it, or it cannot be written.
+pub fn put_new_key_first(path: &Path) -> Result<MasterKey> {
+    let text = read_private(path)?;
+    if keys(&text).map_err(|e| e.context(format_args!("the file `{}`", path.display())))?.len() >= KEYS_MAX {
+        return Err(Error::new(
+            Code::MasterKey,
+            format!("`{}` holds {KEYS_MAX} keys, which are the most", path.display()),
+        )
+        .help("Remove those that the service does not need any more."));
+    }
+    let (key, line) = new_key()?;
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let beside = PathBuf::from(name);
+    let replaced = write_private(&beside, &Zeroizing::new(format!("{}{}", *line, *text))).and_then(|()| {
+        like(path, &beside)?;
+        fs::rename(&beside, path)
+    });
+    replaced.map_err(|e| {
+        let _ = fs::remove_file(&beside);
+        unwritten(path, e)
     })?;
-    MasterKey::new(&*bytes)
+    Ok(key)
+}
+
+fn new_key() -> Result<(MasterKey, Zeroizing<String>)> {
+    let bytes = MasterKey::random_bytes()?;
+    let text = Zeroizing::new(STANDARD.encode(*bytes));
+    Ok((MasterKey::new(&*bytes)?, Zeroizing::new(format!("{}\n", *text))))
+}
+
+fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// Gives `to` the owner of `from`: root may rotate the keys of a service that runs as another user.
+fn like(from: &Path, to: &Path) -> std::io::Result<()> {
+    let (wanted, is) = (fs::metadata(from)?, fs::metadata(to)?);
+    if (wanted.uid(), wanted.gid()) == (is.uid(), is.gid()) {
+        return Ok(());
+    }
+    std::os::unix::fs::chown(to, Some(wanted.uid()), Some(wanted.gid()))
+}
+
+fn unwritten(path: &Path, why: std::io::Error) -> Error {
+    let path = path.display();
+    Error::new(Code::MasterKey, format!("the master key cannot be written to `{path}`: {why}")).caused_by(why)
 }
 
 #[cfg(test)]
@@ -152,6 +198,19 @@ mod tests {
         assert!(refused.help_text().unwrap().to_string().contains("chmod 600"));
         let missing = KeySource::File(folder.path().join("none")).read(none).unwrap_err();
         assert!(missing.help_text().unwrap().to_string().contains("key generate"));
+    }
+
+    #[test]
+    fn a_new_key_is_put_before_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("master.key");
+        let first = write_new_key(&path).unwrap();
+        let second = put_new_key_first(&path).unwrap();
+        let read = KeySource::File(path.clone()).read(none).unwrap();
+        assert_eq!(read.iter().map(MasterKey::id).collect::<Vec<_>>(), [second.id(), first.id()]);
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(put_new_key_first(&folder.path().join("none")).is_err());
     }
 
     #[test]

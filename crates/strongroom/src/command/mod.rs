@@ -5,8 +5,11 @@ mod bucket;
 mod cat;
 mod clean;
 mod delete;
+mod key;
 mod list;
 mod restore;
+mod serve;
+mod shell;
 mod show;
 mod verify;
 
@@ -54,6 +57,10 @@ async fn one(command: Command, output: &Output, cancel: CancellationToken) -> Re
             clean::run(options, output, job).await
         }
         Command::Bucket(command) => bucket::run(command, output, cancel).await,
+        Command::Serve(options) => serve::run(options, output, cancel).await,
+        Command::Key(command) => key::run(command, output),
+        Command::Completions(options) => shell::completions(&options, output),
+        Command::Man(options) => shell::man(&options, output),
     }
 }
 

@@ -9,6 +9,7 @@ mod jobs;
 mod members;
 mod restore;
 mod roles;
+mod service;
 mod setup;
 mod snapshots;
 mod storage;

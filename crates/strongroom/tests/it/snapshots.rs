@@ -48,7 +48,7 @@ fn session(arguments: &[&str], done: &Done) -> String {
 
 #[tokio::test]
 async fn the_help_of_every_command() {
-    let commands: [&[&str]; 15] = [
+    let commands: [&[&str]; 21] = [
         &[],
         &["backup"],
         &["list"],
@@ -64,6 +64,12 @@ async fn the_help_of_every_command() {
         &["bucket", "prove"],
         &["bucket", "explain"],
         &["bucket", "lint"],
+        &["serve"],
+        &["key"],
+        &["key", "generate"],
+        &["key", "rotate"],
+        &["completions"],
+        &["man"],
     ];
     for command in commands {
         let help = run(program(&[command, &["--help"]].concat())).await.ok();

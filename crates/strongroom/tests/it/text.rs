@@ -6,7 +6,9 @@ use crate::setup::{program, run};
 
 #[tokio::test]
 async fn every_commands_help_opens_with_an_example() {
-    for command in ["backup", "list", "show", "verify", "restore", "cat", "delete"] {
+    for command in
+        ["backup", "list", "show", "verify", "restore", "cat", "delete", "serve", "completions", "man"]
+    {
         let help = run(program(&[command, "--help"])).await.ok().text();
         assert!(help.starts_with(&format!("Example: strongroom {command} ")), "{help}");
     }

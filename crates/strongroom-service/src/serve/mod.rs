@@ -1,0 +1,160 @@
+//! The service as a process: opens everything, answers HTTP, keeps the loops going, and ends in good order.
+
+mod health;
+mod listen;
+mod loops;
+mod place;
+mod reload;
+mod tls;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use strongroom_engine::{Clock, Code, Error, Result};
+use tokio_util::sync::CancellationToken;
+
+pub use loops::Loops;
+pub use place::Environment;
+
+use crate::api;
+use crate::config::{Config, Given};
+use crate::secrets::Keyring;
+use crate::service::{Http, Service};
+use crate::state::{State, StateError, StateUrl};
+use health::Health;
+use reload::Reload;
+use tls::Certificate;
+
+/// How long answers that were begun may go on after everything else has ended.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// What a process gives to the service.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Variables of the environment.
+    pub environment: Environment,
+}
+
+/// What was looked at and can be opened.
+struct Checked {
+    place: place::Place,
+    keyring: Keyring,
+    certificate: Option<Certificate>,
+}
+
+/// Looks at everything that a start needs, except the database, and changes nothing.
+///
+/// # Errors
+/// `SR-USAGE` with everything that is wrong in the configuration; `SR-MASTER-KEY`; a certificate that cannot be used.
+pub async fn check(given: &Given, surroundings: &Surroundings) -> Result<Checks> {
+    let checked = Checked::look(given, &surroundings.environment, false).await?;
+    Ok(Checks {
+        listen: given.config.listen.to_string(),
+        tls: given.config.has_tls(),
+        state: checked.place.state.to_string(),
+    })
+}
+
+/// What a configuration that can be used says.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Checks {
+    /// Where the service would listen.
+    pub listen: String,
+    /// Whether it would speak TLS.
+    pub tls: bool,
+    /// Where its state would be, without password.
+    pub state: String,
+}
+
+impl fmt::Display for Checks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let with = if self.tls { "with TLS" } else { "without TLS" };
+        writeln!(f, "the configuration can be used: {} {with}, state {}", self.listen, self.state)
+    }
+}
+
+impl Checked {
+    /// `make`: whether what the first start needs may be made.
+    async fn look(given: &Given, environment: &Environment, make: bool) -> Result<Self> {
+        given.check(&given.config.problems())?;
+        let place = place::Place::of(&given.config, environment)?;
+        let keys = if make { place.keys_or_new(environment)? } else { place.keys(environment)? };
+        let keyring = match keys {
+            Some(keys) => Keyring::new(keys)?,
+            None => Keyring::ephemeral()?,
+        };
+        let certificate = Certificate::load(&given.config.tls).await?;
+        Ok(Self { place, keyring, certificate })
+    }
+}
+
+/// Runs the service until `stop` is cancelled: then no run starts any more, and those that run may go on for
+/// `stop_seconds`.
+///
+/// # Errors
+/// As [`check`]; the state cannot be opened; the address cannot be listened on.
+pub async fn serve(given: &Given, surroundings: Surroundings, stop: CancellationToken) -> Result<()> {
+    let Checked { place, keyring, certificate } =
+        Checked::look(given, &surroundings.environment, true).await?;
+    let config = &given.config;
+    let state = open(&place.state, &surroundings.clock).await?;
+    let keyring = Arc::new(keyring);
+    let service = Arc::new(Service::new(surroundings.clock, http(config)));
+    let loops = Loops::new(stop.clone());
+    let health = Health { state: state.clone(), loops: loops.clone(), stop: stop.clone() };
+    let router = api::router(service).merge(health.router());
+    let mut server = listen::Server::start(config.listen, router, certificate.as_ref())?;
+    let (address, tls) = (server.address().await?, certificate.is_some());
+    tracing::info!(%address, tls, state = %place.state, "listening");
+    Reload { certificate, keys: place.key_file(), keyring }.begin(&loops);
+
+    let failed = tokio::select! {
+        () = stop.cancelled() => None,
+        failed = server.ended() => Some(failed),
+    };
+    stop.cancel();
+    tracing::info!(limit = config.stop_seconds.get(), "stopping: no run starts any more");
+    loops.ended(Duration::from_secs(config.stop_seconds.get())).await;
+    if let Some(failed) = failed {
+        return Err(failed);
+    }
+    server.stop(LAST_ANSWERS).await;
+    state.close().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn http(config: &Config) -> Http {
+    Http {
+        tls: config.has_tls(),
+        trusted_proxies: config.trusted_proxies.iter().map(|network| network.net()).collect(),
+        origin: config.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned()),
+    }
+}
+
+async fn open(url: &StateUrl, clock: &Arc<dyn Clock>) -> Result<State> {
+    State::open(url, clock.clone()).await.map_err(|wrong| {
+        let code = match &wrong {
+            StateError::Newer { .. } => Code::NewerFormat,
+            StateError::Full => Code::Space,
+            StateError::Damaged(_) => Code::Damaged,
+            StateError::InUse(_) | StateError::Address(_) => Code::Usage,
+            _ => Code::Internal,
+        };
+        Error::new(code, format!("the state `{url}` cannot be opened: {wrong}")).caused_by(wrong)
+    })
+}
+
+/// A folder that only the owner can enter, made where there is none.
+fn private_folder(path: &PathBuf) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| {
+        Error::new(Code::Usage, format!("the folder `{}` cannot be made: {e}", path.display()))
+            .help("Name another one as `data` in the configuration.")
+            .caused_by(e)
+    })
+}

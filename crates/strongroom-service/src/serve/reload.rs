@@ -1,0 +1,89 @@
+//! What is read again while the service runs: the certificate and the master keys, at SIGHUP and when their files change.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use strongroom_engine::{Code, Error, Result};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::Loops;
+use super::tls::Certificate;
+use crate::secrets::{KeySource, Keyring};
+
+/// How often files are looked at.
+const LOOK: Duration = Duration::from_secs(20);
+
+/// What may change.
+#[derive(Clone)]
+pub(super) struct Reload {
+    pub(super) certificate: Option<Certificate>,
+    /// The file of the master keys, if they come from one.
+    pub(super) keys: Option<KeySource>,
+    pub(super) keyring: Arc<Keyring>,
+}
+
+/// When the files were last changed.
+type Stamps = (Option<[Option<SystemTime>; 2]>, Option<SystemTime>);
+
+impl Reload {
+    /// Looks from now on.
+    pub(super) fn begin(self, loops: &Loops) {
+        loops.begin("reload", move |stop| self.clone().watch(stop));
+    }
+
+    async fn watch(self, stop: CancellationToken) -> Result<()> {
+        let mut asked = signal(SignalKind::hangup())
+            .map_err(|e| Error::new(Code::Internal, "SIGHUP cannot be listened to").caused_by(e))?;
+        let mut seen = self.stamps().await;
+        loop {
+            let hangup = tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                _ = asked.recv() => true,
+                () = tokio::time::sleep(LOOK) => false,
+            };
+            let now = self.stamps().await;
+            if hangup || now.0 != seen.0 {
+                said("certificate", self.certificate_again().await);
+            }
+            if hangup || now.1 != seen.1 {
+                said("master keys", self.keys_again());
+            }
+            seen = now;
+        }
+    }
+
+    async fn stamps(&self) -> Stamps {
+        let certificate = match &self.certificate {
+            Some(certificate) => Some(certificate.stamp().await),
+            None => None,
+        };
+        let keys = match &self.keys {
+            Some(KeySource::File(path)) => tokio::fs::metadata(path).await.ok(),
+            _ => None,
+        };
+        (certificate, keys.and_then(|file| file.modified().ok()))
+    }
+
+    async fn certificate_again(&self) -> Result<bool> {
+        match &self.certificate {
+            Some(certificate) => certificate.reload().await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    fn keys_again(&self) -> Result<bool> {
+        let Some(source) = &self.keys else { return Ok(false) };
+        // Only files are read again: the environment of a process does not change.
+        self.keyring.replace(source.read(|_| None)?)?;
+        Ok(true)
+    }
+}
+
+fn said(what: &str, outcome: Result<bool>) {
+    match outcome {
+        Ok(true) => tracing::info!(what, "read again"),
+        Ok(false) => {}
+        Err(error) => tracing::error!(what, ?error, "not read again: what was in use stays so"),
+    }
+}
