@@ -7,6 +7,7 @@
 pub mod api;
 pub mod config;
 pub mod control;
+pub mod desired;
 pub mod egress;
 pub mod job;
 pub mod loosening;

@@ -83,7 +83,7 @@ pub(crate) fn judge(backups: &[&Dated<'_>], rules: &Retention, now: DateTime<Utc
         let newer_good = last_good.is_some_and(|(_, at)| at > dated.backup.at);
         match dated.backup.standing {
             Standing::Good if Some(place) == last_good.map(|(place, _)| place) => {
-                keeps[place].push(Reason::LastGood)
+                keeps[place].push(Reason::LastGood);
             }
             Standing::Incomplete if !newer_good => keeps[place].push(Reason::NothingBetter),
             _ => {}

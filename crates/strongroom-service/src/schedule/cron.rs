@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use chrono::{Datelike, NaiveDate, NaiveTime};
 use croner::Weekday;
@@ -23,7 +24,10 @@ const FIELDS: [&str; 5] = ["minute", "hour", "day of the month", "month", "day o
 /// A cron pattern of five fields that has dates: minute, hour, day of the month, month, day of the week. Lists, ranges
 /// and steps are taken, names of months and days, `L`, `W` and `#`, and words such as `@daily`.
 #[derive(Debug, Clone)]
-pub struct CronPattern {
+pub struct CronPattern(Arc<Parsed>);
+
+#[derive(Debug)]
+struct Parsed {
     text: String,
     dates: croner::Cron,
     times: Vec<NaiveTime>,
@@ -35,17 +39,17 @@ impl CronPattern {
     /// The pattern as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// The times of each of its dates, in order.
     pub(super) fn times(&self) -> &[NaiveTime] {
-        &self.times
+        &self.0.times
     }
 
     /// Whether it runs on a date.
     pub(super) fn is_on(&self, date: NaiveDate) -> bool {
-        let pattern = &self.dates.pattern;
+        let pattern = &self.0.dates.pattern;
         let weekday = Weekday::from_days_from_sunday(date.weekday().num_days_from_sunday());
         pattern.month_match(date.month()).unwrap_or(false)
             && pattern.day_match(date.year(), date.month(), date.day(), weekday).unwrap_or(false)
@@ -113,8 +117,8 @@ impl FromStr for CronPattern {
         let (hours, minutes) = (dates.pattern.hours.values(), dates.pattern.minutes.values());
         let at = |hour: &u16, minute: &u16| NaiveTime::from_hms_opt((*hour).into(), (*minute).into(), 0);
         let times = hours.iter().flat_map(|hour| minutes.iter().filter_map(move |minute| at(hour, minute)));
-        let pattern = Self { text: text.into(), times: times.collect(), dates };
-        if pattern.times.is_empty() || !pattern.has_dates() {
+        let pattern = Self(Arc::new(Parsed { text: text.into(), times: times.collect(), dates }));
+        if pattern.times().is_empty() || !pattern.has_dates() {
             return Err(format!("the pattern `{text}` never comes: no date is all that it says"));
         }
         Ok(pattern)
@@ -123,19 +127,19 @@ impl FromStr for CronPattern {
 
 impl PartialEq for CronPattern {
     fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
+        self.0.text == other.0.text
     }
 }
 
 impl fmt::Display for CronPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.as_str())
     }
 }
 
 impl Serialize for CronPattern {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&self.text)
+        to.serialize_str(self.as_str())
     }
 }
 

@@ -67,7 +67,7 @@ impl State {
 }
 
 impl<'a> Course<'a> {
-    pub(super) fn new(subject: &Subject<'a>, to_come: Vec<Stored>, now: DateTime<Utc>) -> Self {
+    pub(super) fn new(subject: &Subject<'a>, to_come: &[Stored], now: DateTime<Utc>) -> Self {
         let hours = i64::try_from(subject.grace_hours.get()).unwrap_or(i64::MAX);
         let discarded = |stored: &Stored| stored.backup.standing == Standing::Discarded;
         Self {
@@ -77,7 +77,7 @@ impl<'a> Course<'a> {
             grace: TimeDelta::hours(hours),
             now,
             there: subject.backups.len(),
-            backups: [subject.backups, &to_come].concat(),
+            backups: [subject.backups, to_come].concat(),
         }
     }
 

@@ -143,7 +143,7 @@ pub fn simulate(subject: &Subject<'_>, scenario: &Scenario, now: DateTime<Utc>) 
     let class = scenario.prices.chosen()?;
     let trend = Trend::of(&scenario.sizes, subject.backups, now);
     let to_come = made(subject, &trend, scenario.until, now)?;
-    let course = Course::new(subject, to_come, now);
+    let course = Course::new(subject, &to_come, now);
     let seen = course.run(scenario.until)?;
     let months = prices::by_month(&seen, class);
     Ok(Forecast {
