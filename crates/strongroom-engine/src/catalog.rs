@@ -16,7 +16,7 @@ use crate::help::{Command, Setting};
 use crate::job::Job;
 use crate::layout::{self, BackupId, PlanName};
 use crate::manifest::{self, Manifest};
-use crate::progress::{Event, Phase};
+use crate::progress::{Event, Phase, Warning};
 use crate::summary::{self, Summary};
 
 /// Requests under way at once while backups are listed.
@@ -47,6 +47,9 @@ pub enum Entry {
     /// No backup: one that is being made now, or never came about. When the newest of its objects was written tells these
     /// apart; by the clock of the store, where it says that.
     Unfinished(Place, Option<DateTime<Utc>>),
+    /// No backup: a run that failed left its log, and nothing else. When it was written; by the clock of the store, where it
+    /// says that.
+    LogOnly(Place, Option<DateTime<Utc>>),
     /// No backup any more: its deletion has begun and not ended.
     Deleting(Place),
     /// Its manifest cannot be read.
@@ -60,7 +63,7 @@ pub enum Entry {
 pub struct Deleted {
     /// Objects deleted.
     pub objects: u64,
-    /// Their bytes, as the manifest says.
+    /// Their bytes, as the manifest says; without those of a log.
     pub stored_bytes: u64,
 }
 
@@ -169,7 +172,7 @@ fn refused_all(entries: &[Entry]) -> Option<Error> {
                 first = first.or_else(|| Some(error.clone()));
             }
             Entry::Unreadable(..) => return None,
-            Entry::Unfinished(..) | Entry::Deleting(_) | Entry::Unlisted(..) => {}
+            Entry::Unfinished(..) | Entry::LogOnly(..) | Entry::Deleting(_) | Entry::Unlisted(..) => {}
         }
     }
     first
@@ -223,6 +226,9 @@ async fn without_manifest(store: &dyn ObjectStore, place: &Place) -> Result<Entr
     if contents.has(layout::DELETING) {
         return Ok(Entry::Deleting(place.clone()));
     }
+    if contents.is_only_a_log() {
+        return Ok(Entry::LogOnly(place.clone(), contents.newest()));
+    }
     Ok(Entry::Unfinished(place.clone(), contents.newest()))
 }
 
@@ -243,6 +249,10 @@ impl Contents {
 
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|object| object.name == name)
+    }
+
+    fn is_only_a_log(&self) -> bool {
+        matches!(&self.0[..], [only] if only.name == layout::LOG)
     }
 
     /// When the newest of them was written; none where that is not known of one of them.
@@ -351,7 +361,8 @@ async fn first_with_manifest(
 }
 
 /// Deletes the backup `id`: first its manifest, so that it is no backup any more, then its segments;
-/// each by its version, so that a versioned bucket frees the bytes. What was begun and not ended is ended.
+/// each by its version, so that a versioned bucket frees the bytes; then its log, if it has one. What was begun and not
+/// ended is ended.
 ///
 /// # Errors
 /// [`Code::NotABackup`] when there is none of that name; [`Code::Cancelled`]; as the store fails. After these the same
@@ -376,11 +387,35 @@ pub async fn delete(
     });
     let deletions = stream::iter(deletions).buffer_unordered(DELETED_AT_ONCE).try_collect::<()>();
     job.unless_cancelled(deletions).await.map_err(|e| go_on_later(e, id))?;
+    let logs = delete_log(&*store, &place, job).await?;
     let key = place.key(layout::DELETING);
     if let Some(found) = get(&*store, &place, layout::DELETING).await? {
         store.delete(&key, found.version_id.as_deref()).await?;
     }
-    Ok(Deleted { objects: manifest.segments.len() as u64 + 1, stored_bytes: manifest.totals.stored_bytes })
+    Ok(Deleted {
+        objects: manifest.segments.len() as u64 + 1 + logs,
+        stored_bytes: manifest.totals.stored_bytes,
+    })
+}
+
+/// Deletes the log, if there is one, by the version that can be seen; how many were deleted.
+async fn delete_log(store: &dyn ObjectStore, place: &Place, job: &Job) -> Result<u64> {
+    let key = place.key(layout::LOG);
+    let version = match if_there(store, place, layout::LOG, || store.get_start(&key, 1)).await {
+        Ok(None) => return Ok(0),
+        Ok(Some(found)) => found.version_id,
+        // Policies that were made before there were logs do not let the one who deletes read them.
+        Err(error) if error.code() == Code::Denied => None,
+        Err(error) => return Err(error),
+    };
+    match store.delete(&key, version.as_deref()).await {
+        Ok(()) => Ok(1),
+        Err(error) if error.code() == Code::Denied && version.is_none() => {
+            job.warn(Warning::ObjectsLeft { objects: 1, example: key });
+            Ok(0)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn go_on_later(error: Error, id: &BackupId) -> Error {

@@ -42,6 +42,8 @@ pub struct Options {
 pub enum Why {
     /// It has no manifest.
     Unfinished,
+    /// It is the log of a run that failed, and nothing else.
+    LogOnly,
     /// Its deletion was cut off.
     Deleting,
     /// Its manifest is damaged.
@@ -132,6 +134,7 @@ impl Options {
         let (place, error) = match entry {
             Entry::Backup(_) => return None,
             Entry::Unfinished(place, _) => return Some((place, Ok(Why::Unfinished))),
+            Entry::LogOnly(place, _) => return Some((place, Ok(Why::LogOnly))),
             Entry::Deleting(place) => return Some((place, Ok(Why::Deleting))),
             Entry::Unreadable(place, error) => (place, error),
             Entry::Unlisted(plan, error) => {
@@ -198,7 +201,7 @@ pub async fn one(store: Arc<dyn ObjectStore>, place: Place, job: &Job) -> Result
 /// What was taken for one without a manifest may have got one since.
 fn has_no_manifest(why: Why, contents: &Contents) -> Result<(), String> {
     match why {
-        Why::Unfinished | Why::Deleting if contents.has(layout::MANIFEST) => {
+        Why::Unfinished | Why::LogOnly | Why::Deleting if contents.has(layout::MANIFEST) => {
             Err("it has a manifest, which was not there before".into())
         }
         _ => Ok(()),

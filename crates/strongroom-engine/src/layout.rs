@@ -4,6 +4,7 @@
 //! <plan>/<id>/manifest.json                     the commit point, written last
 //! <plan>/<id>/segments/<stretch>-<part>.<ext>   names sort in the order of the archive
 //! <plan>/<id>/deleting.json                     the manifest of a backup whose deletion has begun
+//! <plan>/<id>/log.jsonl                         the log of the run, also of one that failed
 //! RESTORE.md                                    how to restore with stock tools alone
 //! ```
 
@@ -24,6 +25,8 @@ pub(crate) const MANIFEST: &str = "manifest.json";
 pub(crate) const DELETING: &str = "deleting.json";
 /// The note on restoring without Strongroom, beside the plans.
 pub(crate) const RESTORE_NOTE: &str = "RESTORE.md";
+/// The name of a run's log, beside what it stored. A run that failed leaves it alone.
+pub(crate) const LOG: &str = "log.jsonl";
 /// Where segments stand within a backup's folder.
 pub(crate) const SEGMENTS: &str = "segments";
 
@@ -182,7 +185,7 @@ pub(crate) fn is_ours(name: &str) -> bool {
         Some(number(stretch) && number(part) && Compression::EXTENSIONS.contains(&extension))
     };
     let in_segments = name.strip_prefix(SEGMENTS).and_then(|name| name.strip_prefix('/'));
-    matches!(name, MANIFEST | DELETING) || in_segments.and_then(segment).unwrap_or(false)
+    matches!(name, MANIFEST | DELETING | LOG) || in_segments.and_then(segment).unwrap_or(false)
 }
 
 /// A number whose text sorts as the number does: five digits, and from 100,000 on a letter and ten, since letters come
@@ -224,11 +227,13 @@ mod tests {
 
     #[test]
     fn what_others_put_beside_segments_is_not_ours() {
-        assert!(is_ours("manifest.json") && is_ours("deleting.json"));
+        assert!(["manifest.json", "deleting.json", "log.jsonl"].into_iter().all(is_ours));
         for name in [
             "",
             "notes.txt",
             "manifest.json.bak",
+            "log.jsonl.gz",
+            "segments/log.jsonl",
             "00000-00000.zst",
             "segments/",
             "segments/notes.txt",

@@ -4,13 +4,30 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
-use strongroom_engine::{Event, Observer};
+use strongroom_engine::words::phase;
+use strongroom_engine::{Event, LogLine, Observer};
 
-use crate::words::{self, count, member, phase, retrying, say, size, slowed, visible};
+use crate::words::{count, say, size};
 
 /// How often a log learns how far it is.
 const LINE_EVERY: Duration = Duration::from_secs(10);
 const STYLE: &str = "{msg:24} [{bar:32}] {percent:>3} %  {binary_bytes_per_sec}  {eta} left";
+
+/// What a person reads of an event that stands in a line of its own.
+fn told(event: &Event) -> Option<String> {
+    let LogLine { message, .. } = event.log_line()?;
+    match event {
+        Event::Warning(_) => Some(format!("warning: {message}")),
+        Event::Member(_) | Event::Slowed { .. } | Event::Retrying { .. } => Some(message),
+        _ => None,
+    }
+}
+
+fn say_line(event: &Event) {
+    if let Some(line) = event.log_line() {
+        say(&line.message);
+    }
+}
 
 /// A bar of bytes.
 #[derive(Debug)]
@@ -35,11 +52,11 @@ impl Observer for Bars {
             }
             Event::Phase { phase: step } => self.0.set_message(phase(*step)),
             Event::Advanced { bytes, .. } => self.0.inc(*bytes),
-            Event::Warning(warning) => self.0.println(visible(&format!("warning: {warning}"))),
-            Event::Member(told) => self.0.println(member(told)),
-            Event::Slowed { member, why } => self.0.println(visible(&slowed(member, why.as_deref()))),
-            Event::Retrying { .. } => self.0.println(visible(&retrying(event))),
-            _ => {}
+            other => {
+                if let Some(line) = told(other) {
+                    self.0.println(line);
+                }
+            }
         }
     }
 }
@@ -72,12 +89,11 @@ impl Observer for Lines {
     fn observe(&self, event: &Event) {
         let mut tally = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
-            Event::Planned { namespaces, documents, bytes } => {
+            Event::Planned { bytes, .. } => {
                 (tally.planned, tally.bytes, tally.documents) = (*bytes, 0, 0);
-                let documents = count(*documents, "document");
-                say(&format!("{}, {documents}, {}", words::namespaces(*namespaces), size(*bytes)));
+                say_line(event);
             }
-            Event::Phase { phase: step } => say(phase(*step)),
+            Event::Phase { .. } => say_line(event),
             Event::Advanced { documents, bytes } => {
                 tally.documents += documents;
                 tally.bytes += bytes;
@@ -87,11 +103,11 @@ impl Observer for Lines {
                     say(&format!("{done} of {all}, {}", count(tally.documents, "document")));
                 }
             }
-            Event::Warning(warning) => say(&format!("warning: {warning}")),
-            Event::Member(told) => say(&member(told)),
-            Event::Slowed { member, why } => say(&slowed(member, why.as_deref())),
-            Event::Retrying { .. } => say(&retrying(event)),
-            _ => {}
+            other => {
+                if let Some(line) = told(other) {
+                    say(&line);
+                }
+            }
         }
     }
 }

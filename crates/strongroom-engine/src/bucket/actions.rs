@@ -97,7 +97,7 @@ pub enum When {
 pub enum Scope {
     /// All.
     Everything,
-    /// Of each backup: what says that it is there, or that it is being deleted.
+    /// Of each backup: what says that it is there, or that it is being deleted, and its log.
     Catalogue,
     /// Of each backup: what says that it is being deleted.
     Deleting,
@@ -109,7 +109,7 @@ impl Scope {
     pub fn patterns(self) -> &'static [&'static str] {
         match self {
             Self::Everything => &["*"],
-            Self::Catalogue => &["*/manifest.json", "*/deleting.json"],
+            Self::Catalogue => &["*/manifest.json", "*/deleting.json", "*/log.jsonl"],
             Self::Deleting => &["*/deleting.json"],
         }
     }
@@ -149,7 +149,14 @@ pub const USES: [Use; 15] = {
     use Scope::{Catalogue, Deleting, Everything};
     use When::{Always, Kms, Unversioned, Versioned};
     [
-        uses(Writer, PUT, Always, Everything, "backup", "stores segments, RESTORE.md and the manifest"),
+        uses(
+            Writer,
+            PUT,
+            Always,
+            Everything,
+            "backup",
+            "stores segments, RESTORE.md, the manifest and the log",
+        ),
         uses(Writer, KMS_ENCRYPT, Kms, Everything, "backup", "S3 has a data key made for each object"),
         uses(
             Restorer,
@@ -191,7 +198,14 @@ pub const USES: [Use; 15] = {
             "delete, clean",
             "finds the plan that a backup belongs to, and what is no backup",
         ),
-        uses(Pruner, GET, Always, Catalogue, "delete, clean", "reads in the manifest what is to be deleted"),
+        uses(
+            Pruner,
+            GET,
+            Always,
+            Catalogue,
+            "delete, clean",
+            "reads in the manifest what is to be deleted, and which version a log has",
+        ),
         uses(
             Pruner,
             PUT,

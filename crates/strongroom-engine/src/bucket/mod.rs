@@ -13,6 +13,7 @@ pub mod facts;
 mod failure;
 mod held;
 pub mod identity;
+pub mod kms;
 mod listing;
 mod local;
 mod meter;

@@ -4,6 +4,7 @@ mod archive;
 mod compare;
 mod create;
 mod data;
+mod digest;
 mod expiry;
 mod granted;
 mod in_force;
@@ -74,6 +75,11 @@ pub struct Restored {
     pub indexes: u64,
     /// Documents that the server refused.
     pub refused: u64,
+    /// Collections whose documents were compared with the checksum of the manifest, and were the same. One that differs
+    /// ends the restore with [`Code::Damaged`]. An archive has checksums of its own, which are compared as it is read.
+    pub compared: u64,
+    /// How long it took, in milliseconds, from the first look at the target to the end.
+    pub milliseconds: u64,
     /// Collections of the source that were left out, since each server has its own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<String>,
@@ -82,6 +88,14 @@ pub struct Restored {
     pub expiring: Vec<Expiry>,
     /// What was not restored, and why: the first of each collection in full.
     pub exceptions: Vec<String>,
+}
+
+impl Restored {
+    /// Whether all that was to be restored is there as it was: nothing was refused, changed or left undone.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.refused == 0 && self.exceptions.is_empty()
+    }
 }
 
 /// A restore that can be shown, and then run as it was shown.
@@ -131,6 +145,16 @@ impl Prepared {
         &self.preview
     }
 
+    /// What will be done and what decides it, as the SHA-256 of one written form: 64 hexadecimal digits. Two preparations
+    /// have the same digest exactly if they do the same to a target that holds the same of what they touch. Which
+    /// deployment the target is, is for the caller to compare.
+    ///
+    /// # Errors
+    /// [`Code::Internal`] if the options cannot be written.
+    pub fn digest(&self) -> Result<String> {
+        digest::digest((&self.source, &self.preview), (&self.items, &self.present), &self.settings)
+    }
+
     /// Reads from the backup which users, roles and stored functions come along, for the preview: at most 16 MiB of them.
     /// A restore that is not shown first does without; it names users and roles before it merges them.
     ///
@@ -150,6 +174,7 @@ impl Prepared {
     /// documents or indexes is in the answer.
     pub async fn run(mut self, job: Job) -> Result<Restored> {
         self.target = self.target.clone().attending(&job);
+        let began = job.clock.now();
         job.observe(&self.preview.began());
         let known = self.check(&job).await?;
         job.observe(&self.preview.planned());
@@ -162,7 +187,10 @@ impl Prepared {
         }
         self.in_force.warn(&job);
         match self.change(known, &job).await {
-            Ok(restored) => Ok(restored),
+            Ok(restored) => {
+                let took = job.clock.now() - began;
+                Ok(Restored { milliseconds: u64::try_from(took.num_milliseconds()).unwrap_or(0), ..restored })
+            }
             Err(error) => Err(self.unfinished(error)),
         }
     }
@@ -236,6 +264,7 @@ impl Prepared {
         let (tally, rest) = data::insert(source, target, &items, self.window.is_some(), writers, job).await?;
         restored.documents = tally.documents;
         restored.refused = tally.refused();
+        restored.compared = tally.compared;
         restored.exceptions.extend(tally.exceptions(source.namespaces()));
         restored.exceptions.extend(rings.compare(target, &tally).await?);
         restored.exceptions.extend(rest.counted.iter().map(|(place, documents)| {

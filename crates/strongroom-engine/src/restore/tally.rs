@@ -14,6 +14,8 @@ use crate::manifest::Namespace;
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) documents: u64,
+    /// Namespaces whose sum was compared with the manifest's.
+    pub(super) compared: u64,
     /// Users and roles, to be merged when all else is there.
     pub(super) kept: Kept,
     inserted: BTreeMap<usize, u64>,
@@ -71,6 +73,7 @@ impl Tally {
         for (namespace, sum) in self.sums.iter().flat_map(|(_, sums)| sums) {
             whole.entry(*namespace).or_default().append(sum);
         }
+        self.compared = whole.len() as u64;
         for (namespace, sum) in whole {
             let namespace = &namespaces[namespace];
             if sum.to_string() != namespace.crc64 {

@@ -18,7 +18,7 @@ use crate::bucket::bucket;
 use crate::bucket_contract::put;
 use crate::setup::{backup, folder, options, small_collections, unwatched};
 
-const DAY: u64 = 86_400;
+pub(crate) const DAY: u64 = 86_400;
 const DEAD: &str = "20200101T000000Z-dead";
 
 /// The time of the stores, and so much later.
@@ -38,7 +38,7 @@ impl Clock for Later {
     async fn sleep_until(&self, _: DateTime<Utc>) {}
 }
 
-fn later(seconds: u64) -> Job {
+pub(crate) fn later(seconds: u64) -> Job {
     Job::unwatched(Arc::new(Later(seconds)))
 }
 

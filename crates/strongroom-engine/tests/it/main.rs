@@ -19,6 +19,8 @@ mod expiry;
 mod faults;
 mod format;
 mod interruptions;
+mod kms;
+mod logs;
 mod lost_members;
 mod on_the_way;
 mod open_files;

@@ -2,12 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use strongroom_engine::deployment::Deployment;
-use strongroom_engine::{BackupId, Code, Compression, Consistency, Event, Observer, backup};
+use strongroom_engine::bucket::ObjectStore;
+use strongroom_engine::deployment::{Deployment, Target};
+use strongroom_engine::restore::{self, Existing, Source};
+use strongroom_engine::{
+    BackupId, Code, Compression, Consistency, Event, Manifest, Observer, Renames, backup,
+};
 use testbed::Mongod;
 use tokio_util::sync::CancellationToken;
 
-use crate::setup::{folder, job, options, small_collections, unwatched};
+use crate::setup::{backup as backed_up, folder, job, options, small_collections, unwatched};
 
 #[derive(Default)]
 struct Heard(Mutex<Vec<Event>>);
@@ -102,4 +106,53 @@ async fn a_backup_that_was_taken_over_stores_no_manifest() {
     assert_eq!(error.code(), Code::Cancelled);
     let store = folder(place.path());
     assert!(strongroom_engine::catalog::list(&*store, None).await.unwrap().is_empty());
+}
+
+async fn digest(
+    (store, manifest): (&Arc<dyn ObjectStore>, &Arc<Manifest>),
+    target: &Mongod,
+    options: restore::Options,
+) -> String {
+    let target = Target::connect(&target.uri().parse().unwrap()).await.unwrap();
+    let source = Source::backup(store.clone(), manifest.clone());
+    restore::prepare(source, target, options).await.unwrap().digest().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restores_digest_changes_with_what_it_does_and_with_nothing_else() {
+    let (source, target) = (Mongod::standalone().await.unwrap(), Mongod::standalone().await.unwrap());
+    small_collections(&source).await;
+    let place = tempfile::tempdir().unwrap();
+    let store = folder(place.path());
+    let first = Arc::new(backed_up(&source, &store, options(Compression::None)).await.unwrap());
+    let plain = || restore::Options { existing: Existing::Drop, ..restore::Options::default() };
+    let shown = digest((&store, &first), &target, plain()).await;
+    assert!(shown.len() == 64 && shown.bytes().all(|b| b.is_ascii_hexdigit()), "{shown}");
+
+    let one_writer = restore::Options { writers: 7, ..plain() };
+    assert_eq!(digest((&store, &first), &target, one_writer).await, shown, "how quick it is does not matter");
+    let client = target.client().await.unwrap();
+    client.database("other").collection("x").insert_one(bson::doc! {}).await.unwrap();
+    client.database("shop").collection("unconcerned").insert_one(bson::doc! {}).await.unwrap();
+    assert_eq!(digest((&store, &first), &target, plain()).await, shown);
+
+    let renames = Renames::new(vec!["shop.a=shop.z".to_owned()]).unwrap();
+    let mut seen = vec![shown.clone()];
+    for options in [
+        restore::Options { renames, ..plain() },
+        restore::Options { existing: Existing::Keep, ..plain() },
+        restore::Options { indexes: restore::Indexes::None, ..plain() },
+    ] {
+        let other = digest((&store, &first), &target, options).await;
+        assert!(!seen.contains(&other));
+        seen.push(other);
+    }
+    client.database("shop").collection("a").insert_one(bson::doc! {}).await.unwrap();
+    let there = digest((&store, &first), &target, plain()).await;
+    assert!(!seen.contains(&there), "now something is replaced");
+    client.database("shop").collection::<bson::Document>("a").drop().await.unwrap();
+    assert_eq!(digest((&store, &first), &target, plain()).await, shown);
+
+    let second = Arc::new(backed_up(&source, &store, options(Compression::None)).await.unwrap());
+    assert_ne!(digest((&store, &second), &target, plain()).await, shown, "another backup");
 }

@@ -26,7 +26,9 @@ async fn every_kind_comes_back_as_it_was() {
     assert_eq!(report.documents, manifest.totals.documents);
 
     let restored = restore(&store, &manifest, &target, Existing::Refuse, Filter::default()).await.unwrap();
-    assert_eq!((restored.refused, restored.exceptions), (0, vec![]));
+    assert!(restored.is_exact(), "{restored:?}");
+    let filled = manifest.namespaces.iter().filter(|n| n.documents > 0 && n.db != "admin").count() as u64;
+    assert!(restored.compared >= filled && filled > 0, "{} of {filled}", restored.compared);
     let found = fingerprint(&target.client().await.unwrap()).await.unwrap();
     assert_eq!(differences(&wanted, &found), Vec::<String>::new());
 

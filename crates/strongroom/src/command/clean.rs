@@ -78,6 +78,7 @@ impl fmt::Display for Text<'_> {
 fn why(found: &Found) -> String {
     let why = match found.why {
         Why::Unfinished => "unfinished",
+        Why::LogOnly => "the log of a run that failed",
         Why::Deleting => "its deletion was cut off",
         Why::Damaged => "its manifest is damaged",
         Why::Newer => "made by a newer Strongroom",

@@ -117,6 +117,7 @@ fn state(entry: &Entry) -> Option<(&Place, &'static str)> {
     match entry {
         Entry::Backup(_) | Entry::Unlisted(..) => None,
         Entry::Unfinished(place, _) => Some((place, "unfinished")),
+        Entry::LogOnly(place, _) => Some((place, "failed")),
         Entry::Deleting(place) => Some((place, "deleting")),
         Entry::Unreadable(place, _) => Some((place, "unreadable")),
     }
