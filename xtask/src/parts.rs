@@ -4,7 +4,7 @@
 use std::process::Command;
 
 use testbed::ceph::Ceph;
-use testbed::{Moto, Version, small_disk, tools};
+use testbed::{Moto, Postgres, Version, small_disk, tools};
 
 use crate::Outcome;
 use crate::fuzz;
@@ -17,6 +17,7 @@ pub(crate) enum Part {
     Ceph,
     Moto,
     CfnLint,
+    Postgres,
     SmallDisk,
     CargoFuzz,
     Mongorestore,
@@ -24,12 +25,13 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Rustfmt,
         Self::Clippy,
         Self::Ceph,
         Self::Moto,
         Self::CfnLint,
+        Self::Postgres,
         Self::SmallDisk,
         Self::CargoFuzz,
         Self::Mongorestore,
@@ -44,6 +46,7 @@ impl Part {
             Self::Ceph => "Ceph's gateway",
             Self::Moto => "moto",
             Self::CfnLint => "cfn-lint",
+            Self::Postgres => "PostgreSQL",
             Self::SmallDisk => "a small file system",
             Self::CargoFuzz => "cargo-fuzz",
             Self::Mongorestore => "mongorestore",
@@ -57,6 +60,7 @@ impl Part {
             Self::Ceph => Some("with_ceph"),
             Self::Moto => Some("with_moto"),
             Self::CfnLint => Some("with_cfn_lint"),
+            Self::Postgres => Some("with_postgres"),
             Self::SmallDisk => Some("with_small_disk"),
             Self::Mongorestore => Some("with_mongorestore"),
             Self::Rustfmt | Self::Clippy | Self::CargoFuzz | Self::Mongodb(_) => None,
@@ -76,6 +80,7 @@ impl Part {
             Self::Ceph => Ok(Ceph::start().map(drop)?),
             Self::Moto => Ok(Moto::start().map(drop)?),
             Self::CfnLint => Ok(tools::run(tools::cfn_lint()?.arg("--version"), "run cfn-lint")?),
+            Self::Postgres => Ok(Postgres::start().map(drop)?),
             Self::SmallDisk => Ok(small_disk::try_it()?),
             Self::CargoFuzz => fuzz::fuzzer().map(drop),
             Self::Mongorestore => match std::env::var_os("MONGORESTORE") {

@@ -9,6 +9,7 @@ pub mod config;
 pub mod control;
 pub mod desired;
 pub mod egress;
+pub mod events;
 pub mod job;
 pub mod loosening;
 pub mod model;

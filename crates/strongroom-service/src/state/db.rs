@@ -13,7 +13,9 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, PgConnection, PgPool, Postgres, Row as _, Sqlite, SqliteConnection, SqlitePool};
 use sqlx::{Transaction, Type};
 use strongroom_engine::Clock;
+use tokio::sync::Notify;
 
+use super::events::{self, Pending};
 use super::sql::{Sql, Value};
 use super::{Result, StateError};
 
@@ -120,6 +122,14 @@ impl Conn {
         self.one(Sql::new(now)).await?.time("now")
     }
 
+    /// The same query, whose rows nobody else changes until the transaction ends. SQLite's only writer needs no more.
+    pub(super) fn locking(&mut self, sql: Sql) -> Sql {
+        match self.raw() {
+            Raw::Sqlite(_) => sql,
+            Raw::Postgres(_) => sql.push(" FOR UPDATE"),
+        }
+    }
+
     /// Keeps others that take the same lock out until the transaction ends. SQLite's only writer has done so already.
     pub(super) async fn lock(&mut self, lock: Lock) -> Result<()> {
         if let Raw::Postgres(_) = self.raw() {
@@ -144,6 +154,8 @@ pub(super) enum Lock {
 #[derive(Debug)]
 pub struct Tx {
     conn: Conn,
+    events: Vec<Pending>,
+    committed: Arc<Notify>,
 }
 
 impl Tx {
@@ -152,12 +164,25 @@ impl Tx {
     /// # Errors
     /// Where nobody knows whether they are, such as when the connection broke: [`StateError::Unavailable`].
     pub async fn commit(self) -> Result<()> {
-        match self.conn.link {
+        let Self { mut conn, events, committed } = self;
+        let tells = !events.is_empty();
+        if tells {
+            events::append(&mut conn, events).await?;
+        }
+        match conn.link {
             Link::SqliteTx(tx) => tx.commit().await?,
             Link::PostgresTx(tx) => tx.commit().await?,
             Link::Sqlite(_) | Link::Postgres(_) => {}
         }
+        if tells {
+            committed.notify_one();
+        }
         Ok(())
+    }
+
+    /// Adds an event, which is stored and sent when the transaction is committed.
+    pub fn tell(&mut self, kind: &'static str, subject: Option<&str>, data: serde_json::Value) {
+        self.events.push(Pending { kind, subject: subject.map(str::to_owned), data });
     }
 }
 
@@ -184,13 +209,13 @@ impl Db {
         Ok(Conn { link, clock })
     }
 
-    pub(super) async fn begin(&self, clock: Arc<dyn Clock>) -> Result<Tx> {
+    pub(super) async fn begin(&self, clock: Arc<dyn Clock>, committed: Arc<Notify>) -> Result<Tx> {
         let link = match self {
             // A deferred transaction that reads first fails at its first write if another one has written meanwhile.
             Self::Sqlite { writer, .. } => Link::SqliteTx(writer.begin_with("BEGIN IMMEDIATE").await?),
             Self::Postgres(pool) => Link::PostgresTx(pool.begin().await?),
         };
-        Ok(Tx { conn: Conn { link, clock } })
+        Ok(Tx { conn: Conn { link, clock }, events: Vec::new(), committed })
     }
 
     pub(super) async fn close(&self) {

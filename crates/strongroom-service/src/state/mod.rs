@@ -3,11 +3,33 @@
 //! The only folder with SQL, and the only one that names a driver. A file is a table, with functions over a [`Conn`];
 //! what belongs together is done in one [`Tx`]. The text of the statements is the same for both databases.
 
+pub mod audit;
+pub mod backups;
+pub mod changes;
+pub mod counts;
+pub mod deployments;
+pub mod events;
+pub mod idempotency;
+pub mod leftovers;
+pub mod locations;
+pub mod log_lines;
+pub mod plans;
+pub mod runs;
+pub mod secrets;
+pub mod sessions;
+pub mod settings;
+pub mod tickets;
+pub mod tokens;
+pub mod users;
+
+mod bookkeeping;
 mod db;
 mod error;
+mod labels;
 mod migrate;
 mod open;
 mod page;
+mod scope;
 mod sql;
 mod url;
 
@@ -15,10 +37,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use strongroom_engine::Clock;
+use tokio::sync::Notify;
 
 pub use db::{Conn, Tx};
 pub use error::{Result, StateError};
+pub use labels::HasLabel;
 pub use page::{Page, PageRequest, PageSize};
+pub use scope::Scope;
 pub use url::StateUrl;
 
 /// The state. Clones are the same one.
@@ -28,6 +53,8 @@ pub struct State(Arc<Open>);
 struct Open {
     db: db::Db,
     clock: Arc<dyn Clock>,
+    /// Woken when a transaction with events was committed.
+    committed: Arc<Notify>,
     /// Of a file: kept locked while it is open.
     _lock: Option<std::fs::File>,
 }
@@ -46,7 +73,7 @@ impl State {
     /// the schema, and what the database answers.
     pub async fn open(url: &StateUrl, clock: Arc<dyn Clock>) -> Result<Self> {
         let (db, lock) = open::open(url).await?;
-        let state = Self(Arc::new(Open { db, clock, _lock: lock }));
+        let state = Self(Arc::new(Open { db, clock, committed: Arc::default(), _lock: lock }));
         migrate::migrate(&state).await?;
         Ok(state)
     }
@@ -64,7 +91,7 @@ impl State {
     /// # Errors
     /// If it cannot begin within a few seconds.
     pub async fn begin(&self) -> Result<Tx> {
-        self.0.db.begin(self.0.clock.clone()).await
+        self.0.db.begin(self.0.clock.clone(), self.0.committed.clone()).await
     }
 
     /// Whether the database answers and takes writes.
@@ -74,6 +101,17 @@ impl State {
     pub async fn check(&self) -> Result<()> {
         let mut tx = self.begin().await?;
         tx.one(sql::Sql::new("SELECT max(number) AS schema FROM migrations")).await.map(drop)
+    }
+
+    /// Waits until a transaction with events was committed by this process, or has been since the last call.
+    pub(crate) async fn committed(&self) {
+        self.0.committed.notified().await;
+    }
+
+    /// Whether other processes may change it too.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.0.db, db::Db::Postgres(_))
     }
 
     /// Ends all connections, once those in use are given back.

@@ -8,6 +8,7 @@ CREATE TABLE deployments (
     name TEXT NOT NULL,
     runs_at_once BIGINT NOT NULL,
     body TEXT NOT NULL,
+    last_test TEXT,
     version BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX deployments_name ON deployments (name);
@@ -254,4 +255,14 @@ CREATE TABLE events (
     kind TEXT NOT NULL,
     subject TEXT,
     data TEXT NOT NULL
+);
+
+-- What tries that gave no backup may have left in a location, until it is cleared away.
+CREATE TABLE leftovers (
+    location TEXT NOT NULL REFERENCES locations (id) ON DELETE CASCADE,
+    folder TEXT NOT NULL,
+    name TEXT NOT NULL,
+    run TEXT NOT NULL,
+    sweep_after BIGINT NOT NULL,
+    PRIMARY KEY (location, folder, name)
 );

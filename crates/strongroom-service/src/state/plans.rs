@@ -1,0 +1,205 @@
+//! Plans, and how they stand.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use super::db::Row;
+use super::labels::{self, HasLabel};
+use super::sql::{Sql, json};
+use super::{Conn, Page, PageRequest, Result, Scope, StateError};
+use crate::model::{ChangeId, DeploymentId, LocationId, Name, Plan, PlanId, PlanStatus, Problem};
+
+/// Their table, as `labels` names it.
+pub const TABLE: &str = "plans";
+
+const SELECT: &str = "SELECT id, folder, settings, next_due, last_good, last_good_at, last_proven_at, last_problem, \
+                      failed_since_good, refused_by_bucket, waiting_changes, created_at, updated_at, version \
+                      FROM plans WHERE ";
+
+/// Which plans are listed.
+#[derive(Debug, Clone, Default)]
+pub struct PlanFilter {
+    /// With this name.
+    pub name: Option<Name>,
+    /// Of this deployment.
+    pub deployment: Option<DeploymentId>,
+    /// Into this location.
+    pub location: Option<LocationId>,
+    /// Paused or not.
+    pub paused: Option<bool>,
+    /// Those whose last run failed.
+    pub failing: bool,
+    /// With this label.
+    pub label: Option<HasLabel>,
+    /// Those that may be seen.
+    pub scope: Scope,
+}
+
+fn read_status(row: &Row) -> Result<PlanStatus> {
+    Ok(PlanStatus {
+        next_due: row.time_or_none("next_due")?,
+        last_good: row.parsed_or_none("last_good")?,
+        last_good_at: row.time_or_none("last_good_at")?,
+        last_proven_at: row.time_or_none("last_proven_at")?,
+        last_problem: row.json_or_none("last_problem")?,
+        failed_since_good: row.count("failed_since_good")?,
+        refused_by_bucket: row.json_or_none("refused_by_bucket")?,
+        waiting_changes: row.json("waiting_changes")?,
+    })
+}
+
+fn read(row: &Row) -> Result<Plan> {
+    Ok(Plan {
+        id: row.parsed("id")?,
+        settings: row.json("settings")?,
+        folder: row.parsed("folder")?,
+        status: read_status(row)?,
+        created_at: row.time("created_at")?,
+        updated_at: row.time("updated_at")?,
+        version: row.count("version")?,
+    })
+}
+
+/// Adds a plan.
+///
+/// # Errors
+/// [`StateError::Taken`] for its name or its folder, [`StateError::Missing`] without its deployment or location.
+pub async fn insert(conn: &mut Conn, plan: &Plan) -> Result<()> {
+    let insert = "INSERT INTO plans (id, name, deployment, location, folder, paused, settings, next_due, \
+                  failed_since_good, refused_by_bucket, waiting_changes, created_at, updated_at, version) \
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, '[]', $10, $11, $12)";
+    let (settings, status) = (&plan.settings, &plan.status);
+    let insert = Sql::new(insert)
+        .bind(&plan.id)
+        .bind(&settings.name)
+        .bind(&settings.deployment)
+        .bind(&settings.location)
+        .bind(plan.folder.to_string())
+        .bind(settings.paused)
+        .bind(json(settings)?)
+        .bind(status.next_due)
+        .bind(status.refused_by_bucket.as_ref().map(json).transpose()?)
+        .bind(plan.created_at)
+        .bind(plan.updated_at)
+        .bind(plan.version);
+    conn.execute(insert).await?;
+    labels::set(conn, TABLE, plan.id.as_str(), &settings.labels).await
+}
+
+/// The plan with this id.
+///
+/// # Errors
+/// What the database answers.
+pub async fn get(conn: &mut Conn, id: &PlanId) -> Result<Option<Plan>> {
+    conn.optional(Sql::new(SELECT).push_bind("id = ", id)).await?.as_ref().map(read).transpose()
+}
+
+/// A page of plans, newest first.
+///
+/// # Errors
+/// What the database answers.
+pub async fn list(conn: &mut Conn, filter: &PlanFilter, page: &PageRequest) -> Result<Page<Plan>> {
+    let select = Sql::new(SELECT)
+        .push("1 = 1")
+        .push_some(" AND name = ", filter.name.as_ref())
+        .push_some(" AND deployment = ", filter.deployment.as_ref())
+        .push_some(" AND location = ", filter.location.as_ref())
+        .push_some(" AND paused = ", filter.paused)
+        .push_among(" AND deployment IN (", filter.scope.deployments.iter())
+        .push_among(" AND id IN (", filter.scope.plans.iter());
+    let select = if filter.failing { select.push(" AND failed_since_good > 0") } else { select };
+    let select = labels::having(select, TABLE, filter.label.as_ref());
+    let rows = conn.all(page.end(select)).await?;
+    page.page(rows, read)
+}
+
+/// The plans that are due, the longest waiting first; at most `limit`.
+///
+/// # Errors
+/// What the database answers.
+pub async fn due(conn: &mut Conn, now: DateTime<Utc>, limit: u64) -> Result<Vec<Plan>> {
+    let select = Sql::new(SELECT)
+        .push_bind("next_due IS NOT NULL AND next_due <= ", now)
+        .push_bind(" ORDER BY next_due, id LIMIT ", limit);
+    conn.all(select).await?.iter().map(read).collect()
+}
+
+/// When the next plan is due.
+///
+/// # Errors
+/// What the database answers.
+pub async fn next_due(conn: &mut Conn) -> Result<Option<DateTime<Utc>>> {
+    let select = "SELECT next_due FROM plans WHERE next_due IS NOT NULL ORDER BY next_due, id LIMIT 1";
+    conn.optional(Sql::new(select)).await?.map(|row| row.time("next_due")).transpose()
+}
+
+/// Sets when a plan is due next, if it is due as it was when it was read, and says whether it was: the one who succeeds
+/// makes the run.
+///
+/// # Errors
+/// What the database answers.
+pub async fn advance(
+    conn: &mut Conn,
+    id: &PlanId,
+    was: Option<DateTime<Utc>>,
+    next: Option<DateTime<Utc>>,
+) -> Result<bool> {
+    let update = "UPDATE plans SET next_due = $1 WHERE id = $2 AND coalesce(next_due, -1) = coalesce($3, -1)";
+    Ok(conn.execute(Sql::new(update).bind(next).bind(id).bind(was)).await? > 0)
+}
+
+/// Replaces the settings of a plan that has this version, with when it is due and what its bucket refuses. The plan has
+/// the next version then. The rest of its status stays.
+///
+/// # Errors
+/// [`StateError::Conflict`], [`StateError::Taken`] for its name, [`StateError::Missing`] without plan, deployment or
+/// location.
+pub async fn update(conn: &mut Conn, plan: &Plan, expected_version: u64) -> Result<()> {
+    let update = "UPDATE plans SET name = $1, deployment = $2, location = $3, paused = $4, settings = $5, \
+                  next_due = $6, refused_by_bucket = $7, updated_at = $8, version = version + 1 \
+                  WHERE id = $9 AND version = $10";
+    let (settings, status) = (&plan.settings, &plan.status);
+    let update = Sql::new(update)
+        .bind(&settings.name)
+        .bind(&settings.deployment)
+        .bind(&settings.location)
+        .bind(settings.paused)
+        .bind(json(settings)?)
+        .bind(status.next_due)
+        .bind(status.refused_by_bucket.as_ref().map(json).transpose()?)
+        .bind(plan.updated_at)
+        .bind(&plan.id)
+        .bind(expected_version);
+    if conn.execute(update).await? == 0 {
+        return Err(get(conn, &plan.id).await?.map_or(StateError::Missing, |_| StateError::Conflict));
+    }
+    labels::set(conn, TABLE, plan.id.as_str(), &settings.labels).await
+}
+
+/// Keeps what the bucket of a plan would refuse. Its version stays.
+///
+/// # Errors
+/// What the database answers.
+pub async fn set_refused(conn: &mut Conn, id: &PlanId, refused: Option<&Problem>) -> Result<()> {
+    let update = Sql::new("UPDATE plans SET refused_by_bucket = $1 WHERE id = $2");
+    conn.execute(update.bind(refused.map(json).transpose()?).bind(id)).await.map(drop)
+}
+
+/// Keeps which changes wait that loosen a plan.
+pub(super) async fn set_waiting(conn: &mut Conn, id: &PlanId, changes: &[ChangeId]) -> Result<()> {
+    let waiting = Value::from(changes.iter().map(ChangeId::as_str).collect::<Vec<_>>());
+    let update = Sql::new("UPDATE plans SET waiting_changes = $1 WHERE id = $2");
+    conn.execute(update.bind(json(&waiting)?).bind(id)).await.map(drop)
+}
+
+/// Deletes a plan and its labels. Its runs, counts and backups stay.
+///
+/// # Errors
+/// [`StateError::Conflict`], [`StateError::Missing`].
+pub async fn delete(conn: &mut Conn, id: &PlanId, expected_version: u64) -> Result<()> {
+    let delete = Sql::new("DELETE FROM plans WHERE id = $1 AND version = $2").bind(id).bind(expected_version);
+    if conn.execute(delete).await? == 0 {
+        return Err(get(conn, id).await?.map_or(StateError::Missing, |_| StateError::Conflict));
+    }
+    labels::clear(conn, TABLE, id.as_str()).await
+}
