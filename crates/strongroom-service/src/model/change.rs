@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use super::{BackupKey, ChangeId, NewPlan, PlanId, Settings, UserId};
 
 /// What a waiting change will do.
+#[allow(clippy::large_enum_variant, reason = "it is handled by itself, and never many at a time")]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Loosening {

@@ -6,7 +6,7 @@ use super::{DayStored, Foreseen, Stored, Subject};
 use crate::retention::{Dated, Retention, Standing, judge};
 use crate::schedule::{Zone, start_of_day};
 
-/// How many judgements one simulation may take: about two seconds of work.
+/// How many judgements one simulation may take, so that a request costs a second or two at most.
 const JUDGEMENTS_MAX: usize = 10_000_000;
 
 /// Backups that are there, and those to come.

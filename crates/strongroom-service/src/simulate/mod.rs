@@ -11,8 +11,8 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::model::{BackupKey, Int};
-use crate::retention::{Candidate, Retention};
+use crate::model::{Backup, BackupKey, Int, PlanId};
+use crate::retention::{Candidate, Retention, Standing};
 use crate::schedule::Schedule;
 
 pub use prices::{ClassName, Micros, MonthCost, Prices, StorageClass};
@@ -68,6 +68,16 @@ pub struct Stored {
     pub bytes: u64,
     /// When its grace is over, if it has expired already.
     pub sweep_after: Option<DateTime<Utc>>,
+}
+
+impl Stored {
+    /// A backup of the catalogue. None: it is gone, or another plan made it.
+    #[must_use]
+    pub fn of(backup: &Backup, plan: &PlanId) -> Option<Self> {
+        let candidate = Candidate::of(backup, plan)?;
+        let own = candidate.standing != Standing::Foreign;
+        own.then_some(Self { backup: candidate, bytes: backup.stored_bytes, sweep_after: backup.sweep_after })
+    }
 }
 
 /// What will be.
@@ -180,7 +190,7 @@ fn made(
         backup: Candidate {
             id: BackupKey::new(at, 0),
             at,
-            standing: crate::retention::Standing::Good,
+            standing: Standing::Good,
             requested: false,
             locked_until: lock.and_then(|lock| at.checked_add_signed(lock)),
             holds: Vec::new(),

@@ -28,12 +28,8 @@ pub struct Prices {
     #[schema(inline)]
     pub class: ClassName,
     /// The table.
-    #[schema(schema_with = classes_described)]
+    #[schema(schema_with = Few::<StorageClass, 20>::described)]
     pub classes: Few<StorageClass, 20>,
-}
-
-fn classes_described() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
-    Few::<StorageClass, 20>::described()
 }
 
 /// What a storage class costs.

@@ -2,8 +2,8 @@ use chrono::NaiveDateTime;
 use proptest::prelude::*;
 
 use super::*;
+use crate::retention::apply;
 use crate::retention::tests::any_rules;
-use crate::retention::{Standing, apply};
 
 const GIB: u64 = 1 << 30;
 
@@ -193,4 +193,34 @@ proptest! {
         let expected: Vec<_> = alive.iter().map(|backup| backup.at).take(LISTED_MAX).collect();
         prop_assert_eq!(seen.backups.iter().map(|backup| backup.at).collect::<Vec<_>>(), expected);
     }
+}
+
+#[test]
+fn of_the_catalogue_only_what_the_plan_has_counts() {
+    let plan: PlanId = "plan_01kb0s4r1q8f6v2m9c3t7x5zya".parse().unwrap();
+    let backup = |more: serde_json::Value| -> Backup {
+        let mut json = serde_json::json!({
+            "id": "bak_01kb0s4r1q8f6v2m9c3t7x5zya", "name": "20261123T020000Z-7f3k", "folder": "nightly",
+            "location": "loc_01kb0s4r1q8f6v2m9c3t7x5zya", "plan": plan, "scheduled": true, "state": "kept",
+            "complete": true, "started_at": "2026-11-23T02:00:00Z", "finished_at": "2026-11-23T02:10:00Z",
+            "server_version": "6.0.5", "namespaces": 1, "documents": 1, "raw_bytes": 9, "stored_bytes": 7,
+            "holds": [], "reasons": [],
+        });
+        json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(json).unwrap()
+    };
+    let standing = |more| Stored::of(&backup(more), &plan).map(|stored| stored.backup.standing);
+    assert_eq!(standing(serde_json::json!({})), Some(Standing::Good));
+    assert_eq!(standing(serde_json::json!({"complete": false})), Some(Standing::Incomplete));
+    assert_eq!(
+        standing(serde_json::json!({"state": "expired"})),
+        Some(Standing::Good),
+        "rules may keep it again"
+    );
+    let by = serde_json::json!({"state": "expired", "expired_by": "usr_01kb0s4r1q8f6v2m9c3t7x5zya"});
+    assert_eq!(standing(by), Some(Standing::Discarded));
+    assert_eq!(standing(serde_json::json!({"state": "swept"})), None);
+    assert_eq!(standing(serde_json::json!({"state": "missing"})), None);
+    assert_eq!(standing(serde_json::json!({"plan": "plan_01kb0s4r1q8f6v2m9c3t7x5zyb"})), None);
+    assert_eq!(Stored::of(&backup(serde_json::json!({})), &plan).unwrap().bytes, 7);
 }
