@@ -251,7 +251,7 @@ impl Contents {
         self.0.iter().any(|object| object.name == name)
     }
 
-    fn is_only_a_log(&self) -> bool {
+    pub(crate) fn is_only_a_log(&self) -> bool {
         matches!(&self.0[..], [only] if only.name == layout::LOG)
     }
 

@@ -68,6 +68,8 @@ pub struct Found {
     pub last_written: Option<DateTime<Utc>>,
     #[serde(skip)]
     contents: Contents,
+    #[serde(skip)]
+    log_stays: bool,
 }
 
 /// Something that stays.
@@ -174,7 +176,8 @@ pub async fn look(store: &dyn ObjectStore, options: &Options, job: &Job) -> Resu
 }
 
 /// Clears away what a backup left under its name that never came about, however young it is: for one who started it, and
-/// knows that nobody writes it any more. A deletion that was cut off is ended. None where it is a backup, which stays.
+/// knows that nobody writes it any more. A deletion that was cut off is ended. The log of the run stays until it is old. None
+/// where it is a backup, which stays too.
 ///
 /// # Errors
 /// [`Code::Cancelled`]; as the store fails. The same again goes on from there.
@@ -188,13 +191,14 @@ pub async fn one(store: Arc<dyn ObjectStore>, place: Place, job: &Job) -> Result
         cleared.left.push(Stays { place, reason });
         return Ok(Some(cleared));
     }
-    if contents.0.is_empty() {
+    if contents.0.is_empty() || contents.is_only_a_log() {
         return Ok(Some(cleared));
     }
     let why = if contents.has(layout::DELETING) { Why::Deleting } else { Why::Unfinished };
-    let found = Found::new(place, why, contents);
+    let log_stays = why == Why::Unfinished && contents.has(layout::LOG);
+    let found = Found { log_stays, ..Found::new(place, why, contents) };
     job.unless_cancelled(found.clear(&store, job, &mut cleared)).await?;
-    cleared.folders = 1;
+    cleared.folders = u64::from(!log_stays);
     Ok(Some(cleared))
 }
 
@@ -235,7 +239,15 @@ impl Found {
     fn new(place: Place, why: Why, contents: Contents) -> Self {
         let objects = contents.0.len() as u64;
         let stored_bytes = contents.0.iter().map(|object| object.bytes).fold(0, u64::saturating_add);
-        Self { place, why, objects, stored_bytes, last_written: contents.newest(), contents }
+        Self {
+            place,
+            why,
+            objects,
+            stored_bytes,
+            last_written: contents.newest(),
+            contents,
+            log_stays: false,
+        }
     }
 
     /// Names of its objects in the order in which they go: first what makes it look like a backup, last what says that it
@@ -245,8 +257,12 @@ impl Found {
             let objects = self.contents.0.iter().filter(|object| wanted(&object.name));
             objects.map(|object| (object.name.as_str(), object.bytes)).collect()
         };
-        let ends = |name: &str| matches!(name, layout::MANIFEST | layout::DELETING);
-        [of(&|name| name == layout::MANIFEST), of(&|name| !ends(name)), of(&|name| name == layout::DELETING)]
+        let between = |name: &str| match name {
+            layout::MANIFEST | layout::DELETING => false,
+            layout::LOG => !self.log_stays,
+            _ => true,
+        };
+        [of(&|name| name == layout::MANIFEST), of(&between), of(&|name| name == layout::DELETING)]
     }
 
     /// Deletes all of it, unless it is no longer as it was found.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sandbox::Sandbox;
 use strongroom_engine::bucket::{ObjectStore, Sse};
-use strongroom_engine::catalog::{self, Entry};
+use strongroom_engine::catalog::{self, Entry, Place};
 use strongroom_engine::clean::{self, Options, Why};
 use strongroom_engine::guard::{Access, Settings, documents};
 use strongroom_engine::{
@@ -16,6 +16,7 @@ use testbed::Mongod;
 use tokio_util::sync::CancellationToken;
 
 use crate::bucket::bucket;
+use crate::bucket_contract::put;
 use crate::clean::{DAY, later};
 use crate::setup::{backup, folder, options, small_collections, unwatched};
 
@@ -81,6 +82,21 @@ async fn a_folder_with_nothing_but_a_log_is_no_backup_and_goes_by_its_age() {
     let cleared = dead.clear(store.clone(), &old).await.unwrap();
     assert_eq!((cleared.objects, cleared.left.len()), (1, 0));
     assert!(!path.path().join("default").join(of.1.as_str()).exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_try_left_is_cleared_away_at_once_and_its_log_stays_until_it_is_old() {
+    let path = tempfile::tempdir().unwrap();
+    let store = folder(path.path());
+    let of: (PlanName, BackupId) = (PlanName::default(), "20200101T000000Z-dead".parse().unwrap());
+    let place = || Place { plan: of.0.clone(), id: of.1.clone() };
+    put(&*store, "default/20200101T000000Z-dead/segments/00001-00000.zst", b"x", &Sse::None).await.unwrap();
+    logged(&*store, &of, &Sse::None).await;
+    for objects in [1, 0] {
+        let cleared = clean::one(store.clone(), place(), &unwatched()).await.unwrap().unwrap();
+        assert_eq!((cleared.objects, cleared.left.len()), (objects, 0));
+        assert_eq!(read_log(&*store, (&of.0, &of.1)).await.unwrap().unwrap(), LINES);
+    }
 }
 
 /// A bucket with versions, and a store for each identity of split access.

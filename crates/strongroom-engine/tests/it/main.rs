@@ -29,6 +29,7 @@ mod prepared;
 mod privileges;
 mod ranges;
 mod refused;
+mod refused_plans;
 mod replay;
 mod rings;
 mod round_trip;
