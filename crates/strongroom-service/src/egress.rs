@@ -1,4 +1,4 @@
-//! Where requests of the service may lead: people name endpoints, webhooks and identity providers, and a name may lead
+//! Where requests of the service may lead: people name endpoints and webhooks, and a name may lead
 //! to what only this machine can reach, such as a cloud's metadata with its credentials.
 //!
 //! The check of addresses is pure. At the edge a name is resolved, each of its addresses is checked, and the request
@@ -17,9 +17,9 @@ use crate::config::Egress;
 /// What a request is for: backups may go to a server at home, and what others can trigger may not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// The endpoint of a location.
+    /// The endpoint of a location, or the identity provider that the configuration names.
     Storage,
-    /// A webhook or an identity provider.
+    /// A webhook.
     Web,
 }
 

@@ -13,6 +13,7 @@ pub mod events;
 pub mod job;
 pub mod loosening;
 pub mod model;
+pub mod oidc;
 pub mod retention;
 pub mod retry;
 pub mod runs;

@@ -1,3 +1,4 @@
 //! The service against real databases.
 
+mod oidc;
 mod state;
