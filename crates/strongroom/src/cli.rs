@@ -2,6 +2,7 @@
 
 pub(crate) mod bucket;
 pub(crate) mod serve;
+pub(crate) mod service;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -89,6 +90,8 @@ pub(crate) enum Command {
     /// Write pages for man
     #[command(before_help = "Example: strongroom man /usr/local/share/man/man1")]
     Man(serve::Man),
+    #[command(flatten)]
+    Service(service::Command),
 }
 
 #[derive(Debug, Args)]
@@ -449,7 +452,7 @@ mod tests {
         }
         let mut found = Vec::new();
         examples(&Arguments::command(), &mut found);
-        assert_eq!(found.len(), 14, "{found:?}");
+        assert_eq!(found.len(), 84, "{found:?}");
         found.iter().for_each(|line| parses(line));
     }
 }

@@ -1,9 +1,12 @@
 //! Exit statuses: one for each kind of outcome, so that a script can tell them apart.
 
 use strongroom_engine::Code;
+use strongroom_service::control::ServiceCode;
+
+use crate::failure::{Failure, RemoteCode};
 
 /// Statuses and what they mean, as the help and the README list them.
-pub(crate) const TABLE: [(u8, &str); 11] = [
+pub(crate) const TABLE: [(u8, &str); 14] = [
     (0, "done"),
     (1, "a fault in Strongroom or this machine"),
     (2, "wrong usage: an option, the URI or the location"),
@@ -11,11 +14,42 @@ pub(crate) const TABLE: [(u8, &str); 11] = [
     (4, "storage: no connection, denied, wrong key or region, no space"),
     (5, "damaged, or made by a newer Strongroom"),
     (6, "the target of the restore is not empty, or changed meanwhile"),
-    (7, "there is no such backup"),
+    (7, "there is no such backup, or nothing of that name or id in the service"),
     (8, "done, but something is missing; it was listed"),
     (9, "the bucket's security is not as it should be; it was listed"),
+    (10, "the service: nobody is signed in, or this is not allowed"),
+    (11, "the service: it does not fit how things stand, or was changed meanwhile"),
+    (12, "the service: no connection, no answer, or it cannot work at the moment"),
     (130, "cancelled"),
 ];
+
+/// The exit status of a command that failed.
+pub(crate) fn of(failure: &Failure) -> u8 {
+    match failure {
+        Failure::Here(error) => status(error.code()),
+        Failure::Remote(remote) => remote_status(&remote.code),
+    }
+}
+
+/// The same for what a service answered.
+pub(crate) fn remote_status(code: &RemoteCode) -> u8 {
+    match code {
+        RemoteCode::Engine(code) => status(*code),
+        RemoteCode::Service(
+            ServiceCode::Request | ServiceCode::Method | ServiceCode::TooLarge | ServiceCode::MediaType,
+        ) => 2,
+        RemoteCode::Service(ServiceCode::Missing) => 7,
+        RemoteCode::Service(ServiceCode::SignIn | ServiceCode::Forbidden | ServiceCode::CrossSite) => 10,
+        RemoteCode::Service(
+            ServiceCode::Taken | ServiceCode::Conflict | ServiceCode::Changed | ServiceCode::KeyReused,
+        ) => 11,
+        RemoteCode::Service(ServiceCode::TooMany | ServiceCode::Unavailable | ServiceCode::TooSlow)
+        | RemoteCode::Unreachable
+        | RemoteCode::Answer
+        | RemoteCode::Unknown { passing: true, .. } => 12,
+        RemoteCode::Unknown { passing: false, .. } => 11,
+    }
+}
 
 /// The exit status of a command that ends with an error of this code.
 pub(crate) fn status(code: Code) -> u8 {
@@ -81,6 +115,18 @@ program can decide whether to try again. This page is generated from the table o
 |---|---|
 ";
 
+    /// Codes that only this program gives.
+    const OWN_CODES: [(RemoteCode, &str); 2] = [
+        (
+            RemoteCode::Unreachable,
+            "The service cannot be reached: no connection, a certificate that is not trusted, or no answer in time.",
+        ),
+        (
+            RemoteCode::Answer,
+            "What answers is no service of Strongroom, or not one that this program understands.",
+        ),
+    ];
+
     fn advice(class: Class) -> &'static str {
         match class {
             Class::User => {
@@ -105,6 +151,14 @@ program can decide whether to try again. This page is generated from the table o
         for code in Code::ALL {
             let (name, class, meaning) = (code.as_str(), code.class().as_str(), code.meaning());
             writeln!(page, "| `{name}` | {class} | {} | {meaning} |", status(*code)).unwrap();
+        }
+        page +=
+            "\n## Codes of the service\n\nCommands that ask a service (`--server`) end with these too.\n\n";
+        page += "| code | class | exit status | meaning |\n|---|---|---|---|\n";
+        let services = ServiceCode::ALL.iter().map(|code| (RemoteCode::Service(*code), code.meaning()));
+        for (code, meaning) in services.chain(OWN_CODES) {
+            let (name, class, status) = (code.as_str(), code.class().as_str(), remote_status(&code));
+            writeln!(page, "| `{name}` | {class} | {status} | {meaning} |").unwrap();
         }
         page + "\n## Exit statuses\n\n" + &table()
     }
@@ -131,6 +185,11 @@ program can decide whether to try again. This page is generated from the table o
     fn every_status_is_in_the_table_and_the_table_in_the_readme() {
         for code in Code::ALL {
             assert!(TABLE.iter().any(|(known, _)| *known == status(*code)), "{}", code.as_str());
+        }
+        let services = ServiceCode::ALL.iter().map(|code| RemoteCode::Service(*code));
+        for code in services.chain([RemoteCode::Unreachable, RemoteCode::Answer]) {
+            let status = remote_status(&code);
+            assert!(TABLE.iter().any(|(known, _)| *known == status), "{}", code.as_str());
         }
         let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
         assert!(readme.contains(&table()), "README.md needs this table:\n{}", table());

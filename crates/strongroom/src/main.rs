@@ -4,10 +4,12 @@ mod cli;
 mod clock;
 mod command;
 mod exit;
+mod failure;
 mod help;
 mod memory;
 mod output;
 mod progress;
+mod remote;
 mod secrets;
 mod signals;
 mod usage;
@@ -15,17 +17,15 @@ mod words;
 
 use std::process::ExitCode;
 
-use output::Output;
-
 fn main() -> ExitCode {
     let arguments = match usage::arguments() {
         Ok(arguments) => arguments,
         Err(ended) => return ended,
     };
-    let output = Output::new(arguments.json, arguments.quiet);
+    let output = output::Output::new(arguments.json, arguments.quiet);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return output.failed(&command::no_runtime(error)),
+        Err(error) => return output.failed(&command::no_runtime(error).into()),
     };
     let outcome =
         runtime.block_on(signals::until_asked_twice(|cancel| command::run(arguments, &output, cancel)));

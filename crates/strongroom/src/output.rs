@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use strongroom_engine::{Class, Code, Error, Observer, Result, Silent};
+use strongroom_service::control::FieldError;
 
+use crate::exit;
+use crate::failure::Failure;
 use crate::progress::{Bars, Lines};
 use crate::secrets;
-use crate::words::{say, visible};
-use crate::{exit, help};
+use crate::words::{in_line, say, visible};
 
 /// Where answers and progress go.
 #[derive(Debug)]
@@ -24,18 +26,21 @@ pub(crate) struct Output {
 }
 
 #[derive(Serialize)]
-struct Failure<'a> {
-    error: FailureText<'a>,
+struct Failed<'a> {
+    error: FailedText<'a>,
 }
 
 #[derive(Serialize)]
-struct FailureText<'a> {
-    code: &'static str,
+struct FailedText<'a> {
+    code: &'a str,
     class: Class,
     message: &'a str,
     help: Option<&'a str>,
     /// The nearest first.
     causes: &'a [String],
+    /// The fields of a request to a service that are wrong.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    fields: &'a [FieldError],
 }
 
 impl Output {
@@ -86,32 +91,43 @@ impl Output {
     }
 
     /// Says why a command failed; its exit status.
-    pub(crate) fn failed(&self, error: &Error) -> ExitCode {
-        let message = printable(error.message());
-        say(&indented(&format!("error[{}]: ", error.code().as_str()), 2, &message));
-        let causes: Vec<String> = error.causes().map(printable).collect();
+    pub(crate) fn failed(&self, failure: &Failure) -> ExitCode {
+        let message = printable(failure.message());
+        say(&indented(&format!("error[{}]: ", failure.code()), 2, &message));
+        for field in failure.fields().iter().filter(|field| !message.contains(&field.message)) {
+            say(&indented(
+                "  field: ",
+                9,
+                &format!("`{}`: {}", in_line(&field.field), printable(&field.message)),
+            ));
+        }
+        let causes: Vec<String> = failure.causes().into_iter().map(printable).collect();
         for cause in &causes {
             say(&indented("  cause: ", 9, cause));
         }
-        let help = error.help_text().map(|help| printable(&help::in_words(help)));
+        let help = failure.help_text().map(|help| printable(&help));
         if let Some(help) = &help {
             say(&indented("  help: ", 8, help));
         }
         if self.json && !self.given.load(Ordering::Relaxed) {
-            let code = error.code().as_str();
-            let failure = Failure {
-                error: FailureText {
-                    code,
-                    class: error.code().class(),
-                    message: &message,
-                    help: help.as_deref(),
-                    causes: &causes,
-                },
-            };
+            let (code, class, fields) = (failure.code(), failure.class(), failure.fields());
+            let (message, help) = (message.as_str(), help.as_deref());
+            let error = FailedText { code, class, message, help, causes: &causes, fields };
             // A reader that is gone cannot be told, and the exit status says it all.
-            let _ = serde_json::to_writer_pretty(io::stdout(), &failure).map(|()| writeln!(io::stdout()));
+            let _ = serde_json::to_writer_pretty(io::stdout(), &Failed { error })
+                .map(|()| writeln!(io::stdout()));
         }
-        ExitCode::from(exit::status(error.code()))
+        ExitCode::from(exit::of(failure))
+    }
+
+    /// Whether nothing but errors belongs on stderr.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Whether a program reads the answer.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
     }
 }
 

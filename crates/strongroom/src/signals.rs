@@ -1,8 +1,10 @@
 //! Ctrl-C and SIGTERM: the first asks for a clean end, the second ends at once.
 
-use strongroom_engine::{Code, Error, Result};
+use strongroom_engine::{Code, Error};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+use crate::failure::Result;
 
 /// Runs `work`, whose token is cancelled at the first signal. At the second its end is not waited for.
 pub(crate) async fn until_asked_twice<F>(work: impl FnOnce(CancellationToken) -> F) -> Result<()>
@@ -18,7 +20,9 @@ where
     }
     tokio::select! {
         outcome = &mut work => outcome,
-        () = signals.next() => Err(Error::new(Code::Cancelled, "ended at once; what was begun may be left behind")),
+        () = signals.next() => {
+            Err(Error::new(Code::Cancelled, "ended at once; what was begun may be left behind").into())
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) fn arguments() -> Result<Arguments, ExitCode> {
         }
         _ => {
             let json = std::env::args_os().any(|argument| argument == "--json");
-            Output::new(json, false).failed(&explain(&refused))
+            Output::new(json, false).failed(&explain(&refused).into())
         }
     })
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use strongroom_engine::bucket::Checksum;
 
-use super::{Desired, DesiredDeployment, DesiredLocation, DesiredPlan, SecretFrom};
+use super::{Desired, DesiredCredentials, DesiredDeployment, DesiredLocation, DesiredPlan, SecretFrom};
 use crate::model::{BackupSettings, BucketSettings, DeploymentId, LocationId, Name, Running};
 use crate::retention::Retention;
 
@@ -109,7 +109,7 @@ impl Entry for DesiredLocation {
     fn defaults() -> Value {
         json!({
             "checksum": Checksum::default(), "bucket": BucketSettings::default(),
-            "credentials": super::DesiredCredentials::default(), "labels": {}, "runs_at_once": super::one_at_once(),
+            "credentials": DesiredCredentials::default(), "labels": {}, "runs_at_once": super::one_at_once(),
         })
     }
 }
@@ -158,7 +158,7 @@ impl DesiredDeployment {
     ///
     /// Those of the secret.
     pub fn body(&self, resolve: &mut dyn Resolve) -> Result<Value, String> {
-        with_secrets(self.members(), resolve)
+        with_secrets(self.members(), &mut |from| resolve.secret(from))
     }
 }
 
@@ -169,7 +169,32 @@ impl DesiredLocation {
     ///
     /// Those of the secrets.
     pub fn body(&self, resolve: &mut dyn Resolve) -> Result<Value, String> {
-        with_secrets(self.members(), resolve)
+        with_secrets(self.members(), &mut |from| resolve.secret(from))
+    }
+}
+
+impl DesiredCredentials {
+    /// Reads credentials that stand in a file of their own.
+    ///
+    /// # Errors
+    ///
+    /// In words: what is not YAML, unknown, or out of bounds.
+    pub fn read(text: &str) -> Result<Self, String> {
+        // The snippet is left out, as above.
+        serde_saphyr::from_str(text).map_err(|wrong| wrong.without_snippet().to_string())
+    }
+
+    /// What stands for them in the body of a request.
+    ///
+    /// # Errors
+    ///
+    /// Those of the secrets, which `secret` gives.
+    pub fn body(
+        &self,
+        secret: &mut dyn FnMut(&SecretFrom) -> Result<String, String>,
+    ) -> Result<Value, String> {
+        let Value::Object(members) = json!(self) else { return Ok(Value::Null) };
+        with_secrets(members, &mut |from| secret(from).map(Some))
     }
 }
 
@@ -190,18 +215,20 @@ impl DesiredPlan {
 /// Members that hold where a secret is found.
 pub(super) const SECRETS: [&str; 2] = ["uri", "secret"];
 
+type Secrets<'a> = dyn FnMut(&SecretFrom) -> Result<Option<String>, String> + 'a;
+
 /// Puts secrets in the place of where they are found. The depth is that of the types.
-fn with_secrets(members: Map<String, Value>, resolve: &mut dyn Resolve) -> Result<Value, String> {
+fn with_secrets(members: Map<String, Value>, secret: &mut Secrets<'_>) -> Result<Value, String> {
     let mut filled = Map::new();
     for (name, value) in members {
         let value = match value {
             Value::Null => continue,
             value if SECRETS.contains(&name.as_str()) => {
                 let from = serde_json::from_value(value).map_err(|wrong| wrong.to_string())?;
-                let Some(secret) = resolve.secret(&from)? else { continue };
+                let Some(secret) = secret(&from)? else { continue };
                 secret.into()
             }
-            Value::Object(inner) => with_secrets(inner, resolve)?,
+            Value::Object(inner) => with_secrets(inner, secret)?,
             value => value,
         };
         filled.insert(name, value);

@@ -9,6 +9,7 @@ mod key;
 mod list;
 mod restore;
 mod serve;
+mod service;
 mod shell;
 mod show;
 mod verify;
@@ -24,17 +25,30 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{Arguments, Command, One, Uri};
 use crate::clock::SystemClock;
+use crate::failure::{self, Failure};
 use crate::output::Output;
 
 /// Runs one command. What was refused is explained.
-pub(crate) async fn run(arguments: Arguments, output: &Output, cancel: CancellationToken) -> Result<()> {
+pub(crate) async fn run(
+    arguments: Arguments,
+    output: &Output,
+    cancel: CancellationToken,
+) -> failure::Result<()> {
     match one(arguments.command, output, cancel.clone()).await {
-        Err(error) => Err(explained(error, cancel).await),
+        Err(Failure::Here(error)) => Err(explained(error, cancel).await.into()),
         done => done,
     }
 }
 
-async fn one(command: Command, output: &Output, cancel: CancellationToken) -> Result<()> {
+async fn one(command: Command, output: &Output, cancel: CancellationToken) -> failure::Result<()> {
+    match command {
+        Command::Service(command) => service::run(command, output, cancel).await,
+        command => Ok(here(command, output, cancel).await?),
+    }
+}
+
+/// Commands that work on this machine, without a service.
+async fn here(command: Command, output: &Output, cancel: CancellationToken) -> Result<()> {
     match command {
         Command::Backup(options) => backup::run(*options, output, cancel).await,
         Command::Restore(options) => restore::run(*options, output, cancel).await,
@@ -61,6 +75,7 @@ async fn one(command: Command, output: &Output, cancel: CancellationToken) -> Re
         Command::Key(command) => key::run(command, output),
         Command::Completions(options) => shell::completions(&options, output),
         Command::Man(options) => shell::man(&options, output),
+        Command::Service(_) => Err(Error::new(Code::Internal, "a service is asked elsewhere")),
     }
 }
 

@@ -7,6 +7,7 @@ mod errors;
 mod interop_with_mongorestore;
 mod jobs;
 mod members;
+mod remote;
 mod restore;
 mod roles;
 mod service;

@@ -1,0 +1,4 @@
+//! The command line as a client of a service.
+
+mod hostile;
+mod standin;
