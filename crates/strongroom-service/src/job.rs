@@ -143,6 +143,12 @@ pub fn step(run: &Run, event: Event, now: DateTime<Utc>) -> Result<(Run, Vec<Eff
     effects.map(|effects| (next, effects)).ok_or(refused)
 }
 
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the run was {}", self.name())
+    }
+}
+
 impl Event {
     /// What it does to a run, as a participle.
     fn name(&self) -> &'static str {

@@ -1,7 +1,7 @@
 //! What a run in progress tells the state before it goes on.
 
 use async_trait::async_trait;
-use strongroom_engine::catalog::Deleted;
+use strongroom_engine::catalog::{Deleted, Place};
 use strongroom_engine::{BackupId, Result};
 
 use crate::model::BackupKey;
@@ -33,5 +33,5 @@ pub trait Claim: Send + Sync {
     async fn kept_whole(&self, backup: &BackupKey) -> Result<()>;
 
     /// Records that nothing is left of a try that gave no backup.
-    async fn cleared(&self, backup: &BackupId) -> Result<()>;
+    async fn cleared(&self, place: &Place) -> Result<()>;
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
-use strongroom_engine::{Clock, Event, Observer, Warning};
+use strongroom_engine::{Clock, Event, Level as Told, Observer, Warning};
 
 use crate::model::{Level, LogLine, Problem, Progress};
 
@@ -25,8 +25,8 @@ pub struct Recorder {
 #[derive(Default)]
 struct Heard {
     lines: Vec<LogLine>,
-    /// How many of them were taken.
-    taken: usize,
+    /// How many of them were told.
+    told: usize,
     last_number: u64,
     info: u64,
     warnings: u64,
@@ -58,12 +58,18 @@ impl Recorder {
         self.heard().progress.clone()
     }
 
-    /// The lines since the last time, in their order.
-    pub fn take(&self) -> Vec<LogLine> {
+    /// The lines that were not told yet, in their order.
+    #[must_use]
+    pub fn untold(&self) -> Vec<LogLine> {
+        let heard = self.heard();
+        heard.lines[heard.told..].to_vec()
+    }
+
+    /// These lines were told.
+    pub fn told(&self, lines: &[LogLine]) {
         let mut heard = self.heard();
-        let new = heard.lines[heard.taken..].to_vec();
-        heard.taken = heard.lines.len();
-        new
+        let Some(last) = lines.last() else { return };
+        heard.told = heard.lines.partition_point(|line| line.number <= last.number);
     }
 
     /// Whether objects were left in the location that could not be taken back.
@@ -161,42 +167,15 @@ impl Observer for Recorder {
 
 /// An event as a line of a log; none for what is only counted.
 fn told(event: &Event) -> Option<(Level, String, String)> {
-    let info = |code: &str, message: String| Some((Level::Info, code.to_owned(), message));
-    match event {
-        Event::Began { backup: Some(backup), .. } => info("began", format!("backup {backup}")),
-        Event::Planned { namespaces, documents, bytes } => info(
-            "planned",
-            format!("{namespaces} collections and views with about {documents} documents, {bytes} bytes"),
-        ),
-        Event::Member(member) => {
-            let verb = if member.taken { "is read" } else { "is not read" };
-            info("member", format!("{} {verb}: {}", member.name, member.reason))
-        }
-        Event::Slowed { member, why: Some(why) } => {
-            info("slowed", format!("reading gives way to other work of {member}: {why}"))
-        }
-        Event::Slowed { member, why: None } => {
-            info("slowed", format!("reading of {member} goes on as before"))
-        }
-        Event::Phase { phase } => info("phase", phase.as_str().to_owned()),
-        Event::Namespace { name, documents } => info("namespace", format!("`{name}`: {documents} documents")),
-        Event::Probe { id, verdict } => info("probe", format!("{id}: {verdict}")),
-        Event::Changed { what } => info("changed", what.clone()),
-        Event::Retrying { request, key, why, pause_milliseconds } => Some((
-            Level::Warning,
-            "retrying".into(),
-            format!("{request} of `{key}` failed and is sent again in {pause_milliseconds} ms: {why}"),
-        )),
-        Event::Warning(warning) => Some((Level::Warning, code_of(warning), warning.to_string())),
-        _ => None,
+    if matches!(event, Event::Segment { .. }) {
+        return None;
     }
-}
-
-/// The stable name that a warning has in data.
-fn code_of(warning: &Warning) -> String {
-    let data = serde_json::to_value(warning).ok();
-    let code = data.as_ref().and_then(|data| data.get("code")?.as_str());
-    code.unwrap_or("warning").to_owned()
+    let line = event.log_line()?;
+    let level = match (event, line.level) {
+        (Event::Retrying { .. }, _) | (_, Told::Warning) => Level::Warning,
+        (_, Told::Detail | Told::Info) => Level::Info,
+    };
+    Some((level, line.code, line.message))
 }
 
 #[cfg(test)]
@@ -223,16 +202,17 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_numbered_on_and_taken_once() {
+    fn lines_are_numbered_on_and_told_once() {
         let recorder = recorder();
         recorder.observe(&Event::Phase { phase: Phase::Reading });
         recorder.observe(&Event::Warning(Warning::SegmentsNotSeen));
-        let lines = recorder.take();
+        let lines = recorder.untold();
+        recorder.told(&lines);
         let told: Vec<_> = lines.iter().map(|line| (line.number, line.level, line.code.as_str())).collect();
         assert_eq!(told, [(11, Level::Info, "phase"), (12, Level::Warning, "segments-not-seen")]);
-        assert!(recorder.take().is_empty());
+        assert!(recorder.untold().is_empty());
         recorder.ended(None);
-        assert_eq!(recorder.take()[0].number, 13);
+        assert_eq!(recorder.untold()[0].number, 13);
         assert_eq!(recorder.json_lines().lines().count(), 3);
     }
 
@@ -267,7 +247,7 @@ mod tests {
         let problem =
             Problem { code: "SR-X".into(), message: "it broke".into(), help: Some("Mend it.".into()) };
         recorder.ended(Some(&problem));
-        let lines = recorder.take();
+        let lines = recorder.untold();
         assert_eq!(lines.len() as u64, INFO_MAX + 3);
         assert!(recorder.objects_left());
         assert!(

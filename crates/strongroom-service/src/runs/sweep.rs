@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use strongroom_engine::bucket::ObjectStore;
 use strongroom_engine::catalog::{self, Deleted, Place};
-use strongroom_engine::{BackupId, Code, Error, Job, PlanName, Result, clean};
+use strongroom_engine::{BackupId, Code, Error, Job, Manifest, PlanName, Result, clean};
 
 use super::Claim;
 use crate::model::{BackupKey, Swept};
@@ -37,7 +37,7 @@ pub struct Done {
     /// Counts.
     pub swept: Swept,
     /// Tries whose manifest was stored though nobody heard of it. They are backups, and stay.
-    pub whole: Vec<Place>,
+    pub whole: Vec<(Place, Manifest)>,
 }
 
 /// Deletes what can be deleted.
@@ -74,7 +74,7 @@ pub async fn run(work: Work, claim: &dyn Claim, job: &Job) -> Result<Done> {
                 done.swept.bytes += bytes;
             }
             Ok(Left::Something) => done.swept.left += 1,
-            Ok(Left::Backup) => done.whole.push(place),
+            Ok(Left::Backup(manifest)) => done.whole.push((place, *manifest)),
             Err(error) if error.code() == Code::Cancelled => return Err(error),
             Err(error) => {
                 done.swept.left += 1;
@@ -112,15 +112,18 @@ async fn is_whole(store: &Arc<dyn ObjectStore>, expired: &Expired) -> bool {
 enum Left {
     Nothing(u64, u64),
     Something,
-    Backup,
+    Backup(Box<Manifest>),
 }
 
 async fn clear(store: &Arc<dyn ObjectStore>, place: &Place, claim: &dyn Claim, job: &Job) -> Result<Left> {
     job.check()?;
-    let Some(cleared) = clean::one(store.clone(), place.clone(), job).await? else { return Ok(Left::Backup) };
+    let Some(cleared) = clean::one(store.clone(), place.clone(), job).await? else {
+        let manifest = catalog::find(&**store, Some(&place.plan), place.id.as_str()).await?;
+        return Ok(Left::Backup(Box::new(manifest)));
+    };
     if !cleared.left.is_empty() {
         return Ok(Left::Something);
     }
-    claim.cleared(&place.id).await?;
+    claim.cleared(place).await?;
     Ok::<_, Error>(Left::Nothing(cleared.objects, cleared.stored_bytes))
 }

@@ -60,6 +60,21 @@ pub async fn due(
     conn.all(select.push_bind(" ORDER BY sweep_after LIMIT ", limit)).await?.iter().map(read).collect()
 }
 
+/// The run that may have left something at a place.
+///
+/// # Errors
+/// What the database answers.
+pub async fn of_place(
+    conn: &mut Conn,
+    location: &LocationId,
+    folder: &PlanName,
+    name: &BackupId,
+) -> Result<Option<RunId>> {
+    let select = "SELECT run FROM leftovers WHERE location = $1 AND folder = $2 AND name = $3";
+    let select = Sql::new(select).bind(location).bind(folder.to_string()).bind(name.to_string());
+    conn.optional(select).await?.map(|row| row.parsed("run")).transpose()
+}
+
 /// Forgets one that was cleared away.
 ///
 /// # Errors

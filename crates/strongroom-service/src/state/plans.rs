@@ -6,8 +6,9 @@ use serde_json::Value;
 use super::db::Row;
 use super::labels::{self, HasLabel};
 use super::sql::{Sql, json};
-use super::{Conn, Page, PageRequest, Result, Scope, StateError};
+use super::{Conn, Page, PageRequest, Result, Scope, StateError, Tx};
 use crate::model::{ChangeId, DeploymentId, LocationId, Name, Plan, PlanId, PlanStatus, Problem};
+use crate::schedule::Schedule;
 
 /// Their table, as `labels` names it.
 pub const TABLE: &str = "plans";
@@ -66,8 +67,8 @@ fn read(row: &Row) -> Result<Plan> {
 /// [`StateError::Taken`] for its name or its folder, [`StateError::Missing`] without its deployment or location.
 pub async fn insert(conn: &mut Conn, plan: &Plan) -> Result<()> {
     let insert = "INSERT INTO plans (id, name, deployment, location, folder, paused, settings, next_due, \
-                  failed_since_good, refused_by_bucket, waiting_changes, created_at, updated_at, version) \
-                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, $9, '[]', $10, $11, $12)";
+                  mark, failed_since_good, refused_by_bucket, waiting_changes, created_at, updated_at, version) \
+                  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, '[]', $11, $12, $13)";
     let (settings, status) = (&plan.settings, &plan.status);
     let insert = Sql::new(insert)
         .bind(&plan.id)
@@ -78,6 +79,7 @@ pub async fn insert(conn: &mut Conn, plan: &Plan) -> Result<()> {
         .bind(settings.paused)
         .bind(json(settings)?)
         .bind(status.next_due)
+        .bind(Schedule::counts_from(plan.created_at))
         .bind(status.refused_by_bucket.as_ref().map(json).transpose()?)
         .bind(plan.created_at)
         .bind(plan.updated_at)
@@ -133,31 +135,47 @@ pub async fn next_due(conn: &mut Conn) -> Result<Option<DateTime<Utc>>> {
     conn.optional(Sql::new(select)).await?.map(|row| row.time("next_due")).transpose()
 }
 
-/// Sets when a plan is due next, if it is due as it was when it was read, and says whether it was: the one who succeeds
-/// makes the run.
+/// The plan with this id, and the moment up to which its occurrences are dealt with. Nobody else changes it until the
+/// transaction ends.
 ///
 /// # Errors
 /// What the database answers.
-pub async fn advance(
+pub async fn to_schedule(tx: &mut Tx, id: &PlanId) -> Result<Option<(Plan, DateTime<Utc>)>> {
+    let select = tx.locking(Sql::new("SELECT mark FROM plans WHERE id = $1").bind(id));
+    let Some(mark) = tx.optional(select).await?.map(|row| row.time("mark")).transpose()? else {
+        return Ok(None);
+    };
+    Ok(get(tx, id).await?.map(|plan| (plan, mark)))
+}
+
+/// Keeps up to which moment the occurrences of a plan are dealt with, and when it is looked at again.
+///
+/// # Errors
+/// What the database answers.
+pub async fn scheduled(
     conn: &mut Conn,
     id: &PlanId,
-    was: Option<DateTime<Utc>>,
+    mark: DateTime<Utc>,
     next: Option<DateTime<Utc>>,
-) -> Result<bool> {
-    let update = "UPDATE plans SET next_due = $1 WHERE id = $2 AND coalesce(next_due, -1) = coalesce($3, -1)";
-    Ok(conn.execute(Sql::new(update).bind(next).bind(id).bind(was)).await? > 0)
+) -> Result<()> {
+    let update = Sql::new("UPDATE plans SET mark = $1, next_due = $2 WHERE id = $3");
+    conn.execute(update.bind(mark).bind(next).bind(id)).await.map(drop)
 }
 
 /// Replaces the settings of a plan that has this version, with when it is due and what its bucket refuses. The plan has
-/// the next version then. The rest of its status stays.
+/// the next version then. The rest of its status stays. Where its schedule changes, or it is resumed, occurrences count
+/// from then on.
 ///
 /// # Errors
 /// [`StateError::Conflict`], [`StateError::Taken`] for its name, [`StateError::Missing`] without plan, deployment or
 /// location.
 pub async fn update(conn: &mut Conn, plan: &Plan, expected_version: u64) -> Result<()> {
     let update = "UPDATE plans SET name = $1, deployment = $2, location = $3, paused = $4, settings = $5, \
-                  next_due = $6, refused_by_bucket = $7, updated_at = $8, version = version + 1 \
-                  WHERE id = $9 AND version = $10";
+                  next_due = $6, refused_by_bucket = $7, updated_at = $8, version = version + 1, \
+                  mark = coalesce($9, mark) WHERE id = $10 AND version = $11";
+    let old = get(conn, &plan.id).await?.map(|old| old.settings);
+    let anew = old
+        .is_some_and(|old| old.schedule != plan.settings.schedule || (old.paused && !plan.settings.paused));
     let (settings, status) = (&plan.settings, &plan.status);
     let update = Sql::new(update)
         .bind(&settings.name)
@@ -168,6 +186,7 @@ pub async fn update(conn: &mut Conn, plan: &Plan, expected_version: u64) -> Resu
         .bind(status.next_due)
         .bind(status.refused_by_bucket.as_ref().map(json).transpose()?)
         .bind(plan.updated_at)
+        .bind(anew.then(|| Schedule::counts_from(plan.updated_at)))
         .bind(&plan.id)
         .bind(expected_version);
     if conn.execute(update).await? == 0 {

@@ -4,6 +4,8 @@
 //! the length of a lease, and gets a number (the fence) that grows with each claim. What it writes later counts only if
 //! the run still has that number.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::db::{Lock, Row};
@@ -317,6 +319,21 @@ pub async fn waiting(conn: &mut Conn, now: DateTime<Utc>, limit: u64) -> Result<
         .push_bind("state = 'queued' AND due_at <= ", now)
         .push_bind(" ORDER BY due_at, id LIMIT ", limit);
     conn.all(select).await?.iter().map(read).collect()
+}
+
+/// The occurrences of a plan after a moment that have a run.
+///
+/// # Errors
+/// What the database answers.
+pub async fn occurrences_after(
+    conn: &mut Conn,
+    plan: &PlanId,
+    after: DateTime<Utc>,
+) -> Result<BTreeSet<DateTime<Utc>>> {
+    let select =
+        "SELECT scheduled_for FROM runs WHERE scheduled_for IS NOT NULL AND plan = $1 AND scheduled_for > $2";
+    let rows = conn.all(Sql::new(select).bind(plan).bind(after)).await?;
+    rows.iter().map(|row| row.time("scheduled_for")).collect()
 }
 
 /// Deletes runs that were made before `before` and have ended, with their logs; at most `limit`, and says how many.

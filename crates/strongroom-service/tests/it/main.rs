@@ -2,3 +2,4 @@
 
 mod oidc;
 mod state;
+mod work;

@@ -99,6 +99,7 @@ CREATE TABLE plans (
     paused BOOLEAN NOT NULL,
     settings TEXT NOT NULL,
     next_due BIGINT,
+    mark BIGINT NOT NULL,
     last_good TEXT,
     last_good_at BIGINT,
     last_proven_at BIGINT,
