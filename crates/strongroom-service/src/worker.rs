@@ -1,6 +1,7 @@
 //! A worker: it claims runs, does them, and says so.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -26,6 +27,12 @@ pub struct Worker {
     busy: Mutex<HashMap<String, Canceller>>,
     /// Stops what is still at work when the service is to end.
     hand_over: CancellationToken,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Worker").field(&self.name).finish()
+    }
 }
 
 impl Worker {

@@ -1,6 +1,6 @@
 //! Why a run ended before it did what was asked for, in words.
 
-use crate::model::{Problem, Run, RunKind, RunRequest};
+use crate::model::{Int, Problem, Run, RunKind, RunRequest};
 
 /// The code of a run whose worker vanished.
 pub const WORKER_LOST: &str = "SR-WORKER-LOST";
@@ -19,7 +19,7 @@ pub struct Remains {
 }
 
 pub(super) fn too_late(run: &Run, remains: &Remains) -> Problem {
-    let minutes = run.limits.deadline_minutes.map_or(0, |minutes| minutes.get());
+    let minutes = run.limits.deadline_minutes.map_or(0, Int::get);
     let why = format!("the run did not end within {minutes} minutes");
     if run.request.kind() == RunKind::Restore {
         return restore_ended(run, DEADLINE, &why, remains);

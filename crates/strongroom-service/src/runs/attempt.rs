@@ -1,5 +1,6 @@
 //! One try of a run: the work, and beside it the heart that beats for it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,12 @@ pub struct Attempt {
     held: Arc<Held>,
     run: Run,
     job: Job,
+}
+
+impl fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Attempt").field(&self.run.id).finish()
+    }
 }
 
 /// What a try that went well gave.
@@ -149,6 +156,12 @@ fn in_a_thread(held: Arc<Held>, run: Run, job: Job) -> oneshot::Receiver<Result<
     // Where no thread can be had, nothing is sent, and the run fails.
     let _ = std::thread::Builder::new().name("run".into()).spawn(work);
     outcome
+}
+
+impl fmt::Debug for Canceller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Canceller").field(&self.0.id).finish()
+    }
 }
 
 async fn perform(held: Arc<Held>, run: Run, job: Job) -> Result<Made> {

@@ -11,9 +11,10 @@ use strongroom_engine::{
 };
 
 use super::Claim;
-use crate::model::{self, Backup, BackupKey, BackupSettings, BackupState, Run};
+use crate::model::{self, Backup, BackupKey, BackupSettings, BackupState, Int, Run};
 
 /// What is backed up where.
+#[derive(Debug)]
 pub struct Work {
     /// The folder of its plan.
     pub folder: PlanName,
@@ -61,7 +62,7 @@ pub fn options(plan: PlanName, settings: &BackupSettings) -> Result<Options> {
     Ok(Options {
         plan,
         filter: filter(settings.include.as_slice(), settings.exclude.as_slice())?,
-        readers: settings.readers.map_or(engine.readers, |readers| readers.as_usize()),
+        readers: settings.readers.map_or(engine.readers, Int::as_usize),
         compression: settings.compression,
         consistency: settings.consistency,
         query: None,

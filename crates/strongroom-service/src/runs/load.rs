@@ -18,6 +18,7 @@ use crate::state::{Conn, StateError, backups, deployments, leftovers, locations,
 const SWEPT_AT_ONCE: u64 = 1_000;
 
 /// What a run does, ready to be done.
+#[derive(Debug)]
 pub enum Task {
     /// A backup.
     Backup(Box<backup::Work>),

@@ -15,6 +15,7 @@ use crate::model::{Name, RestoreDone, RestoreRequest, RestoreSettings};
 const NAMED_MAX: usize = 20;
 
 /// What is restored, and into what.
+#[derive(Debug)]
 pub struct Work {
     /// Where it stands, by one who may read.
     pub store: Arc<dyn ObjectStore>,

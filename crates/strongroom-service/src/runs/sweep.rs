@@ -11,6 +11,7 @@ use super::Claim;
 use crate::model::{BackupKey, Swept};
 
 /// What is to go from one location.
+#[derive(Debug)]
 pub struct Work {
     /// The location, by one who may delete.
     pub store: Arc<dyn ObjectStore>,

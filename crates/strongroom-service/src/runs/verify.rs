@@ -12,6 +12,7 @@ use crate::model::Verified;
 const NAMED_MAX: usize = 20;
 
 /// What is read.
+#[derive(Debug)]
 pub struct Work {
     /// Where it stands, by one who may read.
     pub store: Arc<dyn ObjectStore>,

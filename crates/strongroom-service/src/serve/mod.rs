@@ -6,13 +6,14 @@ mod loops;
 mod place;
 mod reload;
 mod tls;
+mod work;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use strongroom_engine::{Clock, Code, Error, Result};
+use strongroom_engine::{Clock, Code, Error, Result, Waits};
 use tokio_util::sync::CancellationToken;
 
 pub use loops::Loops;
@@ -20,6 +21,8 @@ pub use place::Environment;
 
 use crate::api;
 use crate::config::{Config, Given};
+use crate::events::Events;
+use crate::runs::Means;
 use crate::secrets::Keyring;
 use crate::service::{Http, Service};
 use crate::state::{State, StateError, StateUrl};
@@ -103,6 +106,16 @@ pub async fn serve(given: &Given, surroundings: Surroundings, stop: Cancellation
     let config = &given.config;
     let state = open(&place.state, &surroundings.clock).await?;
     let keyring = Arc::new(keyring);
+    let events = Events::start(state.clone()).await.map_err(|wrong| cannot_open(&place.state, wrong))?;
+    let stop_within = Duration::from_secs(config.stop_seconds.get());
+    let means = Means {
+        state: state.clone(),
+        keyring: keyring.clone(),
+        clock: surroundings.clock.clone(),
+        events,
+        waits: Waits::default(),
+        timing: work::timing(stop_within),
+    };
     let service = Arc::new(Service::new(surroundings.clock, http(config)));
     let loops = Loops::new(stop.clone());
     let health = Health { state: state.clone(), loops: loops.clone(), stop: stop.clone() };
@@ -111,6 +124,7 @@ pub async fn serve(given: &Given, surroundings: Surroundings, stop: Cancellation
     let (address, tls) = (server.address().await?, certificate.is_some());
     tracing::info!(%address, tls, state = %place.state, "listening");
     Reload { certificate, keys: place.key_file(), keyring }.begin(&loops);
+    work::begin(means, &loops).await?;
 
     let failed = tokio::select! {
         () = stop.cancelled() => None,
@@ -118,7 +132,7 @@ pub async fn serve(given: &Given, surroundings: Surroundings, stop: Cancellation
     };
     stop.cancel();
     tracing::info!(limit = config.stop_seconds.get(), "stopping: no run starts any more");
-    loops.ended(Duration::from_secs(config.stop_seconds.get())).await;
+    loops.ended(stop_within).await;
     if let Some(failed) = failed {
         return Err(failed);
     }
@@ -137,16 +151,18 @@ fn http(config: &Config) -> Http {
 }
 
 async fn open(url: &StateUrl, clock: &Arc<dyn Clock>) -> Result<State> {
-    State::open(url, clock.clone()).await.map_err(|wrong| {
-        let code = match &wrong {
-            StateError::Newer { .. } => Code::NewerFormat,
-            StateError::Full => Code::Space,
-            StateError::Damaged(_) => Code::Damaged,
-            StateError::InUse(_) | StateError::Address(_) => Code::Usage,
-            _ => Code::Internal,
-        };
-        Error::new(code, format!("the state `{url}` cannot be opened: {wrong}")).caused_by(wrong)
-    })
+    State::open(url, clock.clone()).await.map_err(|wrong| cannot_open(url, wrong))
+}
+
+fn cannot_open(url: &StateUrl, wrong: StateError) -> Error {
+    let code = match &wrong {
+        StateError::Newer { .. } => Code::NewerFormat,
+        StateError::Full => Code::Space,
+        StateError::Damaged(_) => Code::Damaged,
+        StateError::InUse(_) | StateError::Address(_) => Code::Usage,
+        _ => Code::Internal,
+    };
+    Error::new(code, format!("the state `{url}` cannot be opened: {wrong}")).caused_by(wrong)
 }
 
 /// A folder that only the owner can enter, made where there is none.
