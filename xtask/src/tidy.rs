@@ -34,6 +34,7 @@ fn product(files: &[(PathBuf, String)]) -> impl Iterator<Item = &(PathBuf, Strin
         [
             "crates/strongroom/src",
             "crates/strongroom-engine/src",
+            "crates/strongroom-service/src",
             "crates/mongo-archive/src",
             "crates/iam-policy/src",
         ]
@@ -68,6 +69,31 @@ fn neither_the_bucket_knows_mongodb_nor_the_deployment_the_bucket() {
             assert!(!text.contains("crate::bucket"), "{}", path.display());
         }
     }
+}
+
+#[test]
+fn only_the_state_speaks_sql_and_what_the_service_decides_is_pure() {
+    const SERVICE: &str = "crates/strongroom-service/src";
+    let pure = ["job", "retry", "schedule", "retention", "loosening", "simulate", "desired"];
+    let files = files();
+    let mut seen = 0;
+    for (path, text) in product(&files) {
+        let Ok(inside) = path.strip_prefix(SERVICE) else {
+            assert!(!text.contains("sqlx::"), "{}", path.display());
+            continue;
+        };
+        let room = inside.iter().next().and_then(|room| room.to_str()).unwrap_or_default();
+        if room != "state" {
+            assert!(!text.contains("sqlx::"), "{}", path.display());
+        }
+        if pure.contains(&room.trim_end_matches(".rs")) {
+            seen += 1;
+            for impure in ["tokio::", "Utc::now", "SystemTime", "std::fs", "crate::state", "async fn"] {
+                assert!(!text.contains(impure), "{impure} in {}", path.display());
+            }
+        }
+    }
+    assert!(seen > pure.len());
 }
 
 /// Names of all crates that a crate is built with where it is built by itself, tests and build scripts left out.
