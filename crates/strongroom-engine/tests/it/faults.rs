@@ -193,7 +193,7 @@ impl ObjectStore for Silent {
             Late::Stored => Err(Faulty::broken()),
             Late::UnderWay => {
                 self.cancel.cancel();
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }
@@ -249,7 +249,7 @@ struct Hanging {
 impl Hanging {
     async fn answers(&self) {
         if self.cancel.is_cancelled() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -43,9 +43,7 @@ impl Sts {
 
     async fn granting(key: &TemporaryKey, until: &str) -> Self {
         let TemporaryKey { id, secret, session_token } = key;
-        let user = format!(
-            "<Arn>arn:aws:sts::111122223333:assumed-role/backups/s</Arn><AssumedRoleId>AROA:s</AssumedRoleId>"
-        );
+        let user = "<Arn>arn:aws:sts::111122223333:assumed-role/backups/s</Arn><AssumedRoleId>AROA:s</AssumedRoleId>";
         let credentials = format!(
             "<AccessKeyId>{id}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey><SessionToken>{session_token}</SessionToken><Expiration>{until}</Expiration>"
         );
