@@ -77,7 +77,8 @@ pub(super) async fn shared(options: &StoreOptions, region: Option<Region>) -> Re
     }
     let shared = shared.build();
     match &options.role {
-        Some(role) => as_role(role, options, shared, 2 * answered).await,
+        // On the heap: every request of a proof holds this future, and most of them need no role.
+        Some(role) => Box::pin(as_role(role, options, shared, 2 * answered)).await,
         None => Ok(shared),
     }
 }

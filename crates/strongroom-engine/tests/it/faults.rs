@@ -193,7 +193,7 @@ impl ObjectStore for Silent {
             Late::Stored => Err(Faulty::broken()),
             Late::UnderWay => {
                 self.cancel.cancel();
-                std::future::pending::<()>().await;
+                std::future::pending().await
             }
         }
     }
