@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use strongroom_engine::{BackupId, PlanName};
 
 use super::db::Row;
+use super::scope::Of;
 use super::sql::{Sql, json, word};
 use super::{Conn, Page, PageRequest, Result, Scope, StateError, Tx};
 use crate::model::{Backup, BackupKey, BackupState, DeploymentId, LocationId, PlanId};
@@ -90,15 +91,15 @@ pub async fn find(
 /// # Errors
 /// What the database answers.
 pub async fn list(conn: &mut Conn, filter: &BackupFilter, page: &PageRequest) -> Result<Page<Backup>> {
-    let select = Sql::new("SELECT id, body FROM backups WHERE 1 = 1")
-        .push_some(" AND plan = ", filter.plan.as_ref())
-        .push_some(" AND deployment = ", filter.deployment.as_ref())
-        .push_some(" AND location = ", filter.location.as_ref())
+    let BackupFilter { plan, deployment, location, scope, .. } = filter;
+    let of = Of { plan: plan.as_ref(), deployment: deployment.as_ref(), location: location.as_ref(), scope };
+    let select = of
+        .only(Sql::new("SELECT id, body FROM backups WHERE 1 = 1"))
         .push_some(" AND state = ", filter.state.map(word).transpose()?);
     let swept = filter.state == Some(BackupState::Swept);
     let select = if swept { select } else { select.push(" AND state <> 'swept'") };
     let select = if filter.held { select.push(" AND held") } else { select };
-    let rows = conn.all(page.end(filter.scope.within(select))).await?;
+    let rows = conn.all(page.end(select)).await?;
     page.page(rows, read)
 }
 

@@ -29,6 +29,8 @@ mod labels;
 mod migrate;
 mod open;
 mod page;
+#[cfg(test)]
+mod query_plans;
 mod scope;
 mod sql;
 mod url;
@@ -56,7 +58,7 @@ struct Open {
     /// Woken when a transaction with events was committed.
     committed: Arc<Notify>,
     /// Of a file: kept locked while it is open.
-    _lock: Option<std::fs::File>,
+    lock: Option<std::fs::File>,
 }
 
 impl fmt::Debug for State {
@@ -73,7 +75,7 @@ impl State {
     /// the schema, and what the database answers.
     pub async fn open(url: &StateUrl, clock: Arc<dyn Clock>) -> Result<Self> {
         let (db, lock) = open::open(url).await?;
-        let state = Self(Arc::new(Open { db, clock, committed: Arc::default(), _lock: lock }));
+        let state = Self(Arc::new(Open { db, clock, committed: Arc::default(), lock }));
         migrate::migrate(&state).await?;
         Ok(state)
     }
@@ -114,8 +116,12 @@ impl State {
         matches!(self.0.db, db::Db::Postgres(_))
     }
 
-    /// Ends all connections, once those in use are given back.
+    /// Ends all connections, once those in use are given back. A file may be opened by others then.
     pub async fn close(&self) {
         self.0.db.close().await;
+        if let Some(lock) = &self.0.lock {
+            // It is let go at the end of the process at the latest.
+            let _ = lock.unlock();
+        }
     }
 }

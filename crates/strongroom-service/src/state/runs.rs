@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::db::{Lock, Row};
+use super::scope::Of;
 use super::sql::{Sql, json, word};
 use super::{Conn, Page, PageRequest, Result, Scope, StateError, Tx, bookkeeping};
 use crate::job::{self, Effect, Event};
@@ -148,11 +149,10 @@ fn first_of(time: DateTime<Utc>) -> String {
 /// # Errors
 /// What the database answers.
 pub async fn list(conn: &mut Conn, filter: &RunFilter, page: &PageRequest) -> Result<Page<Run>> {
-    let select = Sql::new(SELECT)
-        .push("1 = 1")
-        .push_some(" AND plan = ", filter.plan.as_ref())
-        .push_some(" AND deployment = ", filter.deployment.as_ref())
-        .push_some(" AND location = ", filter.location.as_ref())
+    let RunFilter { plan, deployment, location, scope, .. } = filter;
+    let of = Of { plan: plan.as_ref(), deployment: deployment.as_ref(), location: location.as_ref(), scope };
+    let select = of
+        .only(Sql::new(SELECT).push("1 = 1"))
         .push_some(" AND backup IS NOT NULL AND backup = ", filter.backup.as_ref())
         .push_some(" AND kind = ", filter.kind.map(word).transpose()?)
         .push_some(" AND state = ", filter.state.map(RunState::as_str))
@@ -161,9 +161,10 @@ pub async fn list(conn: &mut Conn, filter: &RunFilter, page: &PageRequest) -> Re
     // Word for word the conditions of the partial indexes.
     let rare_state = filter.state.is_some_and(|state| state != RunState::Succeeded);
     let select = if rare_state { select.push(" AND state <> 'succeeded'") } else { select };
-    let rare_kind = filter.kind.is_some_and(|kind| kind != RunKind::Backup);
+    let by_kind = plan.is_none() && deployment.is_none();
+    let rare_kind = by_kind && filter.kind.is_some_and(|kind| kind != RunKind::Backup);
     let select = if rare_kind { select.push(" AND kind <> 'backup'") } else { select };
-    let rows = conn.all(page.end(filter.scope.within(select))).await?;
+    let rows = conn.all(page.end(select)).await?;
     page.page(rows, read)
 }
 

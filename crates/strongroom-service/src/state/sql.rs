@@ -153,6 +153,16 @@ impl Sql {
         sql
     }
 
+    /// The same statement behind this text.
+    #[cfg(test)]
+    pub(super) fn after(self, before: &'static str) -> Self {
+        let text = match &self.text {
+            Text::Fixed(text) => before.to_owned() + text,
+            Text::Built(text) => before.to_owned() + text,
+        };
+        Self { text: Text::Built(text), values: self.values }
+    }
+
     /// The same if there is a value.
     pub(super) fn push_some(self, more: &'static str, value: Option<impl Storable>) -> Self {
         match value {
@@ -174,6 +184,8 @@ impl Sql {
 
     /// Refuses what PostgreSQL could not store, whichever database it is.
     pub(super) fn check(&self) -> Result<()> {
+        #[cfg(test)]
+        super::query_plans::note(self);
         let nul = |value: &Value| matches!(value, Value::Text(Some(text)) if text.contains('\0'));
         if self.values.iter().any(nul) { Err(StateError::Nul) } else { Ok(()) }
     }

@@ -12,7 +12,7 @@ use strongroom_service::model::{
     User, UserId,
 };
 use strongroom_service::state::{
-    Conn, PageRequest, State, StateUrl, Tx, backups, deployments, locations, plans, runs,
+    Conn, PageRequest, State, StateError, StateUrl, Tx, backups, deployments, locations, plans, runs,
 };
 use testbed::Postgres;
 
@@ -58,8 +58,7 @@ fn database() -> (Arc<Postgres>, String) {
     };
     let name = format!("state_{}", DATABASES.fetch_add(1, Ordering::SeqCst));
     server.sql("postgres", &format!("CREATE DATABASE {name}")).unwrap();
-    let url = server.url(&name);
-    (server, url)
+    (server, name)
 }
 
 /// A state of one of the two kinds, and what it stands on.
@@ -67,7 +66,7 @@ pub(crate) struct Bed {
     pub(crate) state: State,
     pub(crate) url: StateUrl,
     pub(crate) clock: Arc<Hand>,
-    _server: Option<Arc<Postgres>>,
+    server: Option<(Arc<Postgres>, String)>,
     _folder: tempfile::TempDir,
     made: AtomicI64,
 }
@@ -80,14 +79,36 @@ impl Bed {
     }
 
     pub(crate) async fn postgres() -> Self {
-        let (server, url) = tokio::task::spawn_blocking(database).await.unwrap();
-        Self::over(url.parse().unwrap(), Some(server), tempfile::tempdir().unwrap()).await
+        let (server, name) = tokio::task::spawn_blocking(database).await.unwrap();
+        let url = server.url(&name).parse().unwrap();
+        Self::over(url, Some((server, name)), tempfile::tempdir().unwrap()).await
     }
 
-    async fn over(url: StateUrl, server: Option<Arc<Postgres>>, folder: tempfile::TempDir) -> Self {
+    async fn over(url: StateUrl, server: Option<(Arc<Postgres>, String)>, folder: tempfile::TempDir) -> Self {
         let clock = Hand::new();
         let state = State::open(&url, clock.clone()).await.unwrap();
-        Self { state, url, clock, _server: server, _folder: folder, made: AtomicI64::new(0) }
+        Self { state, url, clock, server, _folder: folder, made: AtomicI64::new(0) }
+    }
+
+    /// Closes the state and changes its database behind its back.
+    pub(crate) async fn sql(&self, statement: &'static str) {
+        use sqlx::Connection;
+        self.state.close().await;
+        match &self.server {
+            Some((server, database)) => server.sql(database, statement).unwrap(),
+            None => {
+                let mut conn = sqlx::SqliteConnection::connect(&self.url.to_string()).await.unwrap();
+                sqlx::raw_sql(statement).execute(&mut conn).await.unwrap();
+                conn.close().await.unwrap();
+            }
+        }
+    }
+
+    /// Opens the state that was closed.
+    pub(crate) async fn open_again(self) -> Result<State, StateError> {
+        let Self { state, url, clock, .. } = &self;
+        state.close().await;
+        State::open(url, clock.clone()).await
     }
 
     pub(crate) async fn begin(&self) -> Tx {

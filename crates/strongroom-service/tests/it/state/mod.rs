@@ -2,6 +2,9 @@
 
 mod bed;
 mod claims;
+mod events;
+mod everything;
+mod failures;
 mod opening;
 mod resources;
 
