@@ -68,6 +68,7 @@ pub struct BackupSettings {
     #[schema(value_type = String, max_length = 10, example = "snapshot")]
     pub consistency: ConsistencyMode,
     /// How segments are compressed: `zstd`, `zstd:LEVEL`, `gzip`, `gzip:LEVEL` or `none`.
+    #[serde(with = "compression_text")]
     #[schema(value_type = String, max_length = 10, example = "zstd:3")]
     pub compression: Compression,
     /// Collections read at once; none: a quarter of the cores of the machine.
@@ -79,6 +80,20 @@ pub struct BackupSettings {
     /// Bytes of documents to read in a second at most, such as `50MB`; none: as fast as it goes.
     #[schema(value_type = Option<String>, max_length = 20, example = "50MB")]
     pub max_rate: Option<Bytes>,
+}
+
+/// A compression as the text that a person writes; its own form in data is that of manifests.
+mod compression_text {
+    use serde::{Deserialize, Deserializer, Serializer};
+    use strongroom_engine::Compression;
+
+    pub(super) fn serialize<S: Serializer>(value: &Compression, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Compression, D::Error> {
+        String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    }
 }
 
 impl Default for BackupSettings {

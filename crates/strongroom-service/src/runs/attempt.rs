@@ -22,6 +22,8 @@ use crate::model::{Backup, BackupKey, BackupMade, BackupState, Run, RunOutcome};
 use crate::state::runs::{Claimed, Heartbeat};
 use crate::state::{StateError, backups, log_lines};
 
+/// Bytes of the stack of a run's thread, as a main thread has them: some futures of the engine are large.
+const STACK: usize = 8 << 20;
 /// How soon a write that the state did not take is tried again.
 const WRITE_AGAIN: Duration = Duration::from_millis(500);
 
@@ -154,7 +156,7 @@ fn in_a_thread(held: Arc<Held>, run: Run, job: Job) -> oneshot::Receiver<Result<
         let _ = done.send(made);
     };
     // Where no thread can be had, nothing is sent, and the run fails.
-    let _ = std::thread::Builder::new().name("run".into()).spawn(work);
+    let _ = std::thread::Builder::new().name("run".into()).stack_size(STACK).spawn(work);
     outcome
 }
 

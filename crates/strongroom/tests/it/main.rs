@@ -6,6 +6,7 @@ mod clean;
 mod errors;
 mod interop_with_mongorestore;
 mod jobs;
+mod killed;
 mod members;
 mod remote;
 mod restore;

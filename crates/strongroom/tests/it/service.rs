@@ -14,14 +14,14 @@ use testbed::certificates::Certificates;
 use crate::setup::{program, run};
 
 /// A service that was started, with the lines of its log so far.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
     log: Arc<Mutex<Vec<Value>>>,
     address: String,
 }
 
 impl Serving {
-    async fn start(folder: &Path, more: &[&str], set: &[(&str, &str)]) -> Self {
+    pub(crate) async fn start(folder: &Path, more: &[&str], set: &[(&str, &str)]) -> Self {
         let mut command = program(&[&["serve", "--listen", "127.0.0.1:0"], more].concat());
         command.env("STRONGROOM_DATA", folder).env("STRONGROOM_LOG_FORMAT", "json").envs(set.iter().copied());
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
@@ -40,7 +40,7 @@ impl Serving {
     }
 
     /// The first line of the log with this message.
-    async fn said(&mut self, message: &str) -> Value {
+    pub(crate) async fn said(&mut self, message: &str) -> Value {
         loop {
             let found = self.log.lock().unwrap().iter().find(|line| line["message"] == message).cloned();
             if let Some(line) = found {
@@ -51,13 +51,13 @@ impl Serving {
         }
     }
 
-    fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
     }
 
     /// Its exit status, and the log as text.
-    async fn ended(mut self) -> (Option<i32>, String) {
+    pub(crate) async fn ended(mut self) -> (Option<i32>, String) {
         let status = tokio::task::spawn_blocking(move || (self.child.wait().unwrap(), self.log));
         let (status, log) = status.await.unwrap();
         let log = log.lock().unwrap().iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
