@@ -82,15 +82,20 @@ impl Config {
         let keys = &self.master_key;
         let places = [keys.file.is_some(), keys.variable.is_some(), keys.kms_file.is_some()];
         let several = places.iter().filter(|given| **given).count() > 1;
-        let keys = several.then(|| {
+        let several = several.then(|| {
             let help = "Keep one of `master_key.file`, `master_key.variable` and `master_key.kms_file`.";
             problem("master_key.file", "the master key is to come from several places", help)
+        });
+        let half = keys.kms_file.is_some() != keys.kms_key.is_some();
+        let half = half.then(|| {
+            let help = "Give both `master_key.kms_file` and `master_key.kms_key`.";
+            problem("master_key.kms_key", "KMS decrypts a file with a key, and one of them is missing", help)
         });
         let both = self.state.url.is_some() && self.state.url_file.is_some();
         let state = both.then(|| {
             problem("state.url", "the state is given by `url` and by `url_file`", "Keep one of the two.")
         });
-        keys.into_iter().chain(state)
+        several.into_iter().chain(half).chain(state)
     }
 
     fn session_problem(&self) -> Option<Problem> {

@@ -86,12 +86,13 @@ section! {
         file: Option<PathBuf> = None,
         /// Name of the variable that holds the keys instead.
         variable: Option<String> = None,
-        /// File of a key that AWS KMS encrypted (base64 of `CiphertextBlob`); it is decrypted at each start.
+        /// File of a key that AWS KMS encrypted, made by `strongroom key generate FILE --kms-key KEY`. KMS decrypts it
+        /// at each start, with credentials, region and endpoint from where every AWS tool takes them.
         kms_file: Option<PathBuf> = None,
+        /// The key in KMS: an id, an ARN or an alias such as `alias/strongroom`.
+        kms_key: Option<String> = None,
         /// AWS profile for KMS.
         kms_profile: Option<String> = None,
-        /// Endpoint of KMS, where it is not that of AWS.
-        kms_endpoint: Option<String> = None,
     }
 }
 

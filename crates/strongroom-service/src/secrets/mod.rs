@@ -8,5 +8,5 @@ mod token;
 
 pub use keyring::{Aad, KeyId, Keyring, MasterKey};
 pub use password::{PASSWORD_LENGTH, Passwords, check_password};
-pub use source::{KeySource, put_new_key_first, write_new_key};
+pub use source::{KeySource, KmsKey, put_new_key_first, write_new_key};
 pub use token::{Bearer, BearerKind, Digest};

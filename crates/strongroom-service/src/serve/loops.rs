@@ -128,7 +128,15 @@ mod tests {
     async fn a_loop_that_does_not_end_is_not_waited_for() {
         let stop = CancellationToken::new();
         let loops = Loops::new(stop.clone());
-        loops.begin("worker", |_| std::future::pending());
+        let begun = Arc::new(AtomicUsize::new(0));
+        let count = begun.clone();
+        loops.begin("worker", move |_| {
+            count.fetch_add(1, Ordering::SeqCst);
+            std::future::pending()
+        });
+        while begun.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         stop.cancel();
         loops.ended(Duration::from_millis(50)).await;
         assert_eq!(loops.tasks.len(), 1);

@@ -5,6 +5,7 @@ mod listen;
 mod loops;
 mod place;
 mod reload;
+mod reseal;
 mod tls;
 mod work;
 
@@ -85,7 +86,7 @@ impl Checked {
     async fn look(given: &Given, environment: &Environment, make: bool) -> Result<Self> {
         given.check(&given.config.problems())?;
         let place = place::Place::of(&given.config, environment)?;
-        let keys = if make { place.keys_or_new(environment)? } else { place.keys(environment)? };
+        let keys = if make { place.keys_or_new(environment).await? } else { place.keys(environment).await? };
         let keyring = match keys {
             Some(keys) => Keyring::new(keys)?,
             None => Keyring::ephemeral()?,
@@ -123,7 +124,7 @@ pub async fn serve(given: &Given, surroundings: Surroundings, stop: Cancellation
     let mut server = listen::Server::start(config.listen, router, certificate.as_ref())?;
     let (address, tls) = (server.address().await?, certificate.is_some());
     tracing::info!(%address, tls, state = %place.state, "listening");
-    Reload { certificate, keys: place.key_file(), keyring }.begin(&loops);
+    Reload { certificate, keys: place.key_file(), keyring, state: state.clone() }.begin(&loops);
     work::begin(means, &loops).await?;
 
     let failed = tokio::select! {

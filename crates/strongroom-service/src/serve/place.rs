@@ -8,7 +8,7 @@ use strongroom_engine::{Code, Error, Result};
 
 use super::private_folder;
 use crate::config::Config;
-use crate::secrets::{KeySource, MasterKey, write_new_key};
+use crate::secrets::{KeySource, KmsKey, MasterKey, write_new_key};
 use crate::state::StateUrl;
 
 /// Variables of the environment, by name.
@@ -61,31 +61,36 @@ impl Place {
             (None, None) => StateUrl::from(data.join("strongroom.db")),
         };
         let keys = &config.master_key;
-        let source = match (&keys.file, &keys.variable) {
-            (Some(file), _) => Source::Given(KeySource::File(file.clone())),
-            (None, Some(name)) => Source::Given(KeySource::Environment(name.clone())),
-            (None, None) => Source::Own(data.join("master.key")),
+        let source = match (&keys.file, &keys.variable, keys.kms_file.clone().zip(keys.kms_key.clone())) {
+            (Some(file), _, _) => Source::Given(KeySource::File(file.clone())),
+            (None, Some(name), _) => Source::Given(KeySource::Environment(name.clone())),
+            (None, None, Some((file, id))) => {
+                Source::Given(KeySource::Kms(file, KmsKey { id, profile: keys.kms_profile.clone() }))
+            }
+            (None, None, None) => Source::Own(data.join("master.key")),
         };
         Ok(Self { state, own_state, data, source })
     }
 
     /// The master keys; none where the first start would make one.
-    pub(super) fn keys(&self, environment: &Environment) -> Result<Option<Vec<MasterKey>>> {
+    pub(super) async fn keys(&self, environment: &Environment) -> Result<Option<Vec<MasterKey>>> {
         match &self.source {
             Source::Own(path) if !path.exists() && self.is_first_start() => Ok(None),
-            Source::Own(path) => KeySource::File(path.clone()).read(|name| environment.get(name)).map(Some),
-            Source::Given(source) => source.read(|name| environment.get(name)).map(Some),
+            Source::Own(path) => {
+                KeySource::File(path.clone()).read(|name| environment.get(name)).await.map(Some)
+            }
+            Source::Given(source) => source.read(|name| environment.get(name)).await.map(Some),
         }
     }
 
     /// The master keys. At the first start a key is made, unless the configuration names where it comes from.
-    pub(super) fn keys_or_new(&self, environment: &Environment) -> Result<Option<Vec<MasterKey>>> {
+    pub(super) async fn keys_or_new(&self, environment: &Environment) -> Result<Option<Vec<MasterKey>>> {
         if self.own_state.is_some() || matches!(self.source, Source::Own(_)) {
             private_folder(&self.data)?;
         }
-        match (&self.source, self.keys(environment)?) {
+        match (&self.source, self.keys(environment).await?) {
             (Source::Own(path), None) => {
-                let key = write_new_key(path)?;
+                let key = write_new_key(path, None).await?;
                 tracing::warn!(
                     path = %path.display(),
                     "made a master key: keep a copy elsewhere, secrets in the state cannot be read without it"
@@ -100,8 +105,7 @@ impl Place {
     pub(super) fn key_file(&self) -> Option<KeySource> {
         match &self.source {
             Source::Own(path) => Some(KeySource::File(path.clone())),
-            Source::Given(source @ KeySource::File(_)) => Some(source.clone()),
-            Source::Given(KeySource::Environment(_)) => None,
+            Source::Given(source) => source.file().map(|_| source.clone()),
         }
     }
 
@@ -167,18 +171,18 @@ mod tests {
         assert_eq!(data(&none, &environment(&[])).unwrap_err().code(), Code::Usage);
     }
 
-    #[test]
-    fn a_master_key_is_made_once_and_never_beside_a_state_that_has_secrets() {
+    #[tokio::test]
+    async fn a_master_key_is_made_once_and_never_beside_a_state_that_has_secrets() {
         let folder = tempfile::tempdir().unwrap();
         let config = Config { data: Some(folder.path().join("data")), ..Config::default() };
         let none = environment(&[]);
         let place = Place::of(&config, &none).unwrap();
-        assert!(place.keys(&none).unwrap().is_none());
-        let made = place.keys_or_new(&none).unwrap().unwrap();
-        let again = place.keys_or_new(&none).unwrap().unwrap();
+        assert!(place.keys(&none).await.unwrap().is_none());
+        let made = place.keys_or_new(&none).await.unwrap().unwrap();
+        let again = place.keys_or_new(&none).await.unwrap().unwrap();
         assert_eq!(made[0].id(), again[0].id());
         std::fs::write(folder.path().join("data/strongroom.db"), "").unwrap();
         std::fs::remove_file(folder.path().join("data/master.key")).unwrap();
-        assert_eq!(place.keys_or_new(&none).unwrap_err().code(), Code::MasterKey);
+        assert_eq!(place.keys_or_new(&none).await.unwrap_err().code(), Code::MasterKey);
     }
 }

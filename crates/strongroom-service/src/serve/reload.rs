@@ -7,9 +7,10 @@ use strongroom_engine::{Code, Error, Result};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::Loops;
 use super::tls::Certificate;
+use super::{Loops, reseal};
 use crate::secrets::{KeySource, Keyring};
+use crate::state::State;
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(20);
@@ -21,6 +22,7 @@ pub(super) struct Reload {
     /// The file of the master keys, if they come from one.
     pub(super) keys: Option<KeySource>,
     pub(super) keyring: Arc<Keyring>,
+    pub(super) state: State,
 }
 
 /// When the files were last changed.
@@ -36,6 +38,8 @@ impl Reload {
         let mut asked = signal(SignalKind::hangup())
             .map_err(|e| Error::new(Code::Internal, "SIGHUP cannot be listened to").caused_by(e))?;
         let mut seen = self.stamps().await;
+        // A change of the key may have been cut off.
+        reseal::logged(&self.state, &self.keyring).await;
         loop {
             let hangup = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
@@ -47,7 +51,8 @@ impl Reload {
                 said("certificate", self.certificate_again().await);
             }
             if hangup || now.1 != seen.1 {
-                said("master keys", self.keys_again());
+                said("master keys", self.keys_again().await);
+                reseal::logged(&self.state, &self.keyring).await;
             }
             seen = now;
         }
@@ -58,9 +63,9 @@ impl Reload {
             Some(certificate) => Some(certificate.stamp().await),
             None => None,
         };
-        let keys = match &self.keys {
-            Some(KeySource::File(path)) => tokio::fs::metadata(path).await.ok(),
-            _ => None,
+        let keys = match self.keys.as_ref().and_then(KeySource::file) {
+            Some(path) => tokio::fs::metadata(path).await.ok(),
+            None => None,
         };
         (certificate, keys.and_then(|file| file.modified().ok()))
     }
@@ -72,10 +77,10 @@ impl Reload {
         }
     }
 
-    fn keys_again(&self) -> Result<bool> {
+    async fn keys_again(&self) -> Result<bool> {
         let Some(source) = &self.keys else { return Ok(false) };
         // Only files are read again: the environment of a process does not change.
-        self.keyring.replace(source.read(|_| None)?)?;
+        self.keyring.replace(source.read(|_| None).await?)?;
         Ok(true)
     }
 }

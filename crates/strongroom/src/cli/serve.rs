@@ -36,6 +36,12 @@ pub(crate) enum Key {
 pub(crate) struct KeyFile {
     /// The file, which only its owner may read
     pub(crate) file: PathBuf,
+    /// Let this key in AWS KMS encrypt the master key: an id, an ARN or an alias
+    #[arg(long, value_name = "KEY")]
+    pub(crate) kms_key: Option<String>,
+    /// AWS profile for KMS
+    #[arg(long, value_name = "NAME", requires = "kms_key")]
+    pub(crate) profile: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -5,21 +5,22 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use strongroom_engine::Result;
-use strongroom_service::secrets::{put_new_key_first, write_new_key};
+use strongroom_service::secrets::{KmsKey, put_new_key_first, write_new_key};
 
-use crate::cli::serve::Key;
+use crate::cli::serve::{Key, KeyFile};
 use crate::output::Output;
 
-pub(crate) fn run(command: Key, output: &Output) -> Result<()> {
-    let (file, rotated, made) = match command {
-        Key::Generate(options) => {
-            let made = write_new_key(&options.file)?;
-            (options.file, false, made)
-        }
-        Key::Rotate(options) => {
-            let made = put_new_key_first(&options.file)?;
-            (options.file, true, made)
-        }
+pub(crate) async fn run(command: Key, output: &Output) -> Result<()> {
+    let (options, rotated) = match command {
+        Key::Generate(options) => (options, false),
+        Key::Rotate(options) => (options, true),
+    };
+    let KeyFile { file, kms_key, profile } = options;
+    let kms = kms_key.map(|id| KmsKey { id, profile });
+    let made = if rotated {
+        put_new_key_first(&file, kms.as_ref()).await?
+    } else {
+        write_new_key(&file, kms.as_ref()).await?
     };
     let answer = Answer { file, key: made.id().to_string(), rotated };
     output.answer(&answer, &answer)

@@ -72,7 +72,7 @@ async fn here(command: Command, output: &Output, cancel: CancellationToken) -> R
         }
         Command::Bucket(command) => bucket::run(command, output, cancel).await,
         Command::Serve(options) => serve::run(options, output, cancel).await,
-        Command::Key(command) => key::run(command, output),
+        Command::Key(command) => until_cancelled(key::run(command, output), cancel).await,
         Command::Completions(options) => shell::completions(&options, output),
         Command::Man(options) => shell::man(&options, output),
         Command::Service(_) => Err(Error::new(Code::Internal, "a service is asked elsewhere")),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use reqwest::{Certificate, Client, Version};
 use serde_json::Value;
+use testbed::Moto;
 use testbed::certificates::Certificates;
 
 use crate::setup::{program, run};
@@ -181,6 +182,66 @@ async fn a_master_key_is_made_and_rotated_by_command() {
     run(program(&["key", "generate", path])).await.failed("SR-MASTER-KEY", 2, &["File exists"]);
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).unwrap();
     run(program(&["key", "rotate", path])).await.failed("SR-MASTER-KEY", 2, &["mode 0644", "chmod 600"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_master_key_is_used_while_the_service_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("master.key");
+    let mut serving = Serving::start(folder.path(), &[], &[]).await;
+    let rotated = run(program(&["--json", "key", "rotate", key.to_str().unwrap()])).await.ok().json();
+    serving.signal("-HUP");
+    let said = serving.said("all secrets are sealed with this key: older ones are not needed").await;
+    assert_eq!(said["key"], rotated["key"]);
+    std::fs::write(&key, "nonsense").unwrap();
+    serving.signal("-HUP");
+    serving.said("not read again: what was in use stays so").await;
+    serving.signal("-TERM");
+    assert_eq!(serving.ended().await.0, Some(0));
+}
+
+/// The id of a new key in KMS.
+async fn kms_key(moto: &Moto) -> String {
+    let scope = "Credential=admin/20261125/us-east-1/kms/aws4_request, SignedHeaders=host, Signature=0";
+    let made = client().build().unwrap().post(moto.endpoint()).body("{}");
+    let made = made.header("content-type", "application/x-amz-json-1.1");
+    let made = made.header("x-amz-target", "TrentService.CreateKey");
+    let made = made.header("authorization", format!("AWS4-HMAC-SHA256 {scope}")).send().await.unwrap();
+    made.json::<Value>().await.unwrap()["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_moto_a_master_key_that_kms_encrypted_opens_the_service() {
+    let moto = tokio::task::spawn_blocking(Moto::start).await.unwrap().unwrap();
+    let (id, endpoint) = (kms_key(&moto).await, moto.endpoint());
+    let folder = tempfile::tempdir().unwrap();
+    let wrapped = folder.path().join("wrapped.key");
+    let wrapped = wrapped.to_str().unwrap();
+    let aws = [
+        ("AWS_ENDPOINT_URL", endpoint.as_str()),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "admin"),
+        ("AWS_SECRET_ACCESS_KEY", "hush"),
+    ];
+    for command in ["generate", "rotate"] {
+        let mut made = program(&["key", command, wrapped, "--kms-key", &id]);
+        run({
+            made.envs(aws);
+            made
+        })
+        .await
+        .ok();
+    }
+    let set = [("STRONGROOM_MASTER_KEY_KMS_FILE", wrapped), ("STRONGROOM_MASTER_KEY_KMS_KEY", &id)];
+    let serving = Serving::start(folder.path(), &[], &[&aws[..], &set].concat()).await;
+    assert!(!folder.path().join("master.key").exists());
+    serving.signal("-TERM");
+    assert_eq!(serving.ended().await.0, Some(0));
+
+    let mut denied = program(&["serve"]);
+    denied.envs(aws).envs(set).env("STRONGROOM_DATA", folder.path());
+    denied.env("STRONGROOM_MASTER_KEY_KMS_KEY", "11111111-2222-3333-4444-555555555555");
+    run(denied).await.failed("SR-ENCRYPTION", 4, &["wrapped.key", "KMS key"]);
 }
 
 #[tokio::test]
