@@ -44,7 +44,7 @@ async fn state(data: &Path) -> State {
 /// A plan that is due now, and so slow that there is time to kill it.
 async fn furnish(data: &Path, uri: &str, place: &str) {
     let state = state(data).await;
-    let keys = KeySource::File(data.join("master.key")).read(|_| None).unwrap();
+    let keys = KeySource::File(data.join("master.key")).read(|_| None).await.unwrap();
     let (ring, now) = (Keyring::new(keys).unwrap(), Now.now());
     let (deployment, location) = (DeploymentId::new(now, 1), LocationId::new(now, 1));
     let mut tx = state.begin().await.unwrap();
