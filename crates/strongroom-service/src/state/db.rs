@@ -1,7 +1,6 @@
 //! One way to speak to SQLite and to PostgreSQL.
 
 use std::fmt;
-use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -13,9 +12,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{Decode, PgConnection, PgPool, Postgres, Row as _, Sqlite, SqliteConnection, SqlitePool};
 use sqlx::{Transaction, Type};
 use strongroom_engine::Clock;
-use tokio::sync::Notify;
 
-use super::events::{self, Pending};
 use super::sql::{Sql, Value};
 use super::{Result, StateError};
 
@@ -130,6 +127,16 @@ impl Conn {
         }
     }
 
+    /// Ends the transaction that this is.
+    pub(super) async fn commit(self) -> Result<()> {
+        match self.link {
+            Link::SqliteTx(tx) => tx.commit().await?,
+            Link::PostgresTx(tx) => tx.commit().await?,
+            Link::Sqlite(_) | Link::Postgres(_) => {}
+        }
+        Ok(())
+    }
+
     /// Keeps others that take the same lock out until the transaction ends. SQLite's only writer has done so already.
     pub(super) async fn lock(&mut self, lock: Lock) -> Result<()> {
         if let Raw::Postgres(_) = self.raw() {
@@ -150,56 +157,6 @@ pub(super) enum Lock {
     Events = 7_301_003,
 }
 
-/// A transaction. Dropped without [`commit`](Self::commit), it has changed nothing.
-#[derive(Debug)]
-pub struct Tx {
-    conn: Conn,
-    events: Vec<Pending>,
-    committed: Arc<Notify>,
-}
-
-impl Tx {
-    /// Makes the changes permanent.
-    ///
-    /// # Errors
-    /// Where nobody knows whether they are, such as when the connection broke: [`StateError::Unavailable`].
-    pub async fn commit(self) -> Result<()> {
-        let Self { mut conn, events, committed } = self;
-        let tells = !events.is_empty();
-        if tells {
-            events::append(&mut conn, events).await?;
-        }
-        match conn.link {
-            Link::SqliteTx(tx) => tx.commit().await?,
-            Link::PostgresTx(tx) => tx.commit().await?,
-            Link::Sqlite(_) | Link::Postgres(_) => {}
-        }
-        if tells {
-            committed.notify_one();
-        }
-        Ok(())
-    }
-
-    /// Adds an event, which is stored and sent when the transaction is committed.
-    pub fn tell(&mut self, kind: &'static str, subject: Option<&str>, data: serde_json::Value) {
-        self.events.push(Pending { kind, subject: subject.map(str::to_owned), data });
-    }
-}
-
-impl Deref for Tx {
-    type Target = Conn;
-
-    fn deref(&self) -> &Conn {
-        &self.conn
-    }
-}
-
-impl DerefMut for Tx {
-    fn deref_mut(&mut self) -> &mut Conn {
-        &mut self.conn
-    }
-}
-
 impl Db {
     pub(super) async fn reader(&self, clock: Arc<dyn Clock>) -> Result<Conn> {
         let link = match self {
@@ -209,13 +166,14 @@ impl Db {
         Ok(Conn { link, clock })
     }
 
-    pub(super) async fn begin(&self, clock: Arc<dyn Clock>, committed: Arc<Notify>) -> Result<Tx> {
+    /// A connection in a transaction.
+    pub(super) async fn begin(&self, clock: Arc<dyn Clock>) -> Result<Conn> {
         let link = match self {
             // A deferred transaction that reads first fails at its first write if another one has written meanwhile.
             Self::Sqlite { writer, .. } => Link::SqliteTx(writer.begin_with("BEGIN IMMEDIATE").await?),
             Self::Postgres(pool) => Link::PostgresTx(pool.begin().await?),
         };
-        Ok(Tx { conn: Conn { link, clock }, events: Vec::new(), committed })
+        Ok(Conn { link, clock })
     }
 
     pub(super) async fn close(&self) {

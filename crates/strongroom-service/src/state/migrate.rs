@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::db::{Lock, Tx, on_both};
+use super::db::{Lock, on_both};
 use super::sql::Sql;
-use super::{Result, State, StateError};
+use super::{Result, State, StateError, Tx};
 
 /// A change of the schema: its number, its name, its statements.
 #[derive(Debug, Clone, Copy)]

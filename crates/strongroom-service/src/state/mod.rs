@@ -33,6 +33,7 @@ mod page;
 mod query_plans;
 mod scope;
 mod sql;
+mod tx;
 mod url;
 
 use std::fmt;
@@ -41,11 +42,12 @@ use std::sync::Arc;
 use strongroom_engine::Clock;
 use tokio::sync::Notify;
 
-pub use db::{Conn, Tx};
+pub use db::Conn;
 pub use error::{Result, StateError};
 pub use labels::HasLabel;
 pub use page::{Page, PageRequest, PageSize};
 pub use scope::Scope;
+pub use tx::Tx;
 pub use url::StateUrl;
 
 /// The state. Clones are the same one.
@@ -93,7 +95,7 @@ impl State {
     /// # Errors
     /// If it cannot begin within a few seconds.
     pub async fn begin(&self) -> Result<Tx> {
-        self.0.db.begin(self.0.clock.clone(), self.0.committed.clone()).await
+        Ok(Tx::new(self.0.db.begin(self.0.clock.clone()).await?, self.0.committed.clone()))
     }
 
     /// Whether the database answers and takes writes.

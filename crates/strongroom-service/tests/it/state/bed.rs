@@ -1,4 +1,4 @@
-//! A state to test with, a clock that is set by hand, and one of everything.
+//! A state to test with, a clock that stands still, and one of everything.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -16,31 +16,19 @@ use strongroom_service::state::{
 };
 use testbed::Postgres;
 
-/// A clock that stands still until it is moved.
+/// A clock that stands still.
 #[derive(Debug)]
-pub(crate) struct Hand(AtomicI64);
-
-impl Hand {
-    /// In November 2023: what is due then is due by the clock of a database too.
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(1_700_000_000_000)))
-    }
-
-    pub(crate) fn forward(&self, by: TimeDelta) {
-        self.0.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
-    }
-}
+pub(crate) struct Still;
 
 #[async_trait]
-impl Clock for Hand {
+impl Clock for Still {
     fn now(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(self.0.load(Ordering::SeqCst)).unwrap()
+        // In November 2023: what is due then is due by the clock of a database too.
+        DateTime::from_timestamp_millis(1_700_000_000_000).unwrap()
     }
 
-    async fn sleep_until(&self, time: DateTime<Utc>) {
-        while self.now() < time {
-            tokio::task::yield_now().await;
-        }
+    async fn sleep_until(&self, _: DateTime<Utc>) {
+        std::future::pending().await
     }
 }
 
@@ -65,7 +53,6 @@ fn database() -> (Arc<Postgres>, String) {
 pub(crate) struct Bed {
     pub(crate) state: State,
     pub(crate) url: StateUrl,
-    pub(crate) clock: Arc<Hand>,
     server: Option<(Arc<Postgres>, String)>,
     _folder: tempfile::TempDir,
     made: AtomicI64,
@@ -85,9 +72,8 @@ impl Bed {
     }
 
     async fn over(url: StateUrl, server: Option<(Arc<Postgres>, String)>, folder: tempfile::TempDir) -> Self {
-        let clock = Hand::new();
-        let state = State::open(&url, clock.clone()).await.unwrap();
-        Self { state, url, clock, server, _folder: folder, made: AtomicI64::new(0) }
+        let state = State::open(&url, Arc::new(Still)).await.unwrap();
+        Self { state, url, server, _folder: folder, made: AtomicI64::new(0) }
     }
 
     /// Closes the state and changes its database behind its back.
@@ -106,9 +92,9 @@ impl Bed {
 
     /// Opens the state that was closed.
     pub(crate) async fn open_again(self) -> Result<State, StateError> {
-        let Self { state, url, clock, .. } = &self;
+        let Self { state, url, .. } = &self;
         state.close().await;
-        State::open(url, clock.clone()).await
+        State::open(url, Arc::new(Still)).await
     }
 
     pub(crate) async fn begin(&self) -> Tx {
@@ -126,7 +112,7 @@ impl Bed {
 
     /// The time of this bed; what is due then is due on both databases.
     pub(crate) fn now(&self) -> DateTime<Utc> {
-        self.clock.now()
+        Still.now()
     }
 
     pub(crate) fn deployment(&self, name: &str) -> Deployment {
@@ -185,7 +171,7 @@ impl Bed {
         }))
     }
 
-    pub(crate) fn change(&self, what: serde_json::Value) -> Change {
+    pub(crate) fn change(&self, what: &serde_json::Value) -> Change {
         let id = strongroom_service::model::ChangeId::new(self.now(), self.number());
         from(json!({
             "id": id, "what": what, "loosens": ["fewer are kept"], "state": "waiting", "approval_wanted": false,

@@ -165,7 +165,7 @@ on_both! {
 
     async fn a_plan_shows_what_waits_for_it(bed: Bed) {
         let plan = bed.plans(&["a"]).await.remove(0);
-        let mut change = bed.change(json!({"kind": "delete_plan", "plan": plan.id, "backups": "keep"}));
+        let mut change = bed.change(&json!({"kind": "delete_plan", "plan": plan.id, "backups": "keep"}));
         let mut tx = bed.begin().await;
         changes::insert(&mut tx, &change).await.unwrap();
         let waiting = plans::get(&mut tx, &plan.id).await.unwrap().unwrap().status.waiting_changes;
@@ -247,7 +247,7 @@ on_both! {
         let run = bed.queued(&plan).await;
         let mut tx = bed.begin().await;
         let claimed = runs::claim(&mut tx, "one", 4, TimeDelta::minutes(1)).await.unwrap().unwrap();
-        assert_eq!(runs::of_worker(&mut tx, "one").await.unwrap(), [claimed.clone()]);
+        assert_eq!(runs::of_worker(&mut tx, "one").await.unwrap(), std::slice::from_ref(&claimed));
         let line = |number: u64| -> LogLine {
             let message = format!("line {number}\0");
             made(json!({"number": number, "at": bed.now(), "level": "warning", "code": "phase", "message": message}))
@@ -275,7 +275,7 @@ on_both! {
             until: Some(bed.now() + TimeDelta::seconds(1)),
             scope: Scope { deployments: one.deployment.clone().into_iter().collect(), plans: vec![] },
         };
-        assert_eq!(runs::list(&mut conn, &all, &first(5)).await.unwrap().items, [one.clone()]);
+        assert_eq!(runs::list(&mut conn, &all, &first(5)).await.unwrap().items, std::slice::from_ref(&one));
         let before = RunFilter { until: Some(bed.now()), ..RunFilter::default() };
         assert_eq!(runs::list(&mut conn, &before, &first(5)).await.unwrap().items, []);
         let every = runs::list(&mut conn, &RunFilter::default(), &first(5)).await.unwrap();

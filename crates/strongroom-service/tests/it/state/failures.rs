@@ -1,12 +1,13 @@
 //! A database that is lost, full, or wrongly spoken to.
 
 use std::process::Command;
+use std::sync::Arc;
 
 use strongroom_service::state::audit::AuditFilter;
 use strongroom_service::state::{State, StateError, audit, deployments};
 use testbed::{Postgres, small_disk};
 
-use super::bed::{Bed, Hand, first};
+use super::bed::{Bed, Still, first};
 use super::on_both;
 
 /// Set for the test that runs itself on a small disk: where that is.
@@ -49,7 +50,7 @@ on_both! {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_postgres_a_server_that_is_lost_is_said_so_and_found_again() {
     let mut server = tokio::task::spawn_blocking(Postgres::start).await.unwrap().unwrap();
-    let state = State::open(&server.url("strongroom").parse().unwrap(), Hand::new()).await.unwrap();
+    let state = State::open(&server.url("strongroom").parse().unwrap(), Arc::new(Still)).await.unwrap();
     let mut tx = state.begin().await.unwrap();
     server = tokio::task::spawn_blocking(move || {
         server.stop();
@@ -86,7 +87,7 @@ async fn with_small_disk_a_full_disk_stores_nothing_more_and_loses_nothing() {
 async fn fill(path: &std::path::Path) {
     let url = path.to_path_buf().into();
     let bed = Bed::sqlite().await;
-    let state = State::open(&url, Hand::new()).await.unwrap();
+    let state = State::open(&url, Arc::new(Still)).await.unwrap();
     let mut stored = Vec::new();
     let refused = loop {
         let mut deployment = bed.deployment(&format!("number {}", stored.len()));
@@ -102,7 +103,7 @@ async fn fill(path: &std::path::Path) {
     assert!(stored.len() > 3, "{} fit", stored.len());
     state.close().await;
     drop(state);
-    let state = State::open(&url, Hand::new()).await.unwrap();
+    let state = State::open(&url, Arc::new(Still)).await.unwrap();
     let mut conn = state.reader().await.unwrap();
     for id in &stored {
         assert!(deployments::get(&mut conn, id).await.unwrap().is_some(), "{id} is lost");
