@@ -93,7 +93,7 @@ pub(crate) enum Token {
     #[command(before_help = "Example: strongroom token list")]
     List(Listed),
     /// Make a token. What requests carry is shown once, on stdout
-    #[command(before_help = "Example: strongroom token create --name ci --role operator --days 30")]
+    #[command(before_help = "Example: strongroom token create --name ci --role operator --days 7")]
     Create(NewToken),
     /// Revoke a token
     #[command(before_help = "Example: strongroom token revoke ci --yes")]
@@ -111,8 +111,8 @@ pub(crate) struct NewToken {
     /// Let it restore
     #[arg(long)]
     pub(crate) restorer: bool,
-    /// Days until it expires
-    #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=3650))]
+    /// Days until it expires: no later than the token that makes it
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3650))]
     pub(crate) days: u64,
     /// Only this deployment; can be repeated
     #[arg(long, value_name = "NAME")]

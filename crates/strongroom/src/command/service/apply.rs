@@ -31,7 +31,8 @@ pub(super) async fn apply(client: &Client, options: &Apply, output: &Output) -> 
     let existing = existing(client).await?;
     let have = Desired::of(&existing).map_err(unreadable)?;
     let choice = Choice { delete: options.prune, secrets: options.secrets };
-    let steps = desired::steps(&have, &want, choice).map_err(|why| wrong(&options.file, &why))?;
+    let mut steps = desired::steps(&have, &want, choice).map_err(|why| wrong(&options.file, &why))?;
+    leave_what_waits(client, &existing, &want, &mut steps).await?;
     let mut work = Work { client, existing, want, secrets: SecretsSeen::default(), output };
     work.read_secrets(&steps)?;
     let waits = work.foretold(&steps);
@@ -111,6 +112,34 @@ async fn all<T: DeserializeOwned>(client: &Client, kind: Kind) -> Result<Vec<T>>
     }
     let items = serde_json::from_value(listed["items"].take());
     Ok(items.map_err(|e| unreadable(format!("a {}: {e}", kind.word())))?)
+}
+
+/// Drops the steps of plans that were asked for before, and wait.
+async fn leave_what_waits(
+    client: &Client,
+    existing: &Existing,
+    want: &Desired,
+    steps: &mut Vec<Step>,
+) -> Result<()> {
+    let is_change = |step: &Step| step.kind == desired::Kind::Plan && step.action == Action::Update;
+    if !steps.iter().any(is_change) {
+        return Ok(());
+    }
+    let ask = Ask::get(Kind::Change.path()).query("state", Some("waiting"));
+    let waiting = which::list(client, ask, EACH_MAX).await?;
+    let mut later = existing.clone();
+    for change in which::items(&waiting).iter().filter(|change| change["what"]["kind"] == "change_plan") {
+        let plan = later.plans.iter_mut().find(|plan| change["what"]["plan"] == plan.id.as_str());
+        let settings = serde_json::from_value(change["what"]["settings"].clone());
+        if let (Some(plan), Ok(settings)) = (plan, settings) {
+            plan.settings = settings;
+        }
+    }
+    let later = Desired::of(&later).map_err(unreadable)?;
+    // What cannot be compared is not dropped.
+    let left = desired::steps(&later, want, Choice::default()).unwrap_or_else(|_| steps.clone());
+    steps.retain(|step| !is_change(step) || left.iter().any(|one| is_change(one) && one.name == step.name));
+    Ok(())
 }
 
 /// Secrets that the file refers to, each read once and before anything is changed.

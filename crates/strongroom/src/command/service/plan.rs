@@ -6,7 +6,7 @@ use strongroom_engine::{Code, Error};
 
 use super::deployment::{something, update};
 use super::fields::{Fields, quiet_hours};
-use super::table::{self, column, shown};
+use super::table::{self, bytes, column, shown};
 use super::{change, watch, which};
 use crate::cli::service::{NewPlan, Plan, PlanFields, Plans, ScheduleFields, Simulate};
 use crate::command::confirm;
@@ -210,7 +210,31 @@ async fn simulate(client: &Client, simulated: Simulate, output: &Output) -> Resu
     let at = if simulated.at.contains('T') { simulated.at } else { format!("{}T00:00:00Z", simulated.at) };
     let asked = json!({ "plan": id, "scenario": { "until": at } });
     let found = client.ask(Ask::new(Method::POST, paths::SIMULATIONS).body(asked)).await?.value;
-    table::show(&found, output)
+    Ok(output.answer(&found, &foreseen(&found))?)
+}
+
+/// What there will be: each backup with its reasons, and what they cost.
+fn foreseen(found: &Value) -> String {
+    let columns = [
+        column("BACKUP OF", "/at"),
+        bytes("STORED", "/bytes"),
+        shown("STATE", |item| match item["expired_at"].is_string() {
+            true => format!("deleted {}", table::plain(&item["swept_at"])),
+            false => "kept".into(),
+        }),
+        column("WHY", "/reasons"),
+    ];
+    let backups = found["backups"].as_array().map_or(&[][..], Vec::as_slice);
+    let (count, size) = (backups.len() as u64, found["bytes"].as_u64().unwrap_or(0));
+    let (count, size) = (crate::words::count(count, "backup"), crate::words::size(size));
+    let cost = found["total_micros"].as_f64().unwrap_or(0.0) / 1e6;
+    format!(
+        "{}at {} there are {count}, {size}; until then it costs {cost:.2} {}\nsizes: {}\n",
+        table::tabled(backups, "backups", &columns),
+        table::plain(&found["until"]),
+        table::plain(&found["currency"]),
+        table::plain(&found["sizes"])
+    )
 }
 
 #[cfg(test)]

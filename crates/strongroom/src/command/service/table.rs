@@ -45,6 +45,11 @@ pub(super) fn show(value: &Value, output: &Output) -> Result<()> {
     Ok(output.answer(value, &Outline(value))?)
 }
 
+/// A list as text.
+pub(super) fn tabled(items: &[Value], what: &str, columns: &[Column]) -> String {
+    Table { items, what, columns }.to_string()
+}
+
 /// One thing as text.
 pub(super) fn outlined(value: &Value) -> String {
     Outline(value).to_string()
