@@ -4,7 +4,6 @@
 //! (in a cookie that scripts cannot read): `state`, nonce and PKCE verifier are hashes of it with different labels. So
 //! nothing is stored, and whoever sees `state` in a URL cannot make the others of it.
 
-use std::error::Error as _;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

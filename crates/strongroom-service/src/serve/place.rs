@@ -11,9 +11,11 @@ use crate::config::Config;
 use crate::secrets::{KeySource, KmsKey, MasterKey, write_new_key};
 use crate::state::StateUrl;
 
+type Value = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// Variables of the environment, by name.
 #[derive(Clone)]
-pub struct Environment(Arc<dyn Fn(&str) -> Option<String> + Send + Sync>);
+pub struct Environment(Arc<Value>);
 
 impl Environment {
     /// Those that `value` gives.

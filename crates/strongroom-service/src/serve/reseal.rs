@@ -60,7 +60,7 @@ mod tests {
         }
 
         async fn sleep_until(&self, _: DateTime<Utc>) {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

@@ -1,6 +1,6 @@
 //! The certificate of the service, read again when its files change.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -49,7 +49,7 @@ impl Certificate {
     }
 }
 
-fn unusable(certificate: &PathBuf, key: &PathBuf, why: std::io::Error) -> Error {
+fn unusable(certificate: &Path, key: &Path, why: std::io::Error) -> Error {
     let (certificate, key) = (certificate.display(), key.display());
     Error::new(
         Code::Usage,
