@@ -5,13 +5,12 @@ use std::sync::LazyLock;
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use serde_json::{Map, Value, json};
-use utoipa::openapi::{Components, Info, OpenApi, Paths};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::openapi::{self, Components, Content, Info, OpenApi, Paths, Ref, RefOr, ResponseBuilder};
+use utoipa::{PartialSchema, ToResponse, ToSchema};
 
 use super::routes::{Access, Route, table};
-use super::{ApiProblem, PROBLEM_JSON};
+use super::{ApiProblem, PROBLEM_JSON, schema};
 use crate::control::FieldError;
-use crate::model::Role;
 
 const ABOUT: &str = "\
 Plans, runs, backups and all that belongs to them. The portal and the command line are clients of this API and use \
@@ -40,6 +39,8 @@ pub fn document() -> Value {
     let mut components = Components::new();
     components.schemas.insert(ApiProblem::name().into(), ApiProblem::schema());
     components.schemas.insert(FieldError::name().into(), FieldError::schema());
+    let (name, problem) = ApiProblem::response();
+    components.responses.insert(name.into(), problem);
     let mut routes = table();
     for route in &mut routes {
         components.schemas.extend(std::mem::take(&mut route.made.0));
@@ -55,8 +56,8 @@ pub fn document() -> Value {
     for route in &routes {
         complete(&mut document, route);
     }
-    document["components"]["responses"] = json!({ "Problem": problem() });
     document["components"]["securitySchemes"] = schemes();
+    schema::put_right(&mut document);
     document
 }
 
@@ -66,11 +67,12 @@ fn info() -> Info {
     info
 }
 
-fn problem() -> Value {
-    json!({
-        "description": "Why it was not done.",
-        "content": { PROBLEM_JSON: { "schema": { "$ref": "#/components/schemas/ApiProblem" } } },
-    })
+impl<'r> ToResponse<'r> for ApiProblem {
+    fn response() -> (&'r str, RefOr<openapi::Response>) {
+        let content = Content::new(Some(Ref::from_schema_name(Self::name())));
+        let described = ResponseBuilder::new().description("Why it was not done.");
+        ("Problem", described.content(PROBLEM_JSON, content).build().into())
+    }
 }
 
 fn schemes() -> Value {
@@ -131,11 +133,7 @@ fn needs(access: Access) -> String {
     let Access::SignedIn { least, restorer, scoped } = access else {
         return "Everybody may do this.".into();
     };
-    let role = match least {
-        Role::Viewer => "viewer",
-        Role::Operator => "operator",
-        Role::Admin => "admin",
-    };
+    let role = least.word();
     let right = if restorer { " and the right to restore" } else { "" };
     let scope =
         if scoped { "" } else { " A token that is for certain deployments or plans may not do this." };

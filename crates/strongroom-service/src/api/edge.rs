@@ -42,7 +42,7 @@ pub(super) async fn outermost(
     next: Next,
 ) -> Response {
     let id = format!("{:016x}", rand::random::<u64>());
-    let client = Client::of(&request, &service.http);
+    let client = Client::of(&request, &service.config);
     let https = client.https;
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let span = tracing::info_span!("request", id, %method, path, client = ?client.address);

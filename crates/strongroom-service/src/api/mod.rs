@@ -3,12 +3,25 @@
 //! Everything is built from one table ([`routes`]): the router, the checks of who may do what, the description of the
 //! API, and the test of all of them.
 
+mod answer;
+mod audit;
 mod client;
+mod cookie;
+mod csrf;
+mod deployments;
 mod document;
 mod edge;
-pub mod extract;
+mod events;
+mod extract;
+mod guard;
+mod locations;
 mod problem;
 mod routes;
+mod schema;
+mod session;
+mod settings;
+mod tokens;
+mod users;
 
 use std::sync::Arc;
 
@@ -18,7 +31,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use client::Client;
 pub use document::document;
-pub use extract::MAX_BODY;
+use extract::MAX_BODY;
 pub use problem::{ApiError, ApiProblem, PROBLEM_JSON};
 pub use routes::{Access, Route, table};
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use axum::middleware;
 use axum::routing::MethodRouter;
 use http::Method;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
-use super::document;
+use super::{audit, deployments, document, events, guard, locations, session, settings, tokens, users};
 use crate::model::Role;
 use crate::service::Service;
 
@@ -28,10 +29,60 @@ pub enum Access {
     },
 }
 
+/// For everybody.
+const ANYBODY: Access = Access::Public;
+/// See: everything but secrets.
+const VIEWER: Access = Access::SignedIn { least: Role::Viewer, restorer: false, scoped: false };
+/// Keep things going.
+const OPERATOR: Access = Access::SignedIn { least: Role::Operator, restorer: false, scoped: false };
+/// Set up.
+const ADMIN: Access = Access::SignedIn { least: Role::Admin, restorer: false, scoped: false };
+
+impl Access {
+    /// A token for certain deployments or plans may use the route, whose handler shows it nothing of others.
+    const fn scoped(self) -> Self {
+        match self {
+            Self::Public => self,
+            Self::SignedIn { least, restorer, .. } => Self::SignedIn { least, restorer, scoped: true },
+        }
+    }
+}
+
 /// Every route and who may use it.
 #[must_use]
 pub fn table() -> Vec<Route> {
-    vec![Route::of(Access::Public, routes!(document::show))]
+    vec![
+        Route::of(ANYBODY, routes!(document::show)),
+        Route::of(ANYBODY, routes!(session::setup_state)),
+        Route::of(ANYBODY, routes!(session::make_first_admin)),
+        Route::of(ANYBODY, routes!(session::sign_in)),
+        Route::of(VIEWER.scoped(), routes!(session::who_am_i)),
+        Route::of(VIEWER.scoped(), routes!(session::sign_out)),
+        Route::of(VIEWER, routes!(session::list)),
+        Route::of(VIEWER, routes!(session::end)),
+        Route::of(ADMIN, routes!(users::list)),
+        Route::of(ADMIN, routes!(users::create)),
+        Route::of(ADMIN, routes!(users::get)),
+        Route::of(ADMIN, routes!(users::change)),
+        Route::of(VIEWER, routes!(tokens::list)),
+        Route::of(VIEWER.scoped(), routes!(tokens::create)),
+        Route::of(VIEWER, routes!(tokens::delete)),
+        Route::of(ADMIN, routes!(audit::list)),
+        Route::of(VIEWER.scoped(), routes!(deployments::list)),
+        Route::of(ADMIN, routes!(deployments::create)),
+        Route::of(VIEWER.scoped(), routes!(deployments::get)),
+        Route::of(ADMIN.scoped(), routes!(deployments::change)),
+        Route::of(ADMIN.scoped(), routes!(deployments::delete)),
+        Route::of(OPERATOR.scoped(), routes!(deployments::test)),
+        Route::of(VIEWER, routes!(locations::list)),
+        Route::of(ADMIN, routes!(locations::create)),
+        Route::of(VIEWER, routes!(locations::get)),
+        Route::of(ADMIN, routes!(locations::replace)),
+        Route::of(ADMIN, routes!(locations::delete)),
+        Route::of(VIEWER.scoped(), routes!(events::follow)),
+        Route::of(VIEWER, routes!(settings::get)),
+        Route::of(ADMIN, routes!(settings::replace)),
+    ]
 }
 
 /// A route: its operation, and who may use it.
@@ -62,8 +113,9 @@ impl Route {
     }
 
     /// The path, and the handler behind the check of who may use it.
-    pub(super) fn guarded(self, _service: &Arc<Service>) -> (String, MethodRouter<Arc<Service>>) {
-        (self.path, self.made.2)
+    pub(super) fn guarded(self, service: &Arc<Service>) -> (String, MethodRouter<Arc<Service>>) {
+        let check = middleware::from_fn_with_state((service.clone(), self.access), guard::check);
+        (self.path, self.made.2.route_layer(check))
     }
 }
 

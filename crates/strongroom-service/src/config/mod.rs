@@ -230,12 +230,7 @@ impl settings::Value for Role {
     }
 
     fn shown(&self) -> String {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-        }
-        .into()
+        self.word().into()
     }
 }
 

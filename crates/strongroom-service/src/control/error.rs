@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use strongroom_engine as engine;
 use utoipa::ToSchema;
 
+use crate::state::StateError;
+
 /// Defines the codes of the service in one table: a name and a meaning for each.
 macro_rules! codes {
     ($($variant:ident $name:literal $meaning:literal)+) => {
@@ -219,4 +221,33 @@ fn in_words(help: &engine::Help) -> String {
         },
         |command| format!("`{command}`"),
     )
+}
+
+impl From<StateError> for Error {
+    fn from(error: StateError) -> Self {
+        match error {
+            StateError::Unavailable(why) => {
+                tracing::error!(why, "the state is not available");
+                Self::new(ServiceCode::Unavailable, "the service cannot reach its database")
+                    .help("It goes on by itself when the database is back. Try again later.")
+            }
+            StateError::Full => {
+                Self::new(ServiceCode::Unavailable, "the disk of the service's database is full")
+                    .help("Make room on it. Nothing was changed.")
+            }
+            StateError::Conflict => super::expected::changed(),
+            StateError::Taken { what } => {
+                Self::new(ServiceCode::Taken, format!("another resource has this {what}")).at(what)
+            }
+            StateError::Missing => Self::missing("resource"),
+            StateError::Referenced { by } => {
+                Self::new(ServiceCode::Conflict, format!("the resource is still in use by {by}"))
+            }
+            StateError::Nul => Self::new(ServiceCode::Request, "a text holds the character U+0000"),
+            StateError::Damaged(_)
+            | StateError::Newer { .. }
+            | StateError::InUse(_)
+            | StateError::Address(_) => Self::internal(&error.to_string()),
+        }
+    }
 }

@@ -1,12 +1,27 @@
 //! What a person can do through the API: one file a resource. Each function checks, changes the state in one transaction,
 //! and writes the audit entry and the event into the same transaction. Nothing here knows HTTP.
 
+pub mod audit;
+pub mod deployments;
+pub mod locations;
+pub mod sessions;
+pub mod settings;
+pub mod setup;
+pub mod tokens;
+pub mod users;
+
+mod actor;
 mod error;
 mod expected;
 mod once;
+mod record;
 mod throttle;
+mod watch;
 
+pub use actor::{Actor, Scope};
 pub use error::{Code, Error, FieldError, Result, ServiceCode};
 pub use expected::Expected;
 pub use once::Once;
+pub use sessions::Credential;
 pub use throttle::Throttle;
+pub use watch::{Seen, Streams, Watch};

@@ -55,6 +55,7 @@ pub struct Deployment {
     #[schema(inline)]
     pub name: Name,
     /// The connection string without user, password and options.
+    #[schema(max_length = 4096)]
     pub address: String,
     /// Words of a person's own.
     pub labels: Labels,
@@ -79,16 +80,20 @@ pub struct DeploymentTest {
     /// Why it cannot be backed up; none: it can.
     pub problem: Option<Problem>,
     /// `standalone`, `replica-set` or `sharded`; none: no server answered.
+    #[schema(max_length = 20)]
     pub topology: Option<String>,
     /// The version of MongoDB.
+    #[schema(max_length = 60)]
     pub server_version: Option<String>,
     /// Databases that can be seen.
     pub databases: Option<u64>,
     /// Bytes of documents, by the server's statistics.
     pub bytes: Option<u64>,
     /// What the user lacks for a backup: privileges in the words of MongoDB.
+    #[schema(max_items = 100)]
     pub missing_privileges: Vec<String>,
     /// The mongosh command that grants what is missing.
+    #[schema(max_length = 100000)]
     pub grant: Option<String>,
 }
 
@@ -96,10 +101,13 @@ pub struct DeploymentTest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// The stable code, such as `SR-DENIED`.
+    #[schema(max_length = 40)]
     pub code: String,
     /// What failed, and why.
+    #[schema(max_length = 16384)]
     pub message: String,
     /// What to do.
+    #[schema(max_length = 16384)]
     pub help: Option<String>,
 }
 

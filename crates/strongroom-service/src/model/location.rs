@@ -198,7 +198,7 @@ pub struct Location {
     #[schema(inline)]
     pub name: Name,
     /// `s3://bucket/prefix` or `file:///path`.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, max_length = 2048)]
     pub location: Place,
     /// The URL of an S3-compatible server; none: Amazon's.
     #[schema(inline)]
@@ -210,7 +210,7 @@ pub struct Location {
     #[schema(inline)]
     pub expected_owner: Option<Line<12, 12>>,
     /// What goes with each object for its bytes to be compared.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, max_length = 20)]
     pub checksum: Checksum,
     /// How the bucket is kept safe.
     pub bucket: BucketSettings,

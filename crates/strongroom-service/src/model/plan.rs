@@ -55,10 +55,10 @@ pub struct NewPlan {
 #[serde(default, deny_unknown_fields)]
 pub struct BackupSettings {
     /// Namespaces to back up, such as `shop.*`; none: all.
-    #[schema(schema_with = Few::<Pattern, 100>::described)]
+    #[schema(inline, value_type = Vec<Pattern>, max_items = 100)]
     pub include: Few<Pattern, 100>,
     /// Namespaces to leave out.
-    #[schema(schema_with = Few::<Pattern, 100>::described)]
+    #[schema(inline, value_type = Vec<Pattern>, max_items = 100)]
     pub exclude: Few<Pattern, 100>,
     /// The encryption to ask for with every object, sent exactly so whatever the bucket says: `none`, `AES256`,
     /// `aws:kms`, `aws:kms:KEY`, `aws:kms:dsse` or `aws:kms:dsse:KEY`.

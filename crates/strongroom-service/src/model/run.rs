@@ -155,10 +155,10 @@ pub struct RestoreRequest {
 #[serde(default, deny_unknown_fields)]
 pub struct RestoreSettings {
     /// Namespaces to restore, by their names in the backup; none: all.
-    #[schema(schema_with = Few::<Pattern, 100>::described)]
+    #[schema(inline, value_type = Vec<Pattern>, max_items = 100)]
     pub include: Few<Pattern, 100>,
     /// Namespaces to leave out.
-    #[schema(schema_with = Few::<Pattern, 100>::described)]
+    #[schema(inline, value_type = Vec<Pattern>, max_items = 100)]
     pub exclude: Few<Pattern, 100>,
     /// Other names for namespaces, such as `shop.*=shop_copy.*`.
     #[schema(value_type = Vec<String>, max_items = 100)]

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AuditId, DeploymentId, Few, Int, Line, Name, PlanId, Secret, TokenId, UserId};
+use super::{AuditId, DeploymentId, Few, Int, Line, Name, PlanId, Secret, SessionId, TokenId, UserId};
 use crate::schedule::QuietHours;
 
 /// What a user or a token may do. Each role may do what those before it may.
@@ -17,6 +17,18 @@ pub enum Role {
     Operator,
     /// Everything but restores.
     Admin,
+}
+
+impl Role {
+    /// Its name, as JSON has it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// The name that a user signs in with.
@@ -79,6 +91,75 @@ pub struct User {
     pub version: u64,
 }
 
+/// Makes the first admin, with the link that the service prints when it starts without users.
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FirstAdmin {
+    /// The last part of the link.
+    #[schema(inline)]
+    pub link: Secret,
+    /// The name to sign in with.
+    #[schema(inline)]
+    pub login: Login,
+    /// The password, 12 to 1024 characters.
+    #[schema(inline)]
+    pub password: Secret,
+}
+
+/// Signs somebody in.
+#[derive(Debug, Clone, PartialEq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewSession {
+    /// The name to sign in with; case does not count.
+    #[schema(inline)]
+    pub login: Login,
+    /// The password.
+    #[schema(inline)]
+    pub password: Secret,
+}
+
+/// The session of somebody who is signed in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Session {
+    /// Its id.
+    #[schema(inline)]
+    pub id: SessionId,
+    /// Who is signed in.
+    #[schema(inline)]
+    pub user: UserId,
+    /// When they signed in.
+    pub created_at: DateTime<Utc>,
+    /// When it was last used, to the minute.
+    pub last_used_at: DateTime<Utc>,
+    /// When it ends if it is not used.
+    pub expires_at: DateTime<Utc>,
+    /// The address that they signed in from.
+    #[schema(max_length = 45)]
+    pub address: Option<String>,
+    /// Whether it is the one that asks.
+    pub current: bool,
+}
+
+/// Who asks: the user, and what this session or token may do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Me {
+    /// The user.
+    pub user: User,
+    /// The token that the request carries; none: a session.
+    #[schema(inline)]
+    pub token: Option<TokenId>,
+    /// What may be done: with a token no more than the user may.
+    pub role: Role,
+    /// Whether restores are allowed.
+    pub restorer: bool,
+    /// Deployments that may be seen; none: all.
+    #[schema(inline, value_type = Vec<DeploymentId>, max_items = 100)]
+    pub deployments: Few<DeploymentId, 100>,
+    /// Plans that may be seen; none: all of these deployments.
+    #[schema(inline, value_type = Vec<PlanId>, max_items = 100)]
+    pub plans: Few<PlanId, 100>,
+}
+
 /// What is set when a token is made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -97,11 +178,11 @@ pub struct NewToken {
     pub days: Int<1, 3650>,
     /// Deployments it is for; none: all. Of others it sees nothing.
     #[serde(default)]
-    #[schema(schema_with = Few::<DeploymentId, 100>::described)]
+    #[schema(inline, value_type = Vec<DeploymentId>, max_items = 100)]
     pub deployments: Few<DeploymentId, 100>,
     /// Plans it is for; none: all of its deployments.
     #[serde(default)]
-    #[schema(schema_with = Few::<PlanId, 100>::described)]
+    #[schema(inline, value_type = Vec<PlanId>, max_items = 100)]
     pub plans: Few<PlanId, 100>,
 }
 
@@ -126,10 +207,10 @@ pub struct Token {
     /// Whether it may restore.
     pub restorer: bool,
     /// Deployments it is for; none: all.
-    #[schema(schema_with = Few::<DeploymentId, 100>::described)]
+    #[schema(inline, value_type = Vec<DeploymentId>, max_items = 100)]
     pub deployments: Few<DeploymentId, 100>,
     /// Plans it is for; none: all of its deployments.
-    #[schema(schema_with = Few::<PlanId, 100>::described)]
+    #[schema(inline, value_type = Vec<PlanId>, max_items = 100)]
     pub plans: Few<PlanId, 100>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
@@ -145,6 +226,7 @@ pub struct TokenMade {
     /// The token.
     pub token: Token,
     /// What requests carry, as `Authorization: Bearer …`. It is shown once.
+    #[schema(max_length = 60)]
     pub bearer: String,
 }
 
@@ -163,10 +245,13 @@ pub struct AuditEvent {
     #[schema(inline)]
     pub token: Option<TokenId>,
     /// From which address.
+    #[schema(max_length = 45)]
     pub address: Option<String>,
     /// What was done, such as `plan.update`.
+    #[schema(max_length = 60)]
     pub action: String,
     /// The id of what it was done to.
+    #[schema(max_length = 60)]
     pub subject: Option<String>,
     /// How that was before, without secrets.
     #[schema(value_type = Option<Object>)]

@@ -21,11 +21,12 @@ pub use loops::Loops;
 pub use place::Environment;
 
 use crate::api;
-use crate::config::{Config, Given};
+use crate::config::Given;
+use crate::control::{self, setup};
 use crate::events::Events;
 use crate::runs::Means;
 use crate::secrets::Keyring;
-use crate::service::{Http, Service};
+use crate::service::Service;
 use crate::state::{State, StateError, StateUrl};
 use health::Health;
 use reload::Reload;
@@ -41,6 +42,8 @@ pub struct Surroundings {
     pub clock: Arc<dyn Clock>,
     /// Variables of the environment.
     pub environment: Environment,
+    /// Tells the person at the console the link that makes the first admin. It is a secret, and must not get into a log.
+    pub announce: fn(&str),
 }
 
 /// What was looked at and can be opened.
@@ -113,11 +116,14 @@ pub async fn serve(given: &Given, surroundings: Surroundings, stop: Cancellation
         state: state.clone(),
         keyring: keyring.clone(),
         clock: surroundings.clock.clone(),
-        events,
+        events: events.clone(),
         waits: Waits::default(),
         timing: work::timing(stop_within),
     };
-    let service = Arc::new(Service::new(surroundings.clock, http(config)));
+    let service =
+        Service::new(state.clone(), events, keyring.clone(), surroundings.clock.clone(), config.clone());
+    let service = Arc::new(service?);
+    announce_setup(&service, surroundings.announce).await?;
     let loops = Loops::new(stop.clone());
     let health = Health { state: state.clone(), loops: loops.clone(), stop: stop.clone() };
     let router = api::router(service).merge(health.router());
@@ -143,12 +149,20 @@ pub async fn serve(given: &Given, surroundings: Surroundings, stop: Cancellation
     Ok(())
 }
 
-fn http(config: &Config) -> Http {
-    Http {
-        tls: config.has_tls(),
-        trusted_proxies: config.trusted_proxies.iter().map(|network| network.net()).collect(),
-        origin: config.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned()),
+/// Without users, says how to make the first admin.
+async fn announce_setup(service: &Service, announce: fn(&str)) -> Result<()> {
+    let failed = |error: control::Error| Error::new(Code::Internal, error.message().to_owned());
+    if let Some(link) = setup::link(service).await.map_err(failed)? {
+        let base = service.config.public_url.clone().unwrap_or_else(|| {
+            let scheme = if service.config.has_tls() { "https" } else { "http" };
+            format!("{scheme}://{}", service.config.listen)
+        });
+        let base = base.trim_end_matches('/');
+        // The fragment is sent to no server and written to no log of a proxy.
+        let link = format!("{base}/setup#{}", link.expose());
+        announce(&link);
     }
+    Ok(())
 }
 
 async fn open(url: &StateUrl, clock: &Arc<dyn Clock>) -> Result<State> {

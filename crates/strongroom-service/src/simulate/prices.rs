@@ -28,7 +28,7 @@ pub struct Prices {
     #[schema(inline)]
     pub class: ClassName,
     /// The table.
-    #[schema(schema_with = Few::<StorageClass, 20>::described)]
+    #[schema(inline, value_type = Vec<StorageClass>, max_items = 20)]
     pub classes: Few<StorageClass, 20>,
 }
 

@@ -14,11 +14,11 @@ use crate::api::ApiError;
 use crate::control::{Error, Once, Result, ServiceCode};
 
 /// The largest body of a request, in bytes.
-pub const MAX_BODY: usize = 256 * 1024;
+pub(crate) const MAX_BODY: usize = 256 * 1024;
 
 /// A body of JSON.
 #[derive(Debug)]
-pub struct Json<T>(pub T);
+pub(crate) struct Json<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
@@ -31,11 +31,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
 /// The body of a request that makes something, which may carry an idempotency key.
 #[derive(Debug)]
-pub struct New<T> {
+pub(crate) struct New<T> {
     /// What is to be made.
-    pub body: T,
+    pub(crate) body: T,
     /// Makes a repeated request give the first answer.
-    pub once: Option<Once>,
+    pub(crate) once: Option<Once>,
 }
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for New<T> {

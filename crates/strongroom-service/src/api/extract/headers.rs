@@ -18,7 +18,7 @@ const MAX_IF_MATCH: usize = 1000;
 
 /// The version that a change expects, from `If-Match`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IfMatch(pub Expected);
+pub(crate) struct IfMatch(pub(crate) Expected);
 
 impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
     type Rejection = ApiError;
@@ -76,7 +76,7 @@ impl IntoParams for IfMatch {
 
 /// The key that makes a repeated request give the first answer, from `Idempotency-Key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdempotencyKey(pub String);
+pub(crate) struct IdempotencyKey(pub(crate) String);
 
 impl<S: Send + Sync> OptionalFromRequestParts<S> for IdempotencyKey {
     type Rejection = ApiError;

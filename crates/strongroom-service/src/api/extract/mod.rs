@@ -3,13 +3,15 @@
 
 mod body;
 mod headers;
+mod label;
 mod path;
 mod query;
 
-pub use body::{Json, MAX_BODY, New};
-pub use headers::{IdempotencyKey, IfMatch};
-pub use path::Path;
-pub use query::{Listed, PageQuery, Query};
+pub(crate) use body::{Json, MAX_BODY, New};
+pub(crate) use headers::{IdempotencyKey, IfMatch};
+pub(crate) use label::LabelQuery;
+pub(crate) use path::Path;
+pub(crate) use query::{All, Listed, PageQuery, Query};
 
 /// PostgreSQL's text has no U+0000, so no text of the API has it.
 const NUL_MESSAGE: &str = "the text holds the character U+0000";

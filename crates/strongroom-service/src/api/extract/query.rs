@@ -13,12 +13,13 @@ use super::NUL_MESSAGE;
 use crate::api::ApiError;
 use crate::control::{Error, Result};
 use crate::model::{Int, Line};
+use crate::state::PageRequest;
 
 type Pairs<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// The parameters of a request.
 #[derive(Debug)]
-pub struct Query<T>(pub T);
+pub(crate) struct Query<T>(pub(crate) T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = ApiError;
@@ -32,27 +33,37 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Query<T
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-pub struct PageQuery {
+pub(crate) struct PageQuery {
     /// How many items a page has at most; 50 if it is left out.
     #[serde(default, deserialize_with = "from_text")]
     #[param(value_type = Option<i64>, minimum = 1, maximum = 200, default = 50)]
-    pub limit: Option<Int<1, 200>>,
+    pub(crate) limit: Option<Int<1, 200>>,
     /// Where to go on: `next` of the page before.
     #[param(value_type = Option<String>, min_length = 1, max_length = 200)]
-    pub after: Option<Line<1, 200>>,
+    pub(crate) after: Option<Line<1, 200>>,
 }
 
 impl PageQuery {
     const PARAMETERS: [&str; 2] = ["limit", "after"];
 }
 
+impl From<PageQuery> for PageRequest {
+    fn from(query: PageQuery) -> Self {
+        let first = Self::default();
+        Self {
+            after: query.after.map(|after| after.as_str().to_owned()),
+            limit: query.limit.unwrap_or(first.limit),
+        }
+    }
+}
+
 /// A list: which part of it, and which items.
 #[derive(Debug)]
-pub struct Listed<F> {
+pub(crate) struct Listed<F> {
     /// Which part.
-    pub page: PageQuery,
+    pub(crate) page: PageQuery,
     /// Which items.
-    pub filter: F,
+    pub(crate) filter: F,
 }
 
 impl<F: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Listed<F> {
@@ -69,7 +80,7 @@ impl<F: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Listed<
 /// No filter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct All {}
+pub(crate) struct All {}
 
 fn pairs(query: &str) -> Result<Pairs<'_>> {
     let pairs: Pairs<'_> = serde_urlencoded::from_str(query)
@@ -97,7 +108,7 @@ fn read<T: DeserializeOwned>(pairs: &Pairs<'_>) -> Result<T> {
 ///
 /// # Errors
 /// The text is not what the type takes.
-pub fn from_text<'de, D: Deserializer<'de>, T>(from: D) -> Result<Option<T>, D::Error>
+fn from_text<'de, D: Deserializer<'de>, T>(from: D) -> Result<Option<T>, D::Error>
 where
     T: FromStr<Err: std::fmt::Display>,
 {

@@ -2,6 +2,7 @@
 
 mod log;
 
+use std::io::Write;
 use std::sync::Arc;
 
 use strongroom_engine::{Code, Error, Result};
@@ -16,13 +17,19 @@ use crate::output::Output;
 pub(crate) async fn run(options: Serve, output: &Output, cancel: CancellationToken) -> Result<()> {
     let given = given(&options)?;
     let environment = Environment::new(|name| std::env::var(name).ok());
-    let surroundings = Surroundings { clock: Arc::new(SystemClock), environment };
+    let surroundings = Surroundings { clock: Arc::new(SystemClock), environment, announce };
     if options.check_config {
         let checks = serve::check(&given, &surroundings).await?;
         return output.answer(&checks, &checks);
     }
     log::begin(&given.config.log);
     serve::serve(&given, surroundings, cancel).await
+}
+
+/// Not through the log: that may be kept where others read it.
+fn announce(link: &str) {
+    // Without a console nobody misses it: the next start prints another one.
+    let _ = writeln!(std::io::stderr(), "make the first admin here, within a day: {link}");
 }
 
 /// The configuration; what stands on the command line goes before file and environment.
