@@ -5,20 +5,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
-use strongroom_engine::bucket::Sse;
-use strongroom_engine::guard::{KnownPolicies, refused};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::events::Followed;
 use crate::job::{self, Event};
 use crate::model::{
-    BackupRequest, Location, NewPlan, Plan, PlanId, Problem, Run, RunId, RunLimits, RunRequest, RunState,
-    Settings, Trigger,
+    BackupRequest, NewPlan, Plan, PlanId, Problem, Run, RunId, RunLimits, RunRequest, RunState, Settings,
+    Trigger,
 };
-use crate::runs::Means;
-use crate::runs::open::{LocationKeys, Opening};
-use crate::runs::problem;
+use crate::runs::{Means, refusal};
 use crate::schedule::{Decision, Due, Gap, Look, decide, start_within};
 use crate::state::runs::Holding;
 use crate::state::{StateError, Tx, locations, plans, runs, settings};
@@ -281,17 +277,8 @@ pub fn queued(request: RunRequest, trigger: Trigger, now: DateTime<Utc>) -> Run 
 /// Says on the plan that its bucket would refuse what is about to be stored, as far as the location's settings tell.
 async fn flag(tx: &mut Tx, plan: &Plan) -> Result<(), StateError> {
     let Some(location) = locations::get(tx, &plan.settings.location).await? else { return Ok(()) };
-    match would_refuse(&location, plan) {
+    match refusal(&location, &plan.folder, &plan.settings.backup.encryption) {
         Some(problem) => plans::set_refused(tx, &plan.id, Some(&problem)).await,
         None => Ok(()),
     }
-}
-
-/// Why the bucket of these settings would refuse what the plan stores; none: nothing known would.
-#[must_use]
-pub fn would_refuse(location: &Location, plan: &Plan) -> Option<Problem> {
-    let opening = Opening { location: location.clone(), keys: LocationKeys::default() };
-    let settings = opening.bucket_settings().ok()?;
-    let sse: &Sse = &plan.settings.backup.encryption;
-    refused(&settings, &plan.folder, sse, &KnownPolicies::default()).map(|refusal| problem(&refusal.error()))
 }

@@ -5,6 +5,8 @@
 
 mod answer;
 mod audit;
+mod backups;
+mod changes;
 mod client;
 mod cookie;
 mod csrf;
@@ -15,11 +17,16 @@ mod events;
 mod extract;
 mod guard;
 mod locations;
+mod plans;
 mod problem;
+mod restores;
 mod routes;
+mod runs;
 mod schema;
 mod session;
 mod settings;
+mod simulations;
+mod summary;
 mod tokens;
 mod users;
 

@@ -9,7 +9,10 @@ use utoipa::openapi::path::{Operation, PathItem};
 use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
-use super::{audit, deployments, document, events, guard, locations, session, settings, tokens, users};
+use super::{
+    audit, backups, changes, deployments, document, events, guard, locations, plans, restores, runs, session,
+    settings, simulations, summary, tokens, users,
+};
 use crate::model::Role;
 use crate::service::Service;
 
@@ -35,6 +38,8 @@ const ANYBODY: Access = Access::Public;
 const VIEWER: Access = Access::SignedIn { least: Role::Viewer, restorer: false, scoped: false };
 /// Keep things going.
 const OPERATOR: Access = Access::SignedIn { least: Role::Operator, restorer: false, scoped: false };
+/// Restore.
+const RESTORER: Access = Access::SignedIn { least: Role::Operator, restorer: true, scoped: false };
 /// Set up.
 const ADMIN: Access = Access::SignedIn { least: Role::Admin, restorer: false, scoped: false };
 
@@ -80,6 +85,34 @@ pub fn table() -> Vec<Route> {
         Route::of(ADMIN, routes!(locations::replace)),
         Route::of(ADMIN, routes!(locations::delete)),
         Route::of(VIEWER.scoped(), routes!(events::follow)),
+        Route::of(VIEWER, routes!(summary::get)),
+        Route::of(VIEWER.scoped(), routes!(plans::list)),
+        Route::of(ADMIN.scoped(), routes!(plans::create)),
+        Route::of(ADMIN.scoped(), routes!(plans::preview)),
+        Route::of(VIEWER.scoped(), routes!(plans::get)),
+        Route::of(ADMIN.scoped(), routes!(plans::replace)),
+        Route::of(ADMIN.scoped(), routes!(plans::delete)),
+        Route::of(OPERATOR.scoped(), routes!(plans::pause)),
+        Route::of(OPERATOR.scoped(), routes!(plans::resume)),
+        Route::of(OPERATOR.scoped(), routes!(plans::run)),
+        Route::of(VIEWER.scoped(), routes!(plans::occurrences)),
+        Route::of(VIEWER.scoped(), routes!(runs::list)),
+        Route::of(OPERATOR.scoped(), routes!(runs::create)),
+        Route::of(VIEWER.scoped(), routes!(runs::get)),
+        Route::of(OPERATOR.scoped(), routes!(runs::cancel)),
+        Route::of(VIEWER.scoped(), routes!(runs::log)),
+        Route::of(RESTORER.scoped(), routes!(restores::preview)),
+        Route::of(VIEWER.scoped(), routes!(backups::list)),
+        Route::of(VIEWER.scoped(), routes!(backups::get)),
+        Route::of(OPERATOR.scoped(), routes!(backups::hold)),
+        Route::of(ADMIN.scoped(), routes!(backups::lift_holds)),
+        Route::of(ADMIN.scoped(), routes!(backups::expire)),
+        Route::of(OPERATOR.scoped(), routes!(backups::keep)),
+        Route::of(VIEWER, routes!(changes::list)),
+        Route::of(VIEWER, routes!(changes::get)),
+        Route::of(ADMIN, routes!(changes::approve)),
+        Route::of(OPERATOR, routes!(changes::call_back)),
+        Route::of(OPERATOR.scoped(), routes!(simulations::run)),
         Route::of(VIEWER, routes!(settings::get)),
         Route::of(ADMIN, routes!(settings::replace)),
     ]

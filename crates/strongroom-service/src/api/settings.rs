@@ -22,6 +22,9 @@ pub(super) async fn get(State(service): State<Arc<Service>>) -> Result<Versioned
 }
 
 /// Replaces the settings. What is left out gets its default.
+///
+/// What loosens something (a shorter grace or delay, no second admin) is a change that waits, and takes the place of one
+/// that waited before.
 #[utoipa::path(
     put, path = "/api/v1/settings", operation_id = "replace_settings", tag = "settings", params(IfMatch),
     request_body(content = Settings, description = "All settings."),
@@ -33,6 +36,6 @@ pub(super) async fn replace(
     IfMatch(expected): IfMatch,
     Json(wanted): Json<Settings>,
 ) -> Result<Versioned<Settings>, ApiError> {
-    let version = settings::replace(&service, &actor, &expected, &wanted).await?;
-    Ok(Versioned(wanted, version))
+    let (settings, version) = settings::replace(&service, &actor, &expected, wanted).await?;
+    Ok(Versioned(settings, version))
 }

@@ -7,7 +7,7 @@ use strongroom_engine::guard::Access;
 
 use super::once::{self, Begun};
 use super::record::Changed;
-use super::{Actor, Error, Expected, Once, Result, ServiceCode};
+use super::{Actor, Error, Expected, Once, Result, ServiceCode, refusals};
 use crate::egress::Purpose;
 use crate::model::{
     Credentials, Location, LocationId, NewCredentials, NewKey, NewLocation, Secret, ShownKey, ShownRole,
@@ -83,6 +83,7 @@ pub async fn replace(
     let after = shown(service, &wanted, Some(&before));
     state::locations::update(&mut tx, &after, before.version).await?;
     keep_keys(&mut tx, service, &wanted, &after, Some(&before)).await?;
+    refusals::refresh(&mut tx, &after).await?;
     let record = Changed::new("location.update", id.as_str()).before(&before).after(&after);
     record.record(&mut tx, service, actor).await?;
     tx.commit().await?;

@@ -2,11 +2,18 @@
 //! and writes the audit entry and the event into the same transaction. Nothing here knows HTTP.
 
 pub mod audit;
+pub mod backups;
+pub mod changes;
 pub mod deployments;
 pub mod locations;
+pub mod plans;
+pub mod restores;
+pub mod runs;
 pub mod sessions;
 pub mod settings;
 pub mod setup;
+pub mod simulations;
+pub mod summary;
 pub mod tokens;
 pub mod users;
 
@@ -15,6 +22,7 @@ mod error;
 mod expected;
 mod once;
 mod record;
+mod refusals;
 mod throttle;
 mod watch;
 

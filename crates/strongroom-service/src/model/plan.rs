@@ -7,10 +7,11 @@ use strongroom_engine::bucket::Sse;
 use strongroom_engine::{Bytes, Compression, Period, PlanName};
 use utoipa::ToSchema;
 
+use super::change::Change;
 use super::deployment::Problem;
 use super::{BackupKey, ChangeId, DeploymentId, Few, Int, Labels, Line, LocationId, Name, PlanId};
 use crate::retention::Retention;
-use crate::schedule::{QuietHours, Schedule};
+use crate::schedule::{Occurrence, QuietHours, Schedule};
 
 /// A pattern of namespaces, as `--include` takes it.
 pub type Pattern = Line<1, 255>;
@@ -190,4 +191,27 @@ pub struct PlanStatus {
     /// Changes that loosen it and have not taken effect.
     #[schema(inline)]
     pub waiting_changes: Vec<ChangeId>,
+}
+
+/// A plan after a change, and what of the change waits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PlanChanged {
+    /// The plan as it is now: what tightens holds already.
+    pub plan: Plan,
+    /// What loosens, and when it takes effect; none: all of the change holds.
+    pub waiting: Option<Change>,
+}
+
+/// What settings of a plan would do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PlanPreview {
+    /// The folder that its backups would have in the location.
+    #[schema(value_type = String, max_length = 64)]
+    pub folder: PlanName,
+    /// When it would run next.
+    #[schema(max_items = 20)]
+    pub occurrences: Vec<Occurrence>,
+    /// What would go wrong, as far as it is known now.
+    #[schema(max_items = 20)]
+    pub warnings: Vec<Problem>,
 }

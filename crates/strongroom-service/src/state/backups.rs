@@ -22,6 +22,10 @@ pub struct BackupFilter {
     pub state: Option<BackupState>,
     /// On hold.
     pub held: bool,
+    /// Made then or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Made before.
+    pub until: Option<DateTime<Utc>>,
     /// Those that may be seen.
     pub scope: Scope,
 }
@@ -86,6 +90,11 @@ pub async fn find(
     conn.optional(select).await?.as_ref().map(read).transpose()
 }
 
+/// The first id that a backup made then may have: ids sort by time.
+fn first_of(time: DateTime<Utc>) -> String {
+    BackupKey::new(time, 0).as_str().to_owned()
+}
+
 /// A page of backups, newest first.
 ///
 /// # Errors
@@ -95,7 +104,9 @@ pub async fn list(conn: &mut Conn, filter: &BackupFilter, page: &PageRequest) ->
     let of = Of { plan: plan.as_ref(), deployment: deployment.as_ref(), location: location.as_ref(), scope };
     let select = of
         .only(Sql::new("SELECT id, body FROM backups WHERE 1 = 1"))
-        .push_some(" AND state = ", filter.state.map(word).transpose()?);
+        .push_some(" AND state = ", filter.state.map(word).transpose()?)
+        .push_some(" AND id >= ", filter.since.map(first_of))
+        .push_some(" AND id < ", filter.until.map(first_of));
     let swept = filter.state == Some(BackupState::Swept);
     let select = if swept { select } else { select.push(" AND state <> 'swept'") };
     let select = if filter.held { select.push(" AND held") } else { select };

@@ -1,33 +1,14 @@
 //! How many runs ended how, by plan and day. They are counted as runs end, since counting runs would read them all.
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
 
 use super::db::Row;
 use super::sql::{Sql, word};
 use super::{Conn, Result, StateError};
-use crate::model::{PlanId, RunKind, RunState};
+use crate::model::{DayCount, PlanId, RunKind, RunState};
 
 /// The plan of the row that counts all runs together.
 const ALL: &str = "";
-
-/// How the runs of one kind ended on a day.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct DayCount {
-    /// The day, in UTC.
-    pub day: NaiveDate,
-    /// Runs that did what was asked for.
-    pub succeeded: u64,
-    /// Runs that failed.
-    pub failed: u64,
-    /// Runs that were cancelled.
-    pub cancelled: u64,
-    /// Runs that never began.
-    pub skipped: u64,
-    /// Bytes that backups stored.
-    pub stored_bytes: u64,
-}
 
 fn number_of(day: NaiveDate) -> i64 {
     (day - NaiveDate::default()).num_days()

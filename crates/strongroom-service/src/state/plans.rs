@@ -7,7 +7,7 @@ use super::db::Row;
 use super::labels::{self, HasLabel};
 use super::sql::{Sql, json};
 use super::{Conn, Page, PageRequest, Result, Scope, StateError, Tx};
-use crate::model::{ChangeId, DeploymentId, LocationId, Name, Plan, PlanId, PlanStatus, Problem};
+use crate::model::{ChangeId, DeploymentId, LocationId, Name, Plan, PlanCounts, PlanId, PlanStatus, Problem};
 use crate::schedule::Schedule;
 
 /// Their table, as `labels` names it.
@@ -124,6 +124,34 @@ pub async fn due(conn: &mut Conn, now: DateTime<Utc>, limit: u64) -> Result<Vec<
         .push_bind("next_due IS NOT NULL AND next_due <= ", now)
         .push_bind(" ORDER BY next_due, id LIMIT ", limit);
     conn.all(select).await?.iter().map(read).collect()
+}
+
+/// The plans that run next, soonest first; at most `limit`.
+///
+/// # Errors
+/// What the database answers.
+pub async fn soonest(conn: &mut Conn, limit: u64) -> Result<Vec<Plan>> {
+    let select = Sql::new(SELECT).push_bind("next_due IS NOT NULL ORDER BY next_due, id LIMIT ", limit);
+    conn.all(select).await?.iter().map(read).collect()
+}
+
+/// How many plans stand how.
+///
+/// # Errors
+/// What the database answers.
+pub async fn counts(conn: &mut Conn) -> Result<PlanCounts> {
+    let select = "SELECT count(*) AS total, count(CASE WHEN paused THEN 1 END) AS paused, \
+                  count(CASE WHEN failed_since_good > 0 THEN 1 END) AS failing, \
+                  count(CASE WHEN last_good IS NULL THEN 1 END) AS without_backup, \
+                  count(refused_by_bucket) AS refused FROM plans";
+    let row = conn.one(Sql::new(select)).await?;
+    Ok(PlanCounts {
+        total: row.count("total")?,
+        paused: row.count("paused")?,
+        failing: row.count("failing")?,
+        without_backup: row.count("without_backup")?,
+        refused_by_bucket: row.count("refused")?,
+    })
 }
 
 /// When the next plan is due.

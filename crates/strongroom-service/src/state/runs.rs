@@ -182,6 +182,32 @@ pub async fn open_of(conn: &mut Conn, plan: &PlanId) -> Result<Option<Run>> {
     Ok(None)
 }
 
+/// How many runs wait, and how many are at work.
+///
+/// # Errors
+/// What the database answers.
+pub async fn open_counts(conn: &mut Conn) -> Result<(u64, u64)> {
+    let select = "SELECT (SELECT count(*) FROM runs WHERE state = 'queued') AS queued, \
+                  (SELECT count(*) FROM runs WHERE state = 'running') AS running";
+    let row = conn.one(Sql::new(select)).await?;
+    Ok((row.count("queued")?, row.count("running")?))
+}
+
+/// Adds a run that somebody asked for, unless its plan has one that has not ended: that one is given then.
+///
+/// # Errors
+/// What the database answers.
+pub async fn insert_alone(tx: &mut Tx, run: &Run) -> Result<Option<Run>> {
+    if let Some(plan) = &run.plan {
+        // With the lock nobody adds another one in between.
+        tx.lock(Lock::Claims).await?;
+        if let Some(other) = open_of(tx, plan).await? {
+            return Ok(Some(other));
+        }
+    }
+    insert(tx, run).await.map(|_| None)
+}
+
 /// What may be begun next: no run of its plan is at work, its deployment and its location have room, and nothing is paused.
 const CANDIDATE: &str = "
     SELECT id, body, progress, cancel_requested, fence FROM runs AS r

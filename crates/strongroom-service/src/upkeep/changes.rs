@@ -5,10 +5,10 @@ use serde_json::json;
 
 use crate::model::{
     AuditEvent, AuditId, Backup, BackupState, BackupsOfDeleted, Change, ChangePlan, ChangeState, DeletePlan,
-    LiftHold, Loosening, Plan, PlanId,
+    LiftHold, Loosening, NewPlan, Plan, PlanId, PlanStatus,
 };
-use crate::runs::Means;
-use crate::state::{StateError, Tx, audit, backups, changes, plans, settings};
+use crate::runs::{Means, refusal};
+use crate::state::{StateError, Tx, audit, backups, changes, locations, plans, settings};
 
 /// Changes that take effect in one go.
 const AT_ONCE: u64 = 100;
@@ -81,13 +81,7 @@ async fn apply(tx: &mut Tx, change: &Change, now: DateTime<Utc>) -> Result<bool,
     match &change.what {
         Loosening::ChangePlan(ChangePlan { plan, settings }) => {
             let Some(found) = plans::get(tx, plan).await? else { return Ok(false) };
-            if found.updated_at > change.created_at {
-                return Ok(false);
-            }
-            let version = found.version;
-            plans::update(tx, &Plan { settings: settings.clone(), updated_at: now, ..found }, version)
-                .await?;
-            tx.tell("plan.updated", Some(plan.as_str()), json!({}));
+            change_plan(tx, &found, settings, now).await?;
         }
         Loosening::DeletePlan(DeletePlan { plan, backups }) => {
             let Some(found) = plans::get(tx, plan).await? else { return Ok(false) };
@@ -111,6 +105,25 @@ async fn apply(tx: &mut Tx, change: &Change, now: DateTime<Utc>) -> Result<bool,
         }
     }
     Ok(true)
+}
+
+/// Settings that were sent since have taken the place of the change; who paused or resumed the plan since meant that.
+async fn change_plan(
+    tx: &mut Tx,
+    before: &Plan,
+    settings: &NewPlan,
+    now: DateTime<Utc>,
+) -> Result<(), StateError> {
+    let settings = NewPlan { paused: before.settings.paused, ..settings.clone() };
+    let location = locations::get(tx, &settings.location).await?.ok_or(StateError::Missing)?;
+    let status = PlanStatus {
+        refused_by_bucket: refusal(&location, &before.folder, &settings.backup.encryption),
+        ..before.status.clone()
+    };
+    let after = Plan { settings, status, updated_at: now, ..before.clone() };
+    plans::update(tx, &after, before.version).await?;
+    tx.tell("plan.updated", Some(before.id.as_str()), json!({}));
+    Ok(())
 }
 
 /// The backups of a plan that is deleted with them. Those on hold stay.

@@ -5,6 +5,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -48,6 +49,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for New<T> {
         let bytes = json_bytes(Request::from_parts(parts, body), state).await?;
         let once = key.map(|IdempotencyKey(key)| Once { key, request: fingerprint(&target, &bytes) });
         Ok(Self { body: parse(&bytes)?, once })
+    }
+}
+
+/// A request without a body that makes something, and may carry an idempotency key.
+#[derive(Debug)]
+pub(crate) struct NewWithout(pub(crate) Option<Once>);
+
+impl<S: Send + Sync> FromRequestParts<S> for NewWithout {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let key = Option::<IdempotencyKey>::from_request_parts(parts, state).await?;
+        let target = format!("{} {}\n", parts.method, parts.uri.path());
+        Ok(Self(key.map(|IdempotencyKey(key)| Once { key, request: fingerprint(&target, &[]) })))
     }
 }
 

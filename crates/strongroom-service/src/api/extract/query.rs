@@ -108,7 +108,7 @@ fn read<T: DeserializeOwned>(pairs: &Pairs<'_>) -> Result<T> {
 ///
 /// # Errors
 /// The text is not what the type takes.
-fn from_text<'de, D: Deserializer<'de>, T>(from: D) -> Result<Option<T>, D::Error>
+pub(crate) fn from_text<'de, D: Deserializer<'de>, T>(from: D) -> Result<Option<T>, D::Error>
 where
     T: FromStr<Err: std::fmt::Display>,
 {

@@ -24,6 +24,8 @@ const EVERYBODY: [To; 8] = [O; 8];
 const SIGNED_IN: [To; 8] = [S, O, O, O, O, O, O, O];
 const WHOLE: [To; 8] = [S, O, O, O, O, O, O, F];
 const OPERATORS: [To; 8] = [S, F, O, O, F, O, O, O];
+const WHOLE_OPERATORS: [To; 8] = [S, F, O, O, F, O, O, F];
+const RESTORERS: [To; 8] = [S, F, F, F, F, O, O, O];
 const ADMINS: [To; 8] = [S, F, F, O, F, F, O, O];
 const WHOLE_ADMINS: [To; 8] = [S, F, F, O, F, F, O, F];
 
@@ -56,6 +58,34 @@ const EXPECTED: &[Row] = &[
     ("PUT", "/api/v1/locations/{id}", WHOLE_ADMINS),
     ("DELETE", "/api/v1/locations/{id}", WHOLE_ADMINS),
     ("GET", "/api/v1/events", SIGNED_IN),
+    ("GET", "/api/v1/summary", WHOLE),
+    ("GET", "/api/v1/plans", SIGNED_IN),
+    ("POST", "/api/v1/plans", ADMINS),
+    ("POST", "/api/v1/plans/preview", ADMINS),
+    ("GET", "/api/v1/plans/{id}", SIGNED_IN),
+    ("PUT", "/api/v1/plans/{id}", ADMINS),
+    ("DELETE", "/api/v1/plans/{id}", ADMINS),
+    ("POST", "/api/v1/plans/{id}/pause", OPERATORS),
+    ("POST", "/api/v1/plans/{id}/resume", OPERATORS),
+    ("POST", "/api/v1/plans/{id}/run", OPERATORS),
+    ("GET", "/api/v1/plans/{id}/occurrences", SIGNED_IN),
+    ("GET", "/api/v1/runs", SIGNED_IN),
+    ("POST", "/api/v1/runs", OPERATORS),
+    ("GET", "/api/v1/runs/{id}", SIGNED_IN),
+    ("POST", "/api/v1/runs/{id}/cancel", OPERATORS),
+    ("GET", "/api/v1/runs/{id}/log", SIGNED_IN),
+    ("POST", "/api/v1/restores/preview", RESTORERS),
+    ("GET", "/api/v1/backups", SIGNED_IN),
+    ("GET", "/api/v1/backups/{id}", SIGNED_IN),
+    ("POST", "/api/v1/backups/{id}/hold", OPERATORS),
+    ("DELETE", "/api/v1/backups/{id}/hold", ADMINS),
+    ("POST", "/api/v1/backups/{id}/expire", ADMINS),
+    ("POST", "/api/v1/backups/{id}/keep", OPERATORS),
+    ("GET", "/api/v1/changes", WHOLE),
+    ("GET", "/api/v1/changes/{id}", WHOLE),
+    ("POST", "/api/v1/changes/{id}/approve", WHOLE_ADMINS),
+    ("POST", "/api/v1/changes/{id}/call_back", WHOLE_OPERATORS),
+    ("POST", "/api/v1/simulations", OPERATORS),
     ("GET", "/api/v1/settings", WHOLE),
     ("PUT", "/api/v1/settings", WHOLE_ADMINS),
 ];
@@ -107,6 +137,10 @@ fn filled(path: &str) -> String {
         ("deployments", "dep"),
         ("locations", "loc"),
         ("sessions", "ses"),
+        ("plans", "plan"),
+        ("runs", "run"),
+        ("backups", "bak"),
+        ("changes", "chg"),
     ];
     let kind = kinds.iter().find(|(name, _)| path.contains(name)).map_or("", |(_, kind)| kind);
     path.replace("{id}", &format!("{kind}_01kb0s4r1q8f6v2m9c3t7x5zyb"))

@@ -208,6 +208,8 @@ on_both! {
         assert_eq!(backups::locations_to_sweep(&mut tx, bed.now()).await, Ok(vec![location.clone()]));
         assert_eq!(backups::to_sweep(&mut tx, location, bed.now(), 5).await, Ok(vec![changed.clone()]));
         let filter = BackupFilter {
+            since: None,
+            until: None,
             plan: Some(plan.id.clone()),
             deployment: backup.deployment.clone(),
             location: Some(location.clone()),
