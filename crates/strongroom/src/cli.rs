@@ -377,7 +377,7 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
-    /// The words of a command line, after the variables that are set for it and up to a pipe or a comment.
+    /// The words of a command line, after the variables that are set for it and up to a pipe, a file or a comment.
     fn words(line: &str) -> Vec<String> {
         let (mut words, mut word, mut quoted) = (Vec::new(), String::new(), false);
         for c in line.chars().chain([' ']) {
@@ -387,7 +387,8 @@ mod tests {
                 c => word.push(c),
             }
         }
-        let end = words.iter().position(|word| word == "|" || word == "#").unwrap_or(words.len());
+        let end =
+            words.iter().position(|word| ["|", ">", "#"].contains(&word.as_str())).unwrap_or(words.len());
         words.truncate(end);
         words.into_iter().filter(|word| !word.is_empty()).skip_while(|word| word.contains('=')).collect()
     }
