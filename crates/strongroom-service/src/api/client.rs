@@ -28,7 +28,7 @@ impl Client {
     pub(super) fn of<B>(request: &Request<B>, config: &Config) -> Self {
         let peer =
             request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
-        let uri_host = request.uri().authority().map(|authority| authority.as_str());
+        let uri_host = request.uri().authority().map(http::uri::Authority::as_str);
         Self::seen(peer, request.headers(), uri_host, config)
     }
 

@@ -82,6 +82,7 @@ pub(super) async fn in_time(request: Request, next: Next) -> Response {
 }
 
 /// The answer of a handler that panicked.
+#[allow(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
 pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let words = panic.downcast_ref::<String>().map(String::as_str);
     let words = words.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no words");

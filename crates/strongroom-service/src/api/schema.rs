@@ -19,10 +19,10 @@ pub(super) fn put_right(document: &mut Value) {
 
 /// The recursion is as deep as the description, which is the program's own.
 fn walk(value: &mut Value, known: &Map<String, Value>) {
-    if let Some(schema) = value.as_object_mut() {
-        if let Some(simpler) = described(schema).or_else(|| variant(schema, known)) {
-            *value = simpler;
-        }
+    if let Some(simpler) =
+        value.as_object().and_then(|schema| described(schema).or_else(|| variant(schema, known)))
+    {
+        *value = simpler;
     }
     match value {
         Value::Object(members) => {

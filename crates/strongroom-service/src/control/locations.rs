@@ -205,7 +205,7 @@ async fn keep_keys(
         let known = old.and_then(|old| old[place]).and_then(key_id);
         match new[place].and_then(new_key).map(|key| kept(key, known)) {
             Some(Kept::New(secret)) => {
-                state::secrets::put(tx, &service.keyring, TABLE, id, name, secret).await?
+                state::secrets::put(tx, &service.keyring, TABLE, id, name, secret).await?;
             }
             Some(Kept::Stored) => {}
             Some(Kept::Missing) => {

@@ -66,7 +66,7 @@ impl<'a> Walk<'a> {
         let has = |name: &str| schema.get(name).is_some();
         for kind in kinds {
             match kind {
-                "integer" | "number" if !has("enum") && !(has("minimum") && has("maximum")) => {
+                "integer" | "number" if !(has("enum") || has("minimum") && has("maximum")) => {
                     self.fault(at, "a number without bounds");
                 }
                 "string" if !["maxLength", "enum", "const", "format", "pattern"].into_iter().any(has) => {

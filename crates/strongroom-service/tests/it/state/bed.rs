@@ -28,7 +28,7 @@ impl Clock for Still {
     }
 
     async fn sleep_until(&self, _: DateTime<Utc>) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
