@@ -66,7 +66,7 @@ pub(super) async fn list(
 /// Shows a backup.
 #[utoipa::path(
     get, path = "/api/v1/backups/{id}", operation_id = "get_backup", tag = "backups",
-    params(("id" = BackupKey, Path, description = "The backup.")),
+    params(("id" = inline(BackupKey), Path, description = "The backup.")),
     responses((status = 200, description = "The backup.", body = Backup)),
 )]
 pub(super) async fn get(
@@ -80,7 +80,7 @@ pub(super) async fn get(
 /// Keeps a backup whatever retention says. One that had expired is kept again.
 #[utoipa::path(
     post, path = "/api/v1/backups/{id}/hold", operation_id = "hold_backup", tag = "backups",
-    params(("id" = BackupKey, Path, description = "The backup.")),
+    params(("id" = inline(BackupKey), Path, description = "The backup.")),
     request_body(content = NewHold, description = "Why."),
     responses(
         (status = 200, description = "The backup as it is now.", body = Backup),
@@ -99,7 +99,7 @@ pub(super) async fn hold(
 /// Lifts all holds of a backup. That waits, as everything does that loosens.
 #[utoipa::path(
     delete, path = "/api/v1/backups/{id}/hold", operation_id = "lift_holds", tag = "backups",
-    params(("id" = BackupKey, Path, description = "The backup.")),
+    params(("id" = inline(BackupKey), Path, description = "The backup.")),
     responses(
         (status = 202, description = "They will be lifted: the change that waits.", body = Change),
         (status = 204, description = "They are lifted."),
@@ -119,7 +119,7 @@ pub(super) async fn lift_holds(
 /// One that is held or locked does not, nor the newest good one of a plan.
 #[utoipa::path(
     post, path = "/api/v1/backups/{id}/expire", operation_id = "expire_backup", tag = "backups",
-    params(("id" = BackupKey, Path, description = "The backup.")),
+    params(("id" = inline(BackupKey), Path, description = "The backup.")),
     responses(
         (status = 200, description = "The backup as it is now.", body = Backup),
         (status = 409, response = ApiProblem),
@@ -136,7 +136,7 @@ pub(super) async fn expire(
 /// Keeps a backup again that had expired, with a hold: the rules of its plan would let it expire again.
 #[utoipa::path(
     post, path = "/api/v1/backups/{id}/keep", operation_id = "keep_backup", tag = "backups",
-    params(("id" = BackupKey, Path, description = "The backup.")),
+    params(("id" = inline(BackupKey), Path, description = "The backup.")),
     responses(
         (status = 200, description = "The backup as it is now.", body = Backup),
         (status = 409, response = ApiProblem),

@@ -47,7 +47,7 @@ pub(super) async fn list(
 /// Shows a change.
 #[utoipa::path(
     get, path = "/api/v1/changes/{id}", operation_id = "get_change", tag = "changes",
-    params(("id" = ChangeId, Path, description = "The change.")),
+    params(("id" = inline(ChangeId), Path, description = "The change.")),
     responses((status = 200, description = "The change.", body = Change)),
 )]
 pub(super) async fn get(
@@ -60,7 +60,7 @@ pub(super) async fn get(
 /// Agrees to a change as the second admin: another one than who asked for it. Its delay goes on.
 #[utoipa::path(
     post, path = "/api/v1/changes/{id}/approve", operation_id = "approve_change", tag = "changes",
-    params(("id" = ChangeId, Path, description = "The change.")),
+    params(("id" = inline(ChangeId), Path, description = "The change.")),
     responses(
         (status = 200, description = "The change as it is now.", body = Change),
         (status = 409, response = ApiProblem),
@@ -77,7 +77,7 @@ pub(super) async fn approve(
 /// Calls a change back, so that all stays as it is.
 #[utoipa::path(
     post, path = "/api/v1/changes/{id}/call_back", operation_id = "call_back_change", tag = "changes",
-    params(("id" = ChangeId, Path, description = "The change.")),
+    params(("id" = inline(ChangeId), Path, description = "The change.")),
     responses(
         (status = 200, description = "The change as it is now.", body = Change),
         (status = 409, response = ApiProblem),

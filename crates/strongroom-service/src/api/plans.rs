@@ -84,7 +84,7 @@ pub(super) async fn create(
 /// Shows a plan.
 #[utoipa::path(
     get, path = "/api/v1/plans/{id}", operation_id = "get_plan", tag = "plans",
-    params(("id" = PlanId, Path, description = "The plan.")),
+    params(("id" = inline(PlanId), Path, description = "The plan.")),
     responses((status = 200, description = "The plan.", body = Plan)),
 )]
 pub(super) async fn get(
@@ -103,7 +103,7 @@ pub(super) async fn get(
 /// that waits, and takes the place of one that waited before. What is left out gets its default, but the folder stays.
 #[utoipa::path(
     put, path = "/api/v1/plans/{id}", operation_id = "replace_plan", tag = "plans",
-    params(("id" = PlanId, Path, description = "The plan."), IfMatch),
+    params(("id" = inline(PlanId), Path, description = "The plan."), IfMatch),
     request_body(content = NewPlan, description = "All its settings."),
     responses(
         (status = 200, description = "The plan as it is now, and what waits.", body = PlanChanged),
@@ -138,7 +138,7 @@ pub(super) struct DeleteQuery {
 /// Its backups stay unless they are to expire.
 #[utoipa::path(
     delete, path = "/api/v1/plans/{id}", operation_id = "delete_plan", tag = "plans",
-    params(("id" = PlanId, Path, description = "The plan."), IfMatch, DeleteQuery),
+    params(("id" = inline(PlanId), Path, description = "The plan."), IfMatch, DeleteQuery),
     responses(
         (status = 202, description = "It will be deleted: the change that waits.", body = Change),
         (status = 204, description = "It is deleted."),
@@ -167,7 +167,7 @@ pub(super) fn waits_or_done(waiting: Option<Change>) -> Response {
 /// Stops a plan from starting runs by itself.
 #[utoipa::path(
     post, path = "/api/v1/plans/{id}/pause", operation_id = "pause_plan", tag = "plans",
-    params(("id" = PlanId, Path, description = "The plan.")),
+    params(("id" = inline(PlanId), Path, description = "The plan.")),
     responses((status = 200, description = "The plan as it is now.", body = Plan)),
 )]
 pub(super) async fn pause(
@@ -183,7 +183,7 @@ pub(super) async fn pause(
 /// Lets a plan start runs again. What was due while it was paused is not made up for.
 #[utoipa::path(
     post, path = "/api/v1/plans/{id}/resume", operation_id = "resume_plan", tag = "plans",
-    params(("id" = PlanId, Path, description = "The plan.")),
+    params(("id" = inline(PlanId), Path, description = "The plan.")),
     responses((status = 200, description = "The plan as it is now.", body = Plan)),
 )]
 pub(super) async fn resume(
@@ -199,7 +199,7 @@ pub(super) async fn resume(
 /// Makes a backup now, also of a plan that is paused.
 #[utoipa::path(
     post, path = "/api/v1/plans/{id}/run", operation_id = "run_plan", tag = "plans",
-    params(("id" = PlanId, Path, description = "The plan."), IdempotencyKey),
+    params(("id" = inline(PlanId), Path, description = "The plan."), IdempotencyKey),
     responses((status = 201, description = "The run.", body = Run)),
 )]
 pub(super) async fn run(
@@ -226,7 +226,7 @@ pub(super) struct OccurrencesQuery {
 /// Shows when a plan runs next, with what is unusual because clocks change.
 #[utoipa::path(
     get, path = "/api/v1/plans/{id}/occurrences", operation_id = "list_occurrences", tag = "plans",
-    params(("id" = PlanId, Path, description = "The plan."), OccurrencesQuery),
+    params(("id" = inline(PlanId), Path, description = "The plan."), OccurrencesQuery),
     responses((
         status = 200,
         description = "Its next times, soonest first; none if it is paused or never runs again.",

@@ -90,7 +90,7 @@ pub(super) async fn create(
 /// Shows a run.
 #[utoipa::path(
     get, path = "/api/v1/runs/{id}", operation_id = "get_run", tag = "runs",
-    params(("id" = RunId, Path, description = "The run.")),
+    params(("id" = inline(RunId), Path, description = "The run.")),
     responses((status = 200, description = "The run.", body = Run)),
 )]
 pub(super) async fn get(
@@ -106,7 +106,7 @@ pub(super) async fn get(
 /// One that waits ends at once. One at work ends when it has stopped and taken back what it could.
 #[utoipa::path(
     post, path = "/api/v1/runs/{id}/cancel", operation_id = "cancel_run", tag = "runs",
-    params(("id" = RunId, Path, description = "The run.")),
+    params(("id" = inline(RunId), Path, description = "The run.")),
     responses(
         (status = 200, description = "The run as it is now.", body = Run),
         (status = 409, response = ApiProblem),
@@ -138,7 +138,7 @@ pub(super) struct LogQuery {
 /// Shows the log of a run.
 #[utoipa::path(
     get, path = "/api/v1/runs/{id}/log", operation_id = "get_run_log", tag = "runs",
-    params(("id" = RunId, Path, description = "The run."), LogQuery),
+    params(("id" = inline(RunId), Path, description = "The run."), LogQuery),
     responses((status = 200, description = "Lines, in their order.", body = Page<LogLine>)),
 )]
 pub(super) async fn log(

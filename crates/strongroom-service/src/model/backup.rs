@@ -28,10 +28,10 @@ pub struct Backup {
     #[schema(inline)]
     pub id: BackupKey,
     /// Its name in the location, such as `20261123T020000Z-7f3k`.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, max_length = 40)]
     pub name: BackupId,
     /// Its folder in the location.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, max_length = 64)]
     pub folder: PlanName,
     /// Where it stands.
     #[schema(inline)]
@@ -56,10 +56,13 @@ pub struct Backup {
     /// When it was whole.
     pub finished_at: DateTime<Utc>,
     /// The moment that it holds: a cluster time with a snapshot or an oplog; none: no one moment.
+    #[schema(max_length = 40)]
     pub moment: Option<String>,
     /// The version of MongoDB that was read.
+    #[schema(max_length = 40)]
     pub server_version: String,
     /// The encryption that the store reported.
+    #[schema(max_length = 2048)]
     pub encryption: Option<String>,
     /// Collections and views.
     pub namespaces: u64,
@@ -72,12 +75,14 @@ pub struct Backup {
     /// It cannot be deleted before (Object Lock).
     pub locked_until: Option<DateTime<Utc>>,
     /// Why it is kept although retention would not.
+    #[schema(max_items = 100)]
     pub holds: Vec<Hold>,
     /// When it was last read back without a fault.
     pub verified_at: Option<DateTime<Utc>>,
     /// When it was last restored without a fault.
     pub restored_at: Option<DateTime<Utc>>,
     /// Why it is kept, or why not: by the last look of retention.
+    #[schema(max_items = 200)]
     pub reasons: Vec<String>,
     /// When it expired.
     pub expired_at: Option<DateTime<Utc>>,

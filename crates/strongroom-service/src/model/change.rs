@@ -90,6 +90,7 @@ pub struct Change {
     /// What it will do.
     pub what: Loosening,
     /// What is loosened, in words; at most 20.
+    #[schema(max_items = 20)]
     pub loosens: Vec<String>,
     /// Where it is.
     pub state: ChangeState,

@@ -158,7 +158,7 @@ pub struct Plan {
     /// What was set.
     pub settings: NewPlan,
     /// The folder of its backups in the location.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, max_length = 64)]
     pub folder: PlanName,
     /// How it stands.
     pub status: PlanStatus,
@@ -189,7 +189,7 @@ pub struct PlanStatus {
     /// Why its bucket would refuse what it stores, with the statement that does; none: nothing known would.
     pub refused_by_bucket: Option<Problem>,
     /// Changes that loosen it and have not taken effect.
-    #[schema(inline)]
+    #[schema(inline, max_items = 200)]
     pub waiting_changes: Vec<ChangeId>,
 }
 

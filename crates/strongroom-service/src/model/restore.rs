@@ -31,8 +31,10 @@ pub struct RestorePreview {
     /// Whether collections of the target are replaced, so that its name has to be typed as `confirm_target`.
     pub replaces: bool,
     /// The version of MongoDB that the target runs.
+    #[schema(max_length = 40)]
     pub target_version: String,
     /// The target's replica set, if it is one.
+    #[schema(max_length = 200)]
     pub target_set: Option<String>,
     /// How many collections and views there are in all.
     pub namespaces_total: u64,
@@ -59,8 +61,10 @@ pub struct RestorePreview {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PreviewedNamespace {
     /// Its name in the backup, as `db.collection`.
+    #[schema(max_length = 300)]
     pub name: String,
     /// Its name in the target.
+    #[schema(max_length = 300)]
     pub target: String,
     /// What is done: `create`, `replace`, `add`, `refuse`, `merge`, `skip`, `index` or `missing`.
     #[schema(max_length = 10)]

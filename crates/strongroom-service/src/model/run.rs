@@ -161,7 +161,7 @@ pub struct RestoreSettings {
     #[schema(inline, value_type = Vec<Pattern>, max_items = 100)]
     pub exclude: Few<Pattern, 100>,
     /// Other names for namespaces, such as `shop.*=shop_copy.*`.
-    #[schema(value_type = Vec<String>, max_items = 100)]
+    #[schema(inline, value_type = Vec<Line<1, 1000>>, max_items = 100)]
     pub rename: Few<RenameRule, 100>,
     /// What to do with collections that exist: `refuse`, `drop` or `keep`.
     #[schema(value_type = String, max_length = 10, example = "refuse")]
@@ -244,7 +244,7 @@ pub struct Run {
     /// Whether somebody asked for it to stop.
     pub cancel_requested: bool,
     /// The name that the backup it makes has in the location; of the newest try.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, max_length = 40)]
     pub backup_name: Option<BackupId>,
     /// How far it is.
     pub progress: Option<Progress>,
@@ -290,6 +290,7 @@ impl RunLimits {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
     /// The step it is at, such as `reading`.
+    #[schema(max_length = 60)]
     pub phase: Option<String>,
     /// Documents done.
     pub documents: u64,
@@ -333,6 +334,7 @@ pub struct Verified {
     /// Objects that are not what the manifest says; none: every byte is as it was stored.
     pub problems: u64,
     /// The first of them, at most 20.
+    #[schema(max_items = 20)]
     pub first_problems: Vec<String>,
     /// Bytes that were read.
     pub bytes: u64,
@@ -350,6 +352,7 @@ pub struct RestoreDone {
     /// Whether counts and checksums are those of the manifest.
     pub matches: bool,
     /// What the target holds that differs, or that was left out; at most 20.
+    #[schema(max_items = 20)]
     pub differences: Vec<String>,
     /// How long it took, in milliseconds: the measured time to recover.
     pub duration_ms: u64,
@@ -378,8 +381,10 @@ pub struct LogLine {
     /// How serious it is.
     pub level: Level,
     /// The stable code: of an error, or the name of an event such as `phase`.
+    #[schema(max_length = 60)]
     pub code: String,
     /// What happened.
+    #[schema(max_length = 4000)]
     pub message: String,
 }
 

@@ -20,6 +20,7 @@ pub struct Occurrence {
     /// What the clock of the schedule's zone shows then, with its distance from UTC.
     pub local: DateTime<FixedOffset>,
     /// What is unusual about it because clocks change.
+    #[schema(max_length = 300)]
     pub note: Option<String>,
 }
 

@@ -90,20 +90,26 @@ pub struct Forecast {
     /// Bytes stored then, those of expired backups in their grace too.
     pub bytes: u64,
     /// The backups that there will be, newest first, at most 1000 of them; those in their grace too.
+    #[schema(max_items = 1000)]
     pub backups: Vec<Foreseen>,
     /// How many will have expired by then.
     pub expired_count: u64,
     /// Those that will have expired, the last first, at most 1000 of them.
+    #[schema(max_items = 1000)]
     pub expired: Vec<Foreseen>,
     /// What will be stored at the end of each day.
+    #[schema(max_items = 3700)]
     pub days: Vec<DayStored>,
     /// What each month will cost.
+    #[schema(max_items = 130)]
     pub months: Vec<MonthCost>,
     /// What all of it will cost, in millionths of the currency.
     pub total_micros: u64,
     /// The currency.
+    #[schema(max_length = 10)]
     pub currency: String,
     /// By what the sizes were foreseen.
+    #[schema(max_length = 300)]
     pub sizes: String,
 }
 
@@ -118,6 +124,7 @@ pub struct Foreseen {
     /// Bytes as stored.
     pub bytes: u64,
     /// Why it is kept, or why it expired.
+    #[schema(max_items = 200)]
     pub reasons: Vec<String>,
     /// The day's end at which it expires; none: it is kept.
     pub expired_at: Option<DateTime<Utc>>,

@@ -92,6 +92,7 @@ impl Prices {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MonthCost {
     /// The month, in the schedule's zone, such as `2026-12`. The first and the last are counted in part.
+    #[schema(max_length = 10)]
     pub month: String,
     /// What is stored.
     pub storage_micros: u64,
