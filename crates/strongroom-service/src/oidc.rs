@@ -12,6 +12,8 @@ use aws_lc_rs::{constant_time, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use openidconnect::core::{
     CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreErrorResponseType, CoreGenderClaim,
     CoreJsonWebKey, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm as Algorithm,
@@ -19,10 +21,10 @@ use openidconnect::core::{
     CoreTokenType,
 };
 use openidconnect::{
-    AdditionalClaims, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EmptyExtraTokenFields,
-    EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IdTokenClaims, IdTokenFields,
-    IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, StandardErrorResponse,
-    StandardTokenResponse, TokenResponse,
+    AdditionalClaims, AsyncHttpClient, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
+    EmptyExtraTokenFields, EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse,
+    IdTokenClaims, IdTokenFields, IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
+    StandardErrorResponse, StandardTokenResponse, TokenResponse,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -149,8 +151,7 @@ pub struct Oidc {
     client: ClientId,
     secret: Option<ClientSecret>,
     redirect: RedirectUrl,
-    egress: Arc<Egress>,
-    http: reqwest::Client,
+    http: Http,
 }
 
 impl fmt::Debug for Oidc {
@@ -182,8 +183,7 @@ impl Oidc {
             client: ClientId::new(client.clone()),
             secret: secret(&settings)?,
             redirect: RedirectUrl::new(callback).map_err(|e| wrong("public_url", &e))?,
-            http: http(&egress)?,
-            egress,
+            http: Http::new(egress)?,
             settings,
         }))
     }
@@ -223,12 +223,11 @@ impl Oidc {
             constant_time::verify_slices_are_equal(derived(kept, "state").as_bytes(), state.as_bytes());
         same.map_err(|_| Refusal::Answer("it belongs to a sign-in of another browser".into()))?;
         let client = self.client().await?;
-        let http = |request| self.send(request);
         let exchange = client
             .exchange_code(AuthorizationCode::new(code))
             .map_err(|e| Refusal::Provider(e.to_string()))?
             .set_pkce_verifier(verifier(kept));
-        let answer = exchange.request_async(&http).await.map_err(|e| Refusal::Answer(words(&e)))?;
+        let answer = exchange.request_async(&self.http).await.map_err(|e| Refusal::Answer(words(&e)))?;
         let token = answer.id_token().ok_or_else(|| Refusal::Answer("it holds no identity".into()))?;
         let checks = client
             .id_token_verifier()
@@ -259,21 +258,49 @@ impl Oidc {
 
     /// A client with what the provider says of itself now, its keys too.
     async fn client(&self) -> Result<Client, Refusal> {
-        let http = |request| self.send(request);
-        let found = CoreProviderMetadata::discover_async(self.issuer.clone(), &http).await;
+        let found = CoreProviderMetadata::discover_async(self.issuer.clone(), &self.http).await;
         let found = found.map_err(|e| Refusal::Provider(words(&e)))?;
         let client =
             openidconnect::Client::from_provider_metadata(found, self.client.clone(), self.secret.clone());
         Ok(client.set_redirect_uri(self.redirect.clone()))
     }
+}
 
-    /// One request to the provider: where egress allows it, without redirects, bounded in time and size.
+/// Requests to the provider: where egress allows them, without redirects, bounded in time and size.
+struct Http {
+    client: reqwest::Client,
+    egress: Arc<Egress>,
+}
+
+impl<'c> AsyncHttpClient<'c> for Http {
+    type Error = Unanswered;
+    type Future = BoxFuture<'c, Result<HttpResponse, Unanswered>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        self.send(request).boxed()
+    }
+}
+
+impl Http {
+    fn new(egress: Arc<Egress>) -> Result<Self> {
+        // Another part of the program may have chosen it before: it is the same one.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .dns_resolver(Arc::new(Resolver::new(egress.clone(), Purpose::Storage)))
+            .timeout(LONGEST_REQUEST)
+            .no_proxy()
+            .build()
+            .map_err(|e| Error::new(Code::Internal, "no HTTP client can be made").caused_by(e))?;
+        Ok(Self { client, egress })
+    }
+
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, Unanswered> {
         self.egress
             .check_url(&request.uri().to_string(), Purpose::Storage)
             .map_err(|e| Unanswered(e.to_string()))?;
         let request = reqwest::Request::try_from(request).map_err(Unanswered::from)?;
-        let mut answer = self.http.execute(request).await?;
+        let mut answer = self.client.execute(request).await?;
         let mut body = Vec::new();
         while let Some(piece) = answer.chunk().await? {
             if body.len() + piece.len() > ANSWER_MAX {
@@ -304,18 +331,6 @@ impl From<reqwest::Error> for Unanswered {
     fn from(error: reqwest::Error) -> Self {
         Self(words(&error.without_url()))
     }
-}
-
-fn http(egress: &Arc<Egress>) -> Result<reqwest::Client> {
-    // Another part of the program may have chosen it before: it is the same one.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .dns_resolver(Arc::new(Resolver::new(egress.clone(), Purpose::Storage)))
-        .timeout(LONGEST_REQUEST)
-        .no_proxy()
-        .build()
-        .map_err(|e| Error::new(Code::Internal, "no HTTP client can be made").caused_by(e))
 }
 
 fn secret(settings: &Settings) -> Result<Option<ClientSecret>> {

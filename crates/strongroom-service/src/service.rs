@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, Semaphore};
 use crate::config::Config;
 use crate::control::{Streams, Throttle};
 use crate::events::Events;
+use crate::oidc::Oidc;
 use crate::secrets::{Keyring, Passwords};
 use crate::state::State;
 
@@ -30,6 +31,8 @@ pub struct Service {
     pub config: Config,
     /// How often somebody may try to sign in.
     pub sign_ins: SignIns,
+    /// Signing in through an identity provider, if the configuration names one.
+    pub oidc: Option<Oidc>,
     /// Tests of deployments that may be under way at a time.
     pub tests: Semaphore,
     /// Streams of events that are open.
@@ -57,6 +60,7 @@ impl Service {
             events,
             passwords: Passwords::new()?,
             clock,
+            oidc: Oidc::of(&config)?,
             config,
             sign_ins: SignIns::default(),
             tests: Semaphore::new(TESTS_AT_ONCE),

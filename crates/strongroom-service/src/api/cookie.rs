@@ -11,11 +11,14 @@ const PLAIN: &str = "strongroom_session";
 
 /// The session that a request carries.
 pub(super) fn read(headers: &HeaderMap, https: bool) -> Option<Bearer> {
-    let wanted = if https { SECURE } else { PLAIN };
+    Bearer::parse(BearerKind::Session, value(headers, if https { SECURE } else { PLAIN })?)
+}
+
+/// The value of a cookie.
+pub(super) fn value<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let (_, value) = pairs.find(|(name, _)| *name == wanted)?;
-    Bearer::parse(BearerKind::Session, value)
+    pairs.find(|(name, _)| *name == wanted).map(|(_, value)| value)
 }
 
 /// Sets the cookie; without a session it removes it.

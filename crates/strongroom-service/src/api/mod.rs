@@ -16,6 +16,7 @@ mod edge;
 mod events;
 mod extract;
 mod guard;
+mod identities;
 mod locations;
 mod plans;
 mod problem;

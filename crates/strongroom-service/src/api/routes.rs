@@ -10,8 +10,8 @@ use utoipa_axum::router::UtoipaMethodRouter;
 use utoipa_axum::routes;
 
 use super::{
-    audit, backups, changes, deployments, document, events, guard, locations, plans, restores, runs, session,
-    settings, simulations, summary, tokens, users,
+    audit, backups, changes, deployments, document, events, guard, identities, locations, plans, restores,
+    runs, session, settings, simulations, summary, tokens, users,
 };
 use crate::model::Role;
 use crate::service::Service;
@@ -61,6 +61,8 @@ pub fn table() -> Vec<Route> {
         Route::of(ANYBODY, routes!(session::setup_state)),
         Route::of(ANYBODY, routes!(session::make_first_admin)),
         Route::of(ANYBODY, routes!(session::sign_in)),
+        Route::of(ANYBODY, routes!(identities::begin)),
+        Route::of(ANYBODY, routes!(identities::end)),
         Route::of(VIEWER.scoped(), routes!(session::who_am_i)),
         Route::of(VIEWER.scoped(), routes!(session::sign_out)),
         Route::of(VIEWER, routes!(session::list)),

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod backups;
 pub mod changes;
 pub mod deployments;
+pub mod identities;
 pub mod locations;
 pub mod plans;
 pub mod restores;

@@ -144,7 +144,7 @@ pub async fn sign_in(
     Ok((session, user))
 }
 
-fn too_many(seconds: u64) -> Error {
+pub(super) fn too_many(seconds: u64) -> Error {
     Error::new(ServiceCode::TooMany, "there were too many sign-ins from this address or with this login")
         .help(format!("Try again in {seconds} seconds."))
         .retry_after(seconds)

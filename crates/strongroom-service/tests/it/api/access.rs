@@ -34,6 +34,8 @@ const EXPECTED: &[Row] = &[
     ("GET", "/api/v1/setup", EVERYBODY),
     ("POST", "/api/v1/setup", EVERYBODY),
     ("POST", "/api/v1/session", EVERYBODY),
+    ("GET", "/api/v1/auth/oidc", EVERYBODY),
+    ("GET", "/api/v1/auth/oidc/callback", EVERYBODY),
     ("GET", "/api/v1/session", SIGNED_IN),
     ("DELETE", "/api/v1/session", SIGNED_IN),
     ("GET", "/api/v1/sessions", WHOLE),

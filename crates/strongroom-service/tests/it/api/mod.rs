@@ -5,6 +5,7 @@ mod backups;
 mod bed;
 mod description;
 mod events;
+mod identities;
 mod loosening;
 mod plans;
 mod problems;

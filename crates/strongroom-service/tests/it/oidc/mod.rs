@@ -1,6 +1,6 @@
 //! Signing in through an identity provider.
 
-mod provider;
+pub(crate) mod provider;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Url;
@@ -17,13 +17,18 @@ fn now() -> DateTime<Utc> {
 }
 
 fn config(provider: &Provider) -> Config {
-    let mut config = Config { public_url: Some("https://backups.example.com".into()), ..Config::default() };
+    let mut config = Config::default();
+    configure(&mut config, provider);
+    config
+}
+
+pub(crate) fn configure(config: &mut Config, provider: &Provider) {
+    config.public_url = Some("https://backups.example.com".into());
     config.oidc.issuer = Some(provider.issuer().into());
     config.oidc.client_id = Some("strongroom".into());
     config.oidc.client_secret = Some(SECRET.to_owned().try_into().unwrap());
     config.oidc.roles = [("staff".into(), Role::Viewer), ("ops".into(), Role::Operator)].into();
     config.oidc.restorers = vec!["rescue".into()];
-    config
 }
 
 /// A parameter of the URL that the browser is sent to.
@@ -33,14 +38,14 @@ fn parameter(begun: &Begun, name: &str) -> String {
     found.unwrap_or_else(|| panic!("no {name} in {url}")).1.into_owned()
 }
 
-fn claims(provider: &Provider, begun: &Begun) -> Value {
+pub(crate) fn claims(provider: &Provider, nonce: &str, now: DateTime<Utc>) -> Value {
     json!({
         "iss": provider.issuer(),
         "aud": "strongroom",
         "sub": "user-17",
-        "nonce": parameter(begun, "nonce"),
-        "iat": now().timestamp(),
-        "exp": (now() + TimeDelta::minutes(5)).timestamp(),
+        "nonce": nonce,
+        "iat": now.timestamp(),
+        "exp": (now + TimeDelta::minutes(5)).timestamp(),
         "preferred_username": "ada",
         "groups": ["staff", "ops", "rescue"],
     })
@@ -51,7 +56,7 @@ async fn sign_in(signed: Signed, change: impl FnOnce(&mut Value)) -> Result<Iden
     let provider = Provider::start().await;
     let oidc = Oidc::of(&config(&provider)).unwrap().unwrap();
     let begun = oidc.begin().await?;
-    let mut claims = claims(&provider, &begun);
+    let mut claims = claims(&provider, &parameter(&begun, "nonce"), now());
     change(&mut claims);
     let challenge = parameter(&begun, "code_challenge");
     provider.answer_next(Next { claims, signed, challenge });
@@ -111,7 +116,11 @@ async fn an_answer_counts_only_in_the_browser_that_asked_and_with_its_verifier()
     assert_eq!(parameter(&begun, "redirect_uri"), "https://backups.example.com/api/v1/auth/oidc/callback");
     assert_eq!(parameter(&begun, "scope"), "openid profile email");
     let (state, challenge) = (parameter(&begun, "state"), parameter(&begun, "code_challenge"));
-    let next = Next { claims: claims(&provider, &begun), signed: Signed::Rs256, challenge };
+    let next = Next {
+        claims: claims(&provider, &parameter(&begun, "nonce"), now()),
+        signed: Signed::Rs256,
+        challenge,
+    };
 
     let other = Bearer::random(BearerKind::Link).unwrap();
     assert!(is_refused(&oidc.finish(&other, "good".into(), &state, now()).await));
