@@ -39,7 +39,7 @@ pub(crate) enum RemoteCode {
     /// What answers is no service, or not one that this program understands.
     Answer,
     /// One that this program does not know. Whether it passes is seen from the HTTP status.
-    Unknown { name: String, passing: bool },
+    Unknown { name: Box<str>, passing: bool },
 }
 
 impl RemoteCode {
@@ -49,7 +49,7 @@ impl RemoteCode {
         let engine = || Code::ALL.iter().find(|code| code.as_str() == name).copied().map(Self::Engine);
         service.or_else(engine).unwrap_or_else(|| {
             let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-';
-            let name = name.chars().filter(|c| plain(*c)).take(40).collect();
+            let name = name.chars().filter(|c| plain(*c)).take(40).collect::<String>().into();
             Self::Unknown { name, passing }
         })
     }

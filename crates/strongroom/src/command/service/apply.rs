@@ -29,7 +29,7 @@ const EACH_MAX: u64 = desired::EACH_MAX as u64;
 pub(super) async fn apply(client: &Client, options: &Apply, output: &Output) -> Result<()> {
     let want = desired::read(&text(&options.file)?).map_err(|why| wrong(&options.file, &why))?;
     let existing = existing(client).await?;
-    let have = Desired::of(&existing).map_err(unreadable)?;
+    let have = Desired::of(&existing).map_err(|why| unreadable(&why))?;
     let choice = Choice { delete: options.prune, secrets: options.secrets };
     let mut steps = desired::steps(&have, &want, choice).map_err(|why| wrong(&options.file, &why))?;
     leave_what_waits(client, &existing, &want, &mut steps).await?;
@@ -61,8 +61,8 @@ pub(super) async fn apply(client: &Client, options: &Apply, output: &Output) -> 
 }
 
 pub(super) async fn export(client: &Client, options: &Export, output: &Output) -> Result<()> {
-    let have = Desired::of(&existing(client).await?).map_err(unreadable)?;
-    let text = desired::write(&have).map_err(unreadable)?;
+    let have = Desired::of(&existing(client).await?).map_err(|why| unreadable(&why))?;
+    let text = desired::write(&have).map_err(|why| unreadable(&why))?;
     match &options.file {
         None => Ok(output.answer(&have, &text)?),
         Some(path) => {
@@ -91,7 +91,7 @@ fn wrong(path: &Path, why: &str) -> Error {
         .help("`strongroom export` writes a file that can be applied.")
 }
 
-fn unreadable(why: String) -> Remote {
+fn unreadable(why: &str) -> Remote {
     Remote::new(RemoteCode::Answer, format!("what the service has cannot be read: {why}"))
 }
 
@@ -111,7 +111,7 @@ async fn all<T: DeserializeOwned>(client: &Client, kind: Kind) -> Result<Vec<T>>
         return Err(Remote::new(RemoteCode::Answer, message).into());
     }
     let items = serde_json::from_value(listed["items"].take());
-    Ok(items.map_err(|e| unreadable(format!("a {}: {e}", kind.word())))?)
+    Ok(items.map_err(|e| unreadable(&format!("a {}: {e}", kind.word())))?)
 }
 
 /// Drops the steps of plans that were asked for before, and wait.
@@ -135,7 +135,7 @@ async fn leave_what_waits(
             plan.settings = settings;
         }
     }
-    let later = Desired::of(&later).map_err(unreadable)?;
+    let later = Desired::of(&later).map_err(|why| unreadable(&why))?;
     // What cannot be compared is not dropped.
     let left = desired::steps(&later, want, Choice::default()).unwrap_or_else(|_| steps.clone());
     steps.retain(|step| !is_change(step) || left.iter().any(|one| is_change(one) && one.name == step.name));
@@ -296,13 +296,13 @@ impl Work<'_> {
 
     /// What was made is referred to by what comes after.
     fn learn(&mut self, kind: Kind, made: Answer) -> Result<()> {
-        let failed = |e: serde_json::Error| unreadable(format!("a {}: {e}", kind.word()));
+        let failed = |e: serde_json::Error| unreadable(&format!("a {}: {e}", kind.word()));
         match kind {
             Kind::Deployment => {
-                self.existing.deployments.push(serde_json::from_value(made.value).map_err(failed)?)
+                self.existing.deployments.push(serde_json::from_value(made.value).map_err(failed)?);
             }
             Kind::Location => {
-                self.existing.locations.push(serde_json::from_value(made.value).map_err(failed)?)
+                self.existing.locations.push(serde_json::from_value(made.value).map_err(failed)?);
             }
             _ => {}
         }
