@@ -18,6 +18,7 @@ pub(crate) enum Part {
     Moto,
     CfnLint,
     Postgres,
+    Schemathesis,
     SmallDisk,
     CargoFuzz,
     Mongorestore,
@@ -25,13 +26,14 @@ pub(crate) enum Part {
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Rustfmt,
         Self::Clippy,
         Self::Ceph,
         Self::Moto,
         Self::CfnLint,
         Self::Postgres,
+        Self::Schemathesis,
         Self::SmallDisk,
         Self::CargoFuzz,
         Self::Mongorestore,
@@ -47,6 +49,7 @@ impl Part {
             Self::Moto => "moto",
             Self::CfnLint => "cfn-lint",
             Self::Postgres => "PostgreSQL",
+            Self::Schemathesis => "schemathesis",
             Self::SmallDisk => "a small file system",
             Self::CargoFuzz => "cargo-fuzz",
             Self::Mongorestore => "mongorestore",
@@ -61,6 +64,7 @@ impl Part {
             Self::Moto => Some("with_moto"),
             Self::CfnLint => Some("with_cfn_lint"),
             Self::Postgres => Some("with_postgres"),
+            Self::Schemathesis => Some("with_schemathesis"),
             Self::SmallDisk => Some("with_small_disk"),
             Self::Mongorestore => Some("with_mongorestore"),
             Self::Rustfmt | Self::Clippy | Self::CargoFuzz | Self::Mongodb(_) => None,
@@ -81,6 +85,9 @@ impl Part {
             Self::Moto => Ok(Moto::start().map(drop)?),
             Self::CfnLint => Ok(tools::run(tools::cfn_lint()?.arg("--version"), "run cfn-lint")?),
             Self::Postgres => Ok(Postgres::start().map(drop)?),
+            Self::Schemathesis => {
+                Ok(tools::run(tools::schemathesis()?.arg("--version"), "run schemathesis")?)
+            }
             Self::SmallDisk => Ok(small_disk::try_it()?),
             Self::CargoFuzz => fuzz::fuzzer().map(drop),
             Self::Mongorestore => match std::env::var_os("MONGORESTORE") {

@@ -156,6 +156,17 @@ pub fn cfn_lint() -> Result<Command, Missing> {
     Ok(command)
 }
 
+/// The program that makes up requests from the description of an API and judges the answers, ready for its arguments.
+///
+/// # Errors
+/// When it cannot be fetched.
+pub fn schemathesis() -> Result<Command, Missing> {
+    let python = Python::get("schemathesis", &["schemathesis==4.32.5"])?;
+    let mut command = Command::new(python.program("schemathesis"));
+    python.add_to(&mut command);
+    Ok(command)
+}
+
 /// Runs a command; its errors are shown when it fails.
 ///
 /// # Errors

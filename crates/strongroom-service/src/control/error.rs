@@ -87,6 +87,11 @@ impl Code {
     }
 }
 
+/// Characters of the name of a field that is wrong.
+const FIELD_MAX: usize = 1000;
+/// Characters of what is wrong with a field.
+const MESSAGE_MAX: usize = 2000;
+
 /// What is wrong with one field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldError {
@@ -96,6 +101,17 @@ pub struct FieldError {
     /// What is wrong with it.
     #[schema(max_length = 2000)]
     pub message: String,
+}
+
+impl FieldError {
+    /// A message may repeat what was sent, which may be long.
+    fn new(field: String, message: String) -> Self {
+        let short = |text: String, most: usize| match text.char_indices().nth(most) {
+            Some((end, _)) => text[..end].to_owned(),
+            None => text,
+        };
+        Self { field: short(field, FIELD_MAX), message: short(message, MESSAGE_MAX) }
+    }
 }
 
 /// Why something was not done.
@@ -128,7 +144,7 @@ impl Error {
     pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
         let (field, message) = (field.into(), message.into());
         let mut error = Self::new(ServiceCode::Request, format!("`{field}`: {message}"));
-        error.0.fields.push(FieldError { field, message });
+        error.0.fields.push(FieldError::new(field, message));
         error
     }
 
@@ -162,7 +178,7 @@ impl Error {
     /// The same, said of a field of the request.
     #[must_use]
     pub fn at(mut self, field: &str) -> Self {
-        self.0.fields.push(FieldError { field: field.into(), message: self.0.message.clone() });
+        self.0.fields.push(FieldError::new(field.into(), self.0.message.clone()));
         self
     }
 

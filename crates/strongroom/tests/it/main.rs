@@ -16,3 +16,4 @@ mod setup;
 mod snapshots;
 mod storage;
 mod text;
+mod with_schemathesis;

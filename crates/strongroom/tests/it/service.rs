@@ -18,7 +18,7 @@ use crate::setup::{program, run};
 pub(crate) struct Serving {
     child: Child,
     log: Arc<Mutex<Vec<Value>>>,
-    address: String,
+    pub(crate) address: String,
 }
 
 impl Serving {
@@ -52,6 +52,22 @@ impl Serving {
         }
     }
 
+    /// The secret of the link that makes the first admin. It is no line of the log.
+    pub(crate) async fn link(&self) -> String {
+        loop {
+            let found = self
+                .log
+                .lock()
+                .unwrap()
+                .iter()
+                .find_map(|line| Some(line.as_str()?.split_once("/setup#")?.1.to_owned()));
+            if let Some(link) = found {
+                return link;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     pub(crate) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         assert!(std::process::Command::new("kill").args([name, &id]).status().unwrap().success());
@@ -66,7 +82,7 @@ impl Serving {
     }
 }
 
-fn client() -> reqwest::ClientBuilder {
+pub(crate) fn client() -> reqwest::ClientBuilder {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     Client::builder().no_proxy()
 }
