@@ -39,8 +39,13 @@ enum Task {
         keep: bool,
     },
     /// Measure backup and restore against reading alone, and against the tools that MONGODUMP and MONGORESTORE name,
-    /// and what other clients feel of a backup
+    /// and what other clients feel of a backup; or, with --service, the service with a state of years
     Bench {
+        /// Measure the service
+        #[arg(long, conflicts_with_all = ["runs", "megabytes", "growth"])]
+        service: bool,
+        #[command(flatten)]
+        of_service: bench::service::Options,
         /// Runs of each, of which the median counts
         #[arg(long, default_value_t = 5)]
         runs: usize,
@@ -74,7 +79,8 @@ fn main() -> ExitCode {
             Task::Tools => suite::tools().map(drop),
             Task::Test => suite::test(),
             Task::Demo { keep } => demo::run(keep).await,
-            Task::Bench { runs, megabytes, growth } => bench::run(runs, megabytes, growth).await,
+            Task::Bench { service: true, of_service, .. } => bench::service::run(&of_service).await,
+            Task::Bench { runs, megabytes, growth, .. } => bench::run(runs, megabytes, growth).await,
             Task::Load { uri, megabytes } => bench::load(&uri, megabytes).await,
             Task::Drain { uri, readers } => bench::drain(&uri, readers).await,
             Task::Reads { uri } => bench::reads(&uri).await,

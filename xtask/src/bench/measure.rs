@@ -56,9 +56,20 @@ fn high_water(status: &str) -> Option<f64> {
 
 /// CPU seconds of all ended children (`cutime` and `cstime`, proc(5)).
 fn children_cpu() -> Outcome<f64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
+    cpu_seconds("/proc/self/stat", 13)
+}
+
+/// CPU seconds of a process that runs, without its children (`utime` and `stime`, proc(5)).
+pub(super) fn cpu_of(process: u32) -> Outcome<f64> {
+    cpu_seconds(&format!("/proc/{process}/stat"), 11)
+}
+
+/// The sum of two fields; `first` counts from the one after the name.
+fn cpu_seconds(path: &str, first: usize) -> Outcome<f64> {
+    let stat = fs::read_to_string(path)?;
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks = after_name.split_whitespace().skip(13).take(2).filter_map(|field| field.parse::<f64>().ok());
+    let ticks =
+        after_name.split_whitespace().skip(first).take(2).filter_map(|field| field.parse::<f64>().ok());
     Ok(ticks.sum::<f64>() / TICKS_PER_SECOND)
 }
 

@@ -4,6 +4,7 @@
 
 mod measure;
 mod others;
+pub(crate) mod service;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -8,9 +8,9 @@ use super::{Conn, Result, StateError};
 use crate::model::{DayCount, PlanId, RunKind, RunState};
 
 /// The plan of the row that counts all runs together.
-const ALL: &str = "";
+pub(super) const ALL: &str = "";
 
-fn number_of(day: NaiveDate) -> i64 {
+pub(super) fn number_of(day: NaiveDate) -> i64 {
     (day - NaiveDate::default()).num_days()
 }
 

@@ -16,6 +16,7 @@ pub mod log_lines;
 pub mod plans;
 pub mod runs;
 pub mod secrets;
+pub mod seed;
 pub mod sessions;
 pub mod settings;
 pub mod tickets;
