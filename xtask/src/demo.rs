@@ -1,15 +1,13 @@
 //! The main job, shown for real and told in plain words.
 
-use std::path::PathBuf;
-use std::process::Stdio;
+mod scene;
+mod service;
 
-use sandbox::{AccessKey, Sandbox};
 use serde_json::{Value, json};
-use strongroom_engine::deployment::ConnectionString;
 use testbed::fingerprint::{differences, fingerprint};
 use testbed::{Mongod, dataset};
-use tokio::process::Command;
 
+use self::scene::{FIRST, Scene, seed_policy, title};
 use crate::Outcome;
 use crate::steps;
 
@@ -21,6 +19,7 @@ pub(crate) async fn run(keep: bool) -> Outcome {
     println!("Building strongroom (about five minutes the first time)");
     let build = ["build", "--package", "strongroom"];
     steps::run(std::process::Command::new(env!("CARGO")).args(build).current_dir(steps::root()))?;
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     tokio::select! {
         outcome = tell(keep) => outcome,
         _ = tokio::signal::ctrl_c() => Err("ended by Ctrl-C; every process it started is gone".into()),
@@ -40,7 +39,7 @@ async fn tell(keep: bool) -> Outcome {
 
     title("A bucket that enforces its policies");
     let scene = Scene::new().await?;
-    scene.make_bucket(BUCKET, &seed_policy(BUCKET, &FIRST, vec![]))?;
+    scene.make_bucket(BUCKET, "mLabS3BackupsPolicy", &seed_policy(BUCKET, &FIRST, vec![]))?;
     println!("Made, as mLab's page says: the bucket {BUCKET},");
     println!(
         "the policy mLabS3BackupsPolicy (list, get, put, delete, nothing else), the group mLabGroup with it, and"
@@ -66,6 +65,7 @@ async fn tell(keep: bool) -> Outcome {
     title("Prove the rest of it: what must be refused is refused, to the user and to strangers");
     scene.must(&["bucket", "prove", &location, "--access", "classic"]).await?;
     versions(&scene, &uri).await?;
+    service::show(&scene, &source).await?;
 
     if keep {
         scene.keep(&source, &target, &location).await?;
@@ -109,7 +109,7 @@ fn iam_decision() -> sandbox::Decision {
 async fn versions(scene: &Scene, uri: &str) -> Outcome {
     title("A bucket that keeps versions, with the second policy");
     let all = [&FIRST[..], &["s3:GetObjectVersion", "s3:DeleteObjectVersion"]].concat();
-    scene.make_bucket(VERSIONED, &seed_policy(VERSIONED, &all, vec![]))?;
+    scene.make_bucket(VERSIONED, "mLabS3VersionedPolicy", &seed_policy(VERSIONED, &all, vec![]))?;
     scene.sandbox.enable_versioning(VERSIONED);
     let location = format!("s3://{VERSIONED}/shop");
     scene.must(&["backup", "--uri", uri, "--to", &location, "--sse", "AES256", "--quiet"]).await?;
@@ -133,91 +133,4 @@ async fn compare(source: &Mongod, target: &Mongod) -> Outcome {
     let hashes = wanted.keys().filter(|name| name.ends_with("dbHash")).count();
     println!("\nCompared {} facts, among them the dbHash of {hashes} collections: all equal.", wanted.len());
     Ok(())
-}
-
-const FIRST: [&str; 5] =
-    ["s3:GetObject", "s3:GetObjectAcl", "s3:PutObject", "s3:PutObjectAcl", "s3:DeleteObject"];
-
-fn seed_policy(bucket: &str, actions: &[&str], more: Vec<Value>) -> String {
-    let mut statements = vec![
-        json!({"Effect": "Allow", "Action": ["s3:ListBucket"], "Resource": format!("arn:aws:s3:::{bucket}")}),
-        json!({"Effect": "Allow", "Action": actions, "Resource": [format!("arn:aws:s3:::{bucket}/*")]}),
-    ];
-    statements.extend(more);
-    json!({"Version": "2012-10-17", "Statement": statements}).to_string()
-}
-
-fn title(text: &str) {
-    println!("\n\x1b[1m{text}\x1b[0m\n");
-}
-
-/// The bucket's side, and the program on the other.
-struct Scene {
-    sandbox: Sandbox,
-    key: AccessKey,
-    program: PathBuf,
-}
-
-impl Scene {
-    async fn new() -> Outcome<Self> {
-        let sandbox = Sandbox::builder().region("eu-central-1").start().await?;
-        let account = sandbox.account();
-        account.create_group("mLabGroup")?;
-        account.create_user("mLabUser")?;
-        account.add_user_to_group("mLabUser", "mLabGroup")?;
-        let key = account.create_access_key("mLabUser")?;
-        let mut program = std::env::current_exe()?;
-        program.set_file_name("strongroom");
-        Ok(Self { sandbox, key, program })
-    }
-
-    fn make_bucket(&self, bucket: &str, policy: &str) -> Outcome {
-        let account = self.sandbox.account();
-        let name = if bucket == BUCKET { "mLabS3BackupsPolicy" } else { "mLabS3VersionedPolicy" };
-        account.put_policy(name, policy)?;
-        account.attach_group_policy("mLabGroup", name)?;
-        self.sandbox.create_bucket(bucket);
-        Ok(())
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.program);
-        command.args(arguments).env("AWS_ENDPOINT_URL", self.sandbox.endpoint()).env_remove("AWS_PROFILE");
-        command.env("AWS_ACCESS_KEY_ID", &self.key.id).env("AWS_SECRET_ACCESS_KEY", &self.key.secret);
-        command.env_remove("AWS_SESSION_TOKEN").kill_on_drop(true);
-        command
-    }
-
-    /// Runs the program as a person would; its exit status.
-    async fn run(&self, arguments: &[&str]) -> Outcome<i32> {
-        println!("\x1b[2m$ strongroom {}\x1b[0m", arguments.join(" "));
-        Ok(self.command(arguments).status().await?.code().unwrap_or(-1))
-    }
-
-    async fn must(&self, arguments: &[&str]) -> Outcome {
-        match self.run(arguments).await? {
-            0 => Ok(()),
-            status => Err(format!("strongroom {} ended with status {status}", arguments[0]).into()),
-        }
-    }
-
-    async fn latest(&self, location: &str) -> Outcome<String> {
-        let mut command = self.command(&["--json", "show", location, "latest"]);
-        let shown = command.stderr(Stdio::inherit()).output().await?;
-        let shown: Value = serde_json::from_slice(&shown.stdout)?;
-        Ok(shown["id"].as_str().unwrap_or_default().to_owned())
-    }
-
-    async fn keep(&self, source: &Mongod, target: &Mongod, location: &str) -> Outcome {
-        // Only to be sure that what is printed can be used.
-        let _: ConnectionString = source.uri().parse()?;
-        title("Go on yourself, in another terminal");
-        println!("export AWS_ENDPOINT_URL={}", self.sandbox.endpoint());
-        println!("export AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={}", self.key.id, self.key.secret);
-        println!("source: {}\ntarget: {}", source.uri(), target.uri());
-        println!("{} list {location}", self.program.display());
-        println!("\nCtrl-C ends all of it.");
-        tokio::signal::ctrl_c().await?;
-        Ok(())
-    }
 }
