@@ -72,7 +72,7 @@ section! {
 section! {
     /// The database of the service.
     State {
-        /// `sqlite:///path` or `postgres://user@host/database`. Without it: `state.db` in `data`.
+        /// `sqlite:///path` or `postgres://user@host/database`. Without it: `strongroom.db` in `data`.
         url: Option<Secret> = None,
         /// File that holds the URL instead, if it holds a password.
         url_file: Option<PathBuf> = None,

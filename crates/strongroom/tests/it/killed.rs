@@ -87,10 +87,15 @@ async fn until(wanted: impl Fn() -> bool) {
     panic!("it did not come about");
 }
 
-/// Names of backups that were begun.
+/// Names in a folder, such as those of backups that were begun.
 fn begun(folder: &Path) -> Vec<String> {
     let Ok(found) = std::fs::read_dir(folder) else { return Vec::new() };
     found.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// What is stored whole; what is being written has a name with a dot.
+fn objects(folder: &Path) -> Vec<String> {
+    begun(folder).into_iter().filter(|name| !name.starts_with('.')).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -110,9 +115,7 @@ async fn a_service_that_is_killed_in_the_middle_of_a_backup_makes_it_again_and_s
 
     let serving = Serving::start(&data, &[], &[]).await;
     let of_plan = place.join("nightly");
-    let stored = |name: &String| {
-        std::fs::read_dir(of_plan.join(name).join("segments")).is_ok_and(|mut found| found.next().is_some())
-    };
+    let stored = |name: &String| !objects(&of_plan.join(name).join("segments")).is_empty();
     until(|| begun(&of_plan).iter().any(stored)).await;
     serving.signal("-KILL");
     serving.ended().await;
