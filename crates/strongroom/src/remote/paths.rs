@@ -80,6 +80,7 @@ impl Kind {
 
 /// Signs in, says who asks, and signs out.
 pub(crate) const SESSION: &str = "/api/v1/session";
+pub(crate) const SETUP: &str = "/api/v1/setup";
 pub(crate) const AUDIT: &str = "/api/v1/audit";
 pub(crate) const SETTINGS: &str = "/api/v1/settings";
 pub(crate) const SUMMARY: &str = "/api/v1/summary";

@@ -126,6 +126,10 @@ pub(crate) struct Login {
     /// Read an API token from stdin instead of a password, and keep it
     #[arg(long, conflicts_with_all = ["login", "days", "role"])]
     pub(crate) token: bool,
+    /// Make the first admin: asks for the link that the service printed when it started, then for a password of 12
+    /// characters or more; without a terminal they are the first two lines of stdin
+    #[arg(long, conflicts_with = "token")]
+    pub(crate) first_admin: bool,
     /// Days until the token expires
     #[arg(long, default_value_t = 90, value_parser = clap::value_parser!(u64).range(1..=3650))]
     pub(crate) days: u64,

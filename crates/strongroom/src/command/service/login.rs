@@ -57,10 +57,17 @@ async fn made(client: Client, options: &Login, output: &Output) -> Result<Kept> 
     if io::stdin().is_terminal() {
         output.remark(&format!("signing in to {} as {login}", client.address()));
     }
-    let password = ask_secretly("Password: ")?;
-    let signed_in = client
-        .ask(Ask::new(Method::POST, paths::SESSION).body(json!({"login": login, "password": password})))
-        .await?;
+    let ask = if options.first_admin {
+        let link = ask_secretly("Link that the service printed: ")?;
+        // The service wants what stands behind the mark alone: a browser sends no more either.
+        let link = link.rsplit_once('#').map_or(&*link, |(_, secret)| secret);
+        let wanted = json!({"link": link, "login": login, "password": ask_secretly("New password: ")?});
+        Ask::new(Method::POST, paths::SETUP).body(wanted)
+    } else {
+        let password = ask_secretly("Password: ")?;
+        Ask::new(Method::POST, paths::SESSION).body(json!({"login": login, "password": password}))
+    };
+    let signed_in = client.ask(ask).await?;
     let client = client.with_session_of(&signed_in)?;
     let made = token(&client, options).await;
     // The session is not needed any more; it would end by itself.

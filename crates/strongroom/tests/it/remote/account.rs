@@ -7,16 +7,18 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use super::standin::{Reply, Request, Standin};
+use crate::service::Serving;
 use crate::setup::{Done, done, program, run};
 
 const TOKEN: &str = "tok_01kb0s4r1q8f6v2m9c3t7x5zya";
 
-/// Runs a command with a line of stdin.
-async fn with_stdin(mut command: Command, line: &'static str) -> Done {
+/// Runs a command with lines of stdin.
+async fn with_stdin(mut command: Command, lines: impl Into<String>) -> Done {
+    let lines = lines.into();
     let work = move || {
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(line.as_bytes()).unwrap();
+        child.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
     };
     done(tokio::task::spawn_blocking(work).await.unwrap())
@@ -70,4 +72,29 @@ async fn login_keeps_a_token_for_its_owner_alone_and_logout_revokes_it() {
     let last = standin.seen().pop().unwrap();
     assert_eq!((last.method.as_str(), last.path), ("DELETE", format!("/api/v1/tokens/{TOKEN}")));
     assert!(!std::fs::read_to_string(&file).unwrap().contains("CANARY"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_link_that_the_service_prints_makes_the_first_admin_from_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let serving = Serving::start(&folder.path().join("data"), &[], &[]).await;
+    let url = format!("http://{}", serving.address);
+    let link = format!("{url}/setup#{}", serving.link().await);
+    let first = || {
+        let mut command = program(&["login", &url, "--login", "anna", "--first-admin"]);
+        command.env("XDG_CONFIG_HOME", folder.path());
+        command
+    };
+    let lines = format!("{link}\na password of some length\n");
+    let made = with_stdin(first(), lines.clone()).await;
+    assert_eq!(made.status, 0, "{}", made.stderr);
+    let mut users = program(&["user", "list", "--json"]);
+    users.env("XDG_CONFIG_HOME", folder.path());
+    let users = with_stdin(users, "").await;
+    let listed = String::from_utf8_lossy(&users.stdout);
+    assert!(listed.contains("anna") && listed.contains("admin"), "{listed} {}", users.stderr);
+    let again = with_stdin(first(), lines).await;
+    assert_eq!(again.status, 10, "a link is used once: {}", again.stderr);
+    serving.signal("-TERM");
+    serving.ended().await;
 }
