@@ -5,10 +5,11 @@ use strongroom_engine::restore::Existing;
 use super::backups;
 use crate::control::{Actor, Error, Result, ServiceCode};
 use crate::model::{
-    Backup, BackupKey, BackupRequest, BackupState, LocationId, RestoreRequest, Role, Run, RunId, RunLimits,
-    RunRequest, RunState, Trigger,
+    Backup, BackupKey, BackupRequest, BackupState, LocationId, RestoreRequest, Role, Run, RunLimits,
+    RunRequest, Trigger,
 };
 use crate::runs;
+use crate::scheduler::queued;
 use crate::service::Service;
 use crate::state::{Conn, deployments, locations, plans};
 
@@ -39,31 +40,8 @@ pub(super) async fn asked(
 }
 
 fn empty(service: &Service, actor: &Actor, request: RunRequest) -> Run {
-    let now = service.clock.now();
-    Run {
-        id: RunId::new(now, rand::random()),
-        request,
-        trigger: Trigger::Request,
-        requested_by: actor.user.clone(),
-        plan: None,
-        deployment: None,
-        location: None,
-        state: RunState::Queued,
-        scheduled_for: None,
-        due_at: now,
-        start_by: None,
-        limits: RunLimits::default(),
-        attempt: 0,
-        started_at: None,
-        deadline_at: None,
-        ended_at: None,
-        cancel_requested: false,
-        backup_name: None,
-        progress: None,
-        problem: None,
-        outcome: None,
-        created_at: now,
-    }
+    let run = queued(request, Trigger::Request, service.clock.now());
+    Run { requested_by: actor.user.clone(), ..run }
 }
 
 async fn backup(conn: &mut Conn, actor: &Actor, run: Run, request: &BackupRequest) -> Result<Run> {
